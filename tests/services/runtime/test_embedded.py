@@ -1,0 +1,112 @@
+"""The embedded Postgres starts from whatever a crash left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.runtime.embedded import EmbeddedError, start_postgres, stop_postgres
+
+SMALL = {"shared_buffers": "16MB", "max_wal_size": "128MB", "min_wal_size": "32MB"}
+
+
+def ask(dsn: str, *statements: str) -> object:
+    async def run() -> object:
+        connection = await asyncpg.connect(dsn)
+        try:
+            for statement in statements[:-1]:
+                await connection.execute(statement)
+            return await connection.fetchval(statements[-1])
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def test_what_was_committed_survives_a_kill_of_every_process(tmp_path: Path) -> None:
+    first = start_postgres(tmp_path, SMALL)
+    ask(first.dsn, "create table t (n int)", "insert into t values (7)", "select 1")
+    for process in [first.pid, *children(first.pid)]:
+        os.kill(process, signal.SIGKILL)
+    second = start_postgres(tmp_path, SMALL)
+    try:
+        assert second.pid != first.pid
+        assert second.dsn == first.dsn, "an address found once is good after a crash"
+        assert ask(second.dsn, "select n from t") == 7
+    finally:
+        stop_postgres(tmp_path)
+
+
+def test_a_kill_of_the_postmaster_alone_waits_for_its_children(tmp_path: Path) -> None:
+    first = start_postgres(tmp_path, SMALL)
+    os.kill(first.pid, signal.SIGKILL)
+    second = start_postgres(tmp_path, SMALL)
+    try:
+        assert ask(second.dsn, "select 1") == 1
+    finally:
+        stop_postgres(tmp_path)
+
+
+def test_a_stale_pid_file_that_names_another_program_is_not_believed(tmp_path: Path) -> None:
+    first = start_postgres(tmp_path, SMALL)
+    pid_file = tmp_path / "postgres" / "postmaster.pid"
+    left = pid_file.read_text()
+    stop_postgres(tmp_path)
+    with subprocess.Popen(["sleep", "600"]) as another:
+        pid_file.write_text(left.replace(str(first.pid), str(another.pid), 1))
+        try:
+            assert ask(start_postgres(tmp_path, SMALL).dsn, "select 1") == 1
+        finally:
+            stop_postgres(tmp_path)
+            another.kill()
+
+
+def test_starting_twice_is_starting_once(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from services.runtime.embedded import start_postgres;"
+        " print(start_postgres(pathlib.Path(sys.argv[1]), eval(sys.argv[2])).pid)"
+    )
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path), repr(SMALL)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    pids = {process.communicate(timeout=60)[0].strip() for process in starting}
+    try:
+        assert len(pids) == 1
+        assert pids == {str(start_postgres(tmp_path, SMALL).pid)}
+    finally:
+        stop_postgres(tmp_path)
+
+
+def test_a_long_path_still_has_a_socket(tmp_path: Path) -> None:
+    data = tmp_path / ("long-" * 12) / ("path-" * 12)
+    server = start_postgres(data, SMALL)
+    try:
+        assert ask(server.dsn, "show fsync") == "on"
+    finally:
+        stop_postgres(data)
+
+
+def test_the_folder_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
+    with pytest.raises(EmbeddedError, match="was made by Postgres 16, and this is 18"):
+        start_postgres(tmp_path)
+
+
+def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
+    stop_postgres(tmp_path)
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in found.split()]
