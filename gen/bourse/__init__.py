@@ -1,0 +1,1 @@
+"""The contracts. Written by tools/gen from proto/."""

@@ -1,0 +1,53 @@
+"""Messages and enums of bourse.accounts.v1. Written by tools/gen from proto/."""
+
+from bourse.accounts.v1.accounts_pb2 import (
+    Account as Account,
+    Key as Key,
+    SCOPE_READ as SCOPE_READ,
+    SCOPE_TRADE as SCOPE_TRADE,
+    SCOPE_UNSPECIFIED as SCOPE_UNSPECIFIED,
+    SCOPE_WITHDRAW as SCOPE_WITHDRAW,
+    Scope as Scope,
+)
+from bourse.accounts.v1.accounts_service_pb2 import (
+    CreateAccountRequest as CreateAccountRequest,
+    CreateAccountResponse as CreateAccountResponse,
+    CreateKeyRequest as CreateKeyRequest,
+    CreateKeyResponse as CreateKeyResponse,
+    GetAccountRequest as GetAccountRequest,
+    GetAccountResponse as GetAccountResponse,
+    KeySecret as KeySecret,
+    ListAccountsRequest as ListAccountsRequest,
+    ListAccountsResponse as ListAccountsResponse,
+    ListKeysRequest as ListKeysRequest,
+    ListKeysResponse as ListKeysResponse,
+    RevokeKeyRequest as RevokeKeyRequest,
+    RevokeKeyResponse as RevokeKeyResponse,
+    WatchKeysRequest as WatchKeysRequest,
+    WatchKeysResponse as WatchKeysResponse,
+)
+
+__all__ = [
+    "Account",
+    "CreateAccountRequest",
+    "CreateAccountResponse",
+    "CreateKeyRequest",
+    "CreateKeyResponse",
+    "GetAccountRequest",
+    "GetAccountResponse",
+    "Key",
+    "KeySecret",
+    "ListAccountsRequest",
+    "ListAccountsResponse",
+    "ListKeysRequest",
+    "ListKeysResponse",
+    "RevokeKeyRequest",
+    "RevokeKeyResponse",
+    "SCOPE_READ",
+    "SCOPE_TRADE",
+    "SCOPE_UNSPECIFIED",
+    "SCOPE_WITHDRAW",
+    "Scope",
+    "WatchKeysRequest",
+    "WatchKeysResponse",
+]

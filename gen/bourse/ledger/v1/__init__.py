@@ -1,0 +1,53 @@
+"""Messages and enums of bourse.ledger.v1. Written by tools/gen from proto/."""
+
+from bourse.ledger.v1.ledger_pb2 import (
+    LedgerBalance as LedgerBalance,
+    Posting as Posting,
+    TRANSFER_STATE_DONE as TRANSFER_STATE_DONE,
+    TRANSFER_STATE_REFUSED as TRANSFER_STATE_REFUSED,
+    TRANSFER_STATE_SENT as TRANSFER_STATE_SENT,
+    TRANSFER_STATE_UNSPECIFIED as TRANSFER_STATE_UNSPECIFIED,
+    Transfer as Transfer,
+    TransferState as TransferState,
+)
+from bourse.ledger.v1.ledger_service_pb2 import (
+    Check as Check,
+    CoreTotal as CoreTotal,
+    CreateTransferRequest as CreateTransferRequest,
+    CreateTransferResponse as CreateTransferResponse,
+    FundTreasuryRequest as FundTreasuryRequest,
+    FundTreasuryResponse as FundTreasuryResponse,
+    GetStatusRequest as GetStatusRequest,
+    GetStatusResponse as GetStatusResponse,
+    ListBalancesRequest as ListBalancesRequest,
+    ListBalancesResponse as ListBalancesResponse,
+    ListPostingsRequest as ListPostingsRequest,
+    ListPostingsResponse as ListPostingsResponse,
+    VerifyRequest as VerifyRequest,
+    VerifyResponse as VerifyResponse,
+)
+
+__all__ = [
+    "Check",
+    "CoreTotal",
+    "CreateTransferRequest",
+    "CreateTransferResponse",
+    "FundTreasuryRequest",
+    "FundTreasuryResponse",
+    "GetStatusRequest",
+    "GetStatusResponse",
+    "LedgerBalance",
+    "ListBalancesRequest",
+    "ListBalancesResponse",
+    "ListPostingsRequest",
+    "ListPostingsResponse",
+    "Posting",
+    "TRANSFER_STATE_DONE",
+    "TRANSFER_STATE_REFUSED",
+    "TRANSFER_STATE_SENT",
+    "TRANSFER_STATE_UNSPECIFIED",
+    "Transfer",
+    "TransferState",
+    "VerifyRequest",
+    "VerifyResponse",
+]

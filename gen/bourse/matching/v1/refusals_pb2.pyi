@@ -1,0 +1,56 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFUSAL_UNSPECIFIED: _ClassVar[Refusal]
+    REFUSAL_CLIENT_ORDER_ID_REUSED: _ClassVar[Refusal]
+    REFUSAL_EXPIRED_IN_TRANSIT: _ClassVar[Refusal]
+    REFUSAL_ACCOUNT_SUSPENDED: _ClassVar[Refusal]
+    REFUSAL_INSTRUMENT_UNKNOWN: _ClassVar[Refusal]
+    REFUSAL_ASSET_UNKNOWN: _ClassVar[Refusal]
+    REFUSAL_ORDER_UNKNOWN: _ClassVar[Refusal]
+    REFUSAL_ORDER_ENDED: _ClassVar[Refusal]
+    REFUSAL_MARKET_NOT_OPEN: _ClassVar[Refusal]
+    REFUSAL_QUANTITY_TOO_SMALL: _ClassVar[Refusal]
+    REFUSAL_QUANTITY_TOO_LARGE: _ClassVar[Refusal]
+    REFUSAL_QUANTITY_BELOW_FILLED: _ClassVar[Refusal]
+    REFUSAL_NOTIONAL_TOO_SMALL: _ClassVar[Refusal]
+    REFUSAL_NOTIONAL_TOO_LARGE: _ClassVar[Refusal]
+    REFUSAL_PRICE_OUTSIDE_BAND: _ClassVar[Refusal]
+    REFUSAL_TOO_MANY_OPEN_ORDERS: _ClassVar[Refusal]
+    REFUSAL_CAPACITY_FULL: _ClassVar[Refusal]
+    REFUSAL_POST_ONLY_WOULD_TRADE: _ClassVar[Refusal]
+    REFUSAL_INSUFFICIENT_BALANCE: _ClassVar[Refusal]
+    REFUSAL_ASSET_CAP: _ClassVar[Refusal]
+    REFUSAL_NAME_TAKEN: _ClassVar[Refusal]
+    REFUSAL_SETTING_INVALID: _ClassVar[Refusal]
+    REFUSAL_PHASE_FORBIDS_IT: _ClassVar[Refusal]
+    REFUSAL_ENGINE_REFUSED: _ClassVar[Refusal]
+REFUSAL_UNSPECIFIED: Refusal
+REFUSAL_CLIENT_ORDER_ID_REUSED: Refusal
+REFUSAL_EXPIRED_IN_TRANSIT: Refusal
+REFUSAL_ACCOUNT_SUSPENDED: Refusal
+REFUSAL_INSTRUMENT_UNKNOWN: Refusal
+REFUSAL_ASSET_UNKNOWN: Refusal
+REFUSAL_ORDER_UNKNOWN: Refusal
+REFUSAL_ORDER_ENDED: Refusal
+REFUSAL_MARKET_NOT_OPEN: Refusal
+REFUSAL_QUANTITY_TOO_SMALL: Refusal
+REFUSAL_QUANTITY_TOO_LARGE: Refusal
+REFUSAL_QUANTITY_BELOW_FILLED: Refusal
+REFUSAL_NOTIONAL_TOO_SMALL: Refusal
+REFUSAL_NOTIONAL_TOO_LARGE: Refusal
+REFUSAL_PRICE_OUTSIDE_BAND: Refusal
+REFUSAL_TOO_MANY_OPEN_ORDERS: Refusal
+REFUSAL_CAPACITY_FULL: Refusal
+REFUSAL_POST_ONLY_WOULD_TRADE: Refusal
+REFUSAL_INSUFFICIENT_BALANCE: Refusal
+REFUSAL_ASSET_CAP: Refusal
+REFUSAL_NAME_TAKEN: Refusal
+REFUSAL_SETTING_INVALID: Refusal
+REFUSAL_PHASE_FORBIDS_IT: Refusal
+REFUSAL_ENGINE_REFUSED: Refusal
