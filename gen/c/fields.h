@@ -428,6 +428,10 @@ enum {
   TRADE_EVENT_QUOTE_MINOR = 12, TRADE_EVENT_QUOTE_MINOR_TAG = 96,
   TRADE_EVENT_TAKER_FEE_MINOR = 13, TRADE_EVENT_TAKER_FEE_MINOR_TAG = 104,
   TRADE_EVENT_MAKER_FEE_MINOR = 14, TRADE_EVENT_MAKER_FEE_MINOR_TAG = 112,
+  TRADE_EVENT_BASE_ASSET = 15, TRADE_EVENT_BASE_ASSET_TAG = 120,
+  TRADE_EVENT_QUOTE_ASSET = 16, TRADE_EVENT_QUOTE_ASSET_TAG = 128,
+  TRADE_EVENT_TAKER_CLIENT_ORDER_ID = 17, TRADE_EVENT_TAKER_CLIENT_ORDER_ID_TAG = 138,
+  TRADE_EVENT_MAKER_CLIENT_ORDER_ID = 18, TRADE_EVENT_MAKER_CLIENT_ORDER_ID_TAG = 146,
 };
 #define TRADE_EVENT_FIELDS(X) \
   X(command, 1, UINT32) \
@@ -443,7 +447,11 @@ enum {
   X(base_minor, 11, INT64) \
   X(quote_minor, 12, INT64) \
   X(taker_fee_minor, 13, INT64) \
-  X(maker_fee_minor, 14, SINT64)
+  X(maker_fee_minor, 14, SINT64) \
+  X(base_asset, 15, UINT32) \
+  X(quote_asset, 16, UINT32) \
+  X(taker_client_order_id, 17, STRING) \
+  X(maker_client_order_id, 18, STRING)
 
 /* bourse.matching.v1.OrderEvent */
 enum {

@@ -142,7 +142,7 @@ class CommandMark(_message.Message):
     def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., refusal: _Optional[_Union[_refusals_pb2.Refusal, str]] = ..., order_id: _Optional[int] = ..., created_id: _Optional[int] = ..., repeated: _Optional[bool] = ..., needed_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
 
 class TradeEvent(_message.Message):
-    __slots__ = ("command", "trade_id", "instrument", "price_ticks", "lots", "taker_side", "taker_order_id", "maker_order_id", "taker_account", "maker_account", "base_minor", "quote_minor", "taker_fee_minor", "maker_fee_minor")
+    __slots__ = ("command", "trade_id", "instrument", "price_ticks", "lots", "taker_side", "taker_order_id", "maker_order_id", "taker_account", "maker_account", "base_minor", "quote_minor", "taker_fee_minor", "maker_fee_minor", "base_asset", "quote_asset", "taker_client_order_id", "maker_client_order_id")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     TRADE_ID_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +157,10 @@ class TradeEvent(_message.Message):
     QUOTE_MINOR_FIELD_NUMBER: _ClassVar[int]
     TAKER_FEE_MINOR_FIELD_NUMBER: _ClassVar[int]
     MAKER_FEE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    BASE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    QUOTE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    TAKER_CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MAKER_CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     command: int
     trade_id: int
     instrument: int
@@ -171,7 +175,11 @@ class TradeEvent(_message.Message):
     quote_minor: int
     taker_fee_minor: int
     maker_fee_minor: int
-    def __init__(self, command: _Optional[int] = ..., trade_id: _Optional[int] = ..., instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., taker_side: _Optional[_Union[_words_pb2.Side, str]] = ..., taker_order_id: _Optional[int] = ..., maker_order_id: _Optional[int] = ..., taker_account: _Optional[int] = ..., maker_account: _Optional[int] = ..., base_minor: _Optional[int] = ..., quote_minor: _Optional[int] = ..., taker_fee_minor: _Optional[int] = ..., maker_fee_minor: _Optional[int] = ...) -> None: ...
+    base_asset: int
+    quote_asset: int
+    taker_client_order_id: str
+    maker_client_order_id: str
+    def __init__(self, command: _Optional[int] = ..., trade_id: _Optional[int] = ..., instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., taker_side: _Optional[_Union[_words_pb2.Side, str]] = ..., taker_order_id: _Optional[int] = ..., maker_order_id: _Optional[int] = ..., taker_account: _Optional[int] = ..., maker_account: _Optional[int] = ..., base_minor: _Optional[int] = ..., quote_minor: _Optional[int] = ..., taker_fee_minor: _Optional[int] = ..., maker_fee_minor: _Optional[int] = ..., base_asset: _Optional[int] = ..., quote_asset: _Optional[int] = ..., taker_client_order_id: _Optional[str] = ..., maker_client_order_id: _Optional[str] = ...) -> None: ...
 
 class OrderEvent(_message.Message):
     __slots__ = ("command", "order")

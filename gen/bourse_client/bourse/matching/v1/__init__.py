@@ -2290,6 +2290,26 @@ class TradeEvent(betterproto2.Message):
     The maker's fee in what the maker receives, minor units; negative is a rebate, paid by the fee account.
     """
 
+    base_asset: "int" = betterproto2.field(15, betterproto2.TYPE_UINT32)
+    """
+    The instrument's base asset: the buyer's fee is in it.
+    """
+
+    quote_asset: "int" = betterproto2.field(16, betterproto2.TYPE_UINT32)
+    """
+    The instrument's quote asset: the seller's fee is in it.
+    """
+
+    taker_client_order_id: "str" = betterproto2.field(17, betterproto2.TYPE_STRING)
+    """
+    The taker's name for its order; empty if it has none.
+    """
+
+    maker_client_order_id: "str" = betterproto2.field(18, betterproto2.TYPE_STRING)
+    """
+    The maker's name for its order; empty if it has none.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "TradeEvent", TradeEvent)
 
