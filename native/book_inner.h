@@ -1,0 +1,246 @@
+/* What the book's own files share: free lists of the pool, the map of ids, the window and the far tree.
+ *
+ * Whatever runs for nearly every message is a static inline function here, so that a call of the book is one call;
+ * what runs seldom is declared here and stands in book_levels.c, book_far.c and book_pool.c. Nobody else includes
+ * this file. */
+
+#ifndef BOURSE_BOOK_INNER_H
+#define BOURSE_BOOK_INNER_H
+
+#include <assert.h>
+
+#include "book.h"
+
+/* ---- Free lists ----------------------------------------------------------------------------------------------- */
+
+/* What was freed last is taken first: its cache line is the warmest there is. */
+static inline uint32_t pool_take_order(struct book_pool *pool) {
+    uint32_t slot = pool->free_order;
+    if (slot != BOOK_NONE) {
+        pool->free_order = pool->orders[slot].next;
+    } else {
+        slot = pool->fresh_order++;
+    }
+    pool->order_count++;
+    return slot;
+}
+
+static inline void pool_give_order(struct book_pool *pool, uint32_t slot) {
+    pool->orders[slot].next = pool->free_order;
+    pool->free_order = slot;
+    pool->order_count--;
+}
+
+/* There is always one: a level holds at least one order, so there are as many levels as orders in reserve. */
+static inline uint32_t pool_take_level(struct book_pool *pool) {
+    uint32_t level = pool->free_level;
+    if (level != BOOK_NONE) {
+        pool->free_level = pool->levels[level].first;
+    } else {
+        level = pool->fresh_level++;
+        assert(level <= pool->reserved);
+    }
+    pool->level_count++;
+    return level;
+}
+
+static inline void pool_give_level(struct book_pool *pool, uint32_t level) {
+    pool->levels[level].first = pool->free_level;
+    pool->levels[level].orders = 0;
+    pool->free_level = level;
+    pool->level_count--;
+}
+
+/* ---- Ids ------------------------------------------------------------------------------------------------------ */
+
+/* Odd and near 2^32 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
+#define BOOK_SPREAD UINT32_C(0x9E3779B1)
+
+/* Fold an id to 32 bits. Bits that are the same in all ids are turned to the top first; consecutive ids stay
+ * consecutive. */
+static inline uint32_t ids_check(const struct book_ids *ids, uint64_t order_id) {
+    uint64_t turned = ids->id_shift ? order_id >> ids->id_shift | order_id << (64 - ids->id_shift) : order_id;
+    return (uint32_t)turned + (uint32_t)(turned >> 32) * BOOK_SPREAD;
+}
+
+/* Where an id would like to stand: groups of eight consecutive ids are spread, within a group they are neighbours. */
+static inline uint32_t ids_home(const struct book_ids *ids, uint32_t check) {
+    uint32_t group = (check >> 3) * BOOK_SPREAD >> (35 - ids->bits);
+    return group << 3 | (check & 7);
+}
+
+static inline uint32_t ids_mask(const struct book_ids *ids) { return (uint32_t)((UINT64_C(1) << ids->bits) - 1); }
+
+/* The slot of the order with this id, or BOOK_NONE. */
+static inline uint32_t ids_find(const struct book_pool *pool, uint64_t order_id) {
+    const struct book_ids *ids = &pool->ids;
+    uint32_t check = ids_check(ids, order_id);
+    uint32_t mask = ids_mask(ids);
+    for (uint32_t at = ids_home(ids, check);; at = (at + 1) & mask) {
+        struct book_id_entry entry = ids->entries[at];
+        if (entry.slot == BOOK_NONE) return BOOK_NONE;
+        if (entry.check == check && pool->orders[entry.slot].order_id == order_id) return entry.slot;
+    }
+}
+
+/* Add an id that is not there. The map is at most half full, so there is a place. */
+static inline void ids_put(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
+    uint32_t check = ids_check(ids, order_id);
+    uint32_t mask = ids_mask(ids);
+    uint32_t at = ids_home(ids, check);
+    while (ids->entries[at].slot != BOOK_NONE) at = (at + 1) & mask;
+    ids->entries[at] = (struct book_id_entry){check, slot};
+    ids->count++;
+}
+
+/* Move later entries of the run into the hole while that brings them no further than home: so no search ever has to
+ * step over a grave. */
+static inline void ids_close_hole(struct book_ids *ids, uint32_t hole) {
+    uint32_t mask = ids_mask(ids);
+    for (uint32_t at = (hole + 1) & mask; ids->entries[at].slot != BOOK_NONE; at = (at + 1) & mask) {
+        uint32_t home = ids_home(ids, ids->entries[at].check);
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            ids->entries[hole] = ids->entries[at];
+            hole = at;
+        }
+    }
+    ids->entries[hole].slot = BOOK_NONE;
+}
+
+/* Forget the id of a slot. */
+static inline void ids_drop(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
+    uint32_t mask = ids_mask(ids);
+    uint32_t at = ids_home(ids, ids_check(ids, order_id));
+    while (ids->entries[at].slot != slot) {
+        assert(ids->entries[at].slot != BOOK_NONE);
+        at = (at + 1) & mask;
+    }
+    ids_close_hole(ids, at);
+    ids->count--;
+}
+
+/* ---- The far tree (book_far.c) -------------------------------------------------------------------------------- */
+
+/* The level with this key, or BOOK_NONE. */
+uint32_t far_find(const struct book_pool *pool, uint32_t root, int64_t key);
+
+/* Add a level whose key is not there. */
+void far_put(struct book_pool *pool, uint32_t *root, uint32_t level);
+
+/* Take out the level with this key, which is there. */
+void far_drop(struct book_pool *pool, uint32_t *root, int64_t key);
+
+/* The level with the lowest key; the tree is not empty. */
+uint32_t far_first(const struct book_pool *pool, uint32_t root);
+
+/* The level with the lowest key above this one, or BOOK_NONE. */
+uint32_t far_after(const struct book_pool *pool, uint32_t root, int64_t key);
+
+/* ---- The window ----------------------------------------------------------------------------------------------- */
+
+static inline uint32_t window_place(int64_t key) { return (uint32_t)((uint64_t)key & (BOOK_WINDOW - 1)); }
+
+static inline bool window_covers(const struct book_half *half, int64_t key) {
+    return (uint64_t)(key - half->base_key) < (uint64_t)(half->edge_key - half->base_key);
+}
+
+static inline bool window_holds(const struct book_half *half, uint32_t place) {
+    return half->words[place / 64] >> (place % 64) & 1;
+}
+
+/* The first place in use at or after this one, round the ring; BOOK_WINDOW if the window is empty. */
+static inline uint32_t window_seek(const struct book_half *half, uint32_t place) {
+    uint32_t word = place / 64;
+    uint64_t bits = half->words[word] & ~UINT64_C(0) << (place % 64);
+    if (bits == 0) {
+        uint64_t words = half->words_in_use & ~UINT64_C(1) << word;
+        if (words == 0) words = half->words_in_use;
+        if (words == 0) return BOOK_WINDOW;
+        word = (uint32_t)__builtin_ctzll(words);
+        bits = half->words[word];
+    }
+    return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
+/* Enter a level into the window, which covers its key. */
+static inline void window_put(struct book *book, uint32_t side, int64_t key, uint32_t level) {
+    struct book_half *half = &book->half[side];
+    uint32_t place = window_place(key);
+    book->window[side][place] = level;
+    half->words[place / 64] |= UINT64_C(1) << (place % 64);
+    half->words_in_use |= UINT64_C(1) << (place / 64);
+}
+
+static inline void window_drop(struct book_half *half, int64_t key) {
+    uint32_t place = window_place(key);
+    half->words[place / 64] &= ~(UINT64_C(1) << (place % 64));
+    if (half->words[place / 64] == 0) half->words_in_use &= ~(UINT64_C(1) << (place / 64));
+}
+
+/* ---- Levels (book_levels.c) ----------------------------------------------------------------------------------- */
+
+/* The level with a key the window does not cover, made if need be: the window is moved there, or brought nearer, or
+ * the level is far. */
+uint32_t level_outside(struct book *book, uint32_t side, int64_t key);
+
+/* The window has become empty while levels are far: move it to the best of them. */
+void window_refill(struct book *book, uint32_t side);
+
+/* A level without orders yet, not entered anywhere. */
+static inline uint32_t level_new(struct book *book, uint32_t side, int64_t key) {
+    uint32_t level = pool_take_level(book->pool);
+    book->pool->levels[level] = (struct book_level){.key = key, .side = side};
+    book->half[side].level_count++;
+    return level;
+}
+
+/* Enter a new level into the window, which covers its key and has none at it. */
+static inline uint32_t level_in_window(struct book *book, uint32_t side, int64_t key) {
+    struct book_half *half = &book->half[side];
+    uint32_t level = level_new(book, side, key);
+    window_put(book, side, key, level);
+    if (key < half->best_key) {
+        half->best_key = key;
+        half->best_level = level;
+    }
+    return level;
+}
+
+/* The level with this key, made if need be; the caller puts an order into it at once. */
+static inline uint32_t level_for(struct book *book, uint32_t side, int64_t key) {
+    struct book_half *half = &book->half[side];
+    if (!window_covers(half, key)) return level_outside(book, side, key);
+    uint32_t place = window_place(key);
+    if (window_holds(half, place)) return book->window[side][place];
+    return level_in_window(book, side, key);
+}
+
+/* The best level has gone: find the next. Whenever a side has levels, its best one is in the window. */
+static inline void level_find_best(struct book *book, uint32_t side) {
+    struct book_half *half = &book->half[side];
+    if (half->words_in_use == 0 && half->far_root != 0) window_refill(book, side);
+    uint32_t place = window_seek(half, window_place(half->best_key));
+    if (place == BOOK_WINDOW) {
+        half->best_key = INT64_MAX;
+        half->best_level = BOOK_NONE;
+        return;
+    }
+    half->best_level = book->window[side][place];
+    half->best_key = book->pool->levels[half->best_level].key;
+}
+
+/* Give up a level that has no orders left. */
+static inline void level_drop(struct book *book, uint32_t side, uint32_t level) {
+    struct book_half *half = &book->half[side];
+    int64_t key = book->pool->levels[level].key;
+    half->level_count--;
+    if (key >= half->edge_key) {
+        far_drop(book->pool, &half->far_root, key);
+    } else {
+        window_drop(half, key);
+        if (level == half->best_level) level_find_best(book, side);
+    }
+    pool_give_level(book->pool, level);
+}
+
+#endif

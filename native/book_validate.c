@@ -1,0 +1,187 @@
+/* The rules a book and a pool keep, each checked by walking everything. Lines of this file are the names of the rules. */
+
+#include "book_inner.h"
+
+/* Leave with the line of a rule that does not hold. */
+#define RULE(holds)                                                                                                   \
+    if (!(holds)) return __LINE__
+/* Go on unless a part of the check found something. */
+#define PART(check)                                                                                                   \
+    do {                                                                                                              \
+        int broken = (check);                                                                                         \
+        if (broken != 0) return broken;                                                                               \
+    } while (0)
+
+/* An order against its level and book. */
+static int check_order(const struct book *book, uint32_t slot, uint32_t number) {
+    const struct book_order *order = book_order_at(book->pool, slot);
+    const struct book_level *level = book_level_at(book, number);
+    RULE(order->level == number);
+    RULE(order->book == book->number);
+    RULE(order->side == level->side);
+    RULE((order->price_ticks ^ book->half[level->side].key_mask) == level->key);
+    RULE(order->price_ticks >= 1 && order->price_ticks <= BOOK_MAX_PRICE);
+    RULE(order->remaining_lots >= 1);
+    RULE(order->self_trade <= BOOK_SELF_TRADE_DECREMENT && order->post_only <= 1);
+    RULE(order->priority >= 1 && order->priority < book->next_priority);
+    RULE(ids_find(book->pool, order->order_id) == slot);
+    return 0;
+}
+
+/* A level's queue: links both ways, priorities, count, sum. */
+static int check_queue(const struct book *book, uint32_t number) {
+    const struct book_level *level = book_level_at(book, number);
+    uint32_t previous = BOOK_NONE;
+    uint32_t orders = 0;
+    int64_t lots = 0;
+    for (uint32_t slot = level->first; slot != BOOK_NONE; slot = book_order_at(book->pool, slot)->next) {
+        RULE(orders < level->orders);
+        PART(check_order(book, slot, number));
+        const struct book_order *order = book_order_at(book->pool, slot);
+        RULE(order->previous == previous);
+        RULE(previous == BOOK_NONE || book_order_at(book->pool, previous)->priority < order->priority);
+        RULE(order->remaining_lots <= level->lots - lots);
+        lots += order->remaining_lots;
+        orders++;
+        previous = slot;
+    }
+    RULE(orders >= 1 && orders == level->orders);
+    RULE(lots == level->lots);
+    RULE(previous == level->last);
+    return 0;
+}
+
+/* A level against the structure that finds it. */
+static int check_place(const struct book *book, uint32_t number) {
+    const struct book_level *level = book_level_at(book, number);
+    const struct book_half *half = &book->half[level->side];
+    if (level->key >= half->edge_key) {
+        RULE(far_find(book->pool, half->far_root, level->key) == number);
+        return 0;
+    }
+    uint32_t place = window_place(level->key);
+    RULE(level->key >= half->base_key);
+    RULE(window_holds(half, place));
+    RULE(book->window[level->side][place] == number);
+    return 0;
+}
+
+/* The window's bitmap: its two steps agree, and it has as many bits as there are levels in the window. */
+static int check_bits(const struct book_half *half, uint32_t window_levels) {
+    uint32_t bits = 0;
+    for (uint32_t word = 0; word < BOOK_WINDOW / 64; word++) {
+        RULE((half->words_in_use >> word & 1) == (half->words[word] != 0));
+        bits += (uint32_t)__builtin_popcountll(half->words[word]);
+    }
+    RULE(bits == window_levels);
+    RULE(half->edge_key >= half->base_key && half->edge_key - half->base_key <= BOOK_WINDOW);
+    return 0;
+}
+
+/* A subtree of the far tree: digits below those of its parent, at least two children, every key under its prefix.
+ * Recursion is at most 16 deep. Counts the levels. */
+static int check_far(const struct book_pool *pool, uint32_t number, uint32_t *far_levels) {
+    const struct book_far_node *node = &pool->nodes[number];
+    RULE(number < pool->fresh_node);
+    RULE(node->shift <= 60 && node->shift % 4 == 0);
+    RULE(__builtin_popcount(node->present) >= 2);
+    for (uint32_t digit = 0; digit < 16; digit++) {
+        if ((node->present >> digit & 1) == 0) continue;
+        uint32_t child = node->child[digit];
+        bool is_level = (child & BOOK_FAR_LEVEL) != 0;
+        uint64_t key = is_level ? (uint64_t)pool->levels[child & ~BOOK_FAR_LEVEL].key : pool->nodes[child].prefix;
+        RULE(key >> node->shift == (node->prefix >> node->shift | digit));
+        if (is_level) {
+            ++*far_levels;
+        } else {
+            RULE(pool->nodes[child].shift < node->shift);
+            PART(check_far(pool, child, far_levels));
+        }
+    }
+    return 0;
+}
+
+/* The far tree as a whole. A single level is its own root. */
+static int check_far_root(const struct book_pool *pool, uint32_t root, uint32_t expected_levels) {
+    uint32_t levels = root != 0 ? 1 : 0;
+    if (root != 0 && (root & BOOK_FAR_LEVEL) == 0) {
+        levels = 0;
+        PART(check_far(pool, root, &levels));
+    }
+    RULE(levels == expected_levels);
+    return 0;
+}
+
+/* One side, level by level, best first. */
+static int check_half(const struct book *book, enum book_side side) {
+    const struct book_half *half = &book->half[side];
+    uint32_t levels = 0, orders = 0, far_levels = 0;
+    int64_t lots = 0;
+    int64_t last_key = INT64_MIN;
+    for (uint32_t at = half->best_level; at != BOOK_NONE; at = book_next_level(book, at)) {
+        const struct book_level *level = book_level_at(book, at);
+        RULE(levels < half->level_count);
+        RULE(level->side == side);
+        RULE(level->key > last_key);
+        PART(check_place(book, at));
+        PART(check_queue(book, at));
+        RULE(level->lots <= BOOK_MAX_LOTS - lots);
+        lots += level->lots;
+        orders += level->orders;
+        far_levels += level->key >= half->edge_key;
+        last_key = level->key;
+        levels++;
+    }
+    RULE(levels == half->level_count);
+    RULE(orders == half->order_count);
+    RULE(lots == half->lots);
+    PART(check_bits(half, levels - far_levels));
+    return check_far_root(book->pool, half->far_root, far_levels);
+}
+
+int book_validate(const struct book *book) {
+    for (int side = BOOK_BUY; side <= BOOK_SELL; side++) {
+        const struct book_half *half = &book->half[side];
+        RULE(half->key_mask == (side == BOOK_BUY ? ~INT64_C(0) : 0));
+        RULE((half->best_level == BOOK_NONE) == (half->level_count == 0));
+        RULE(half->best_level == BOOK_NONE ? half->best_key == INT64_MAX
+                                           : half->best_key == book_level_at(book, half->best_level)->key);
+        /* The best level is in the window, or finding the next best one would have to look in two places. */
+        RULE(half->best_level == BOOK_NONE || half->best_key < half->edge_key);
+        PART(check_half(book, (enum book_side)side));
+    }
+    RULE(!book_would_cross(book, BOOK_SELL, book_best_price(book, BOOK_SELL)) || book_best_price(book, BOOK_SELL) == 0);
+    return 0;
+}
+
+/* The length of each free list, together with what is in use, is what was ever taken. */
+static int check_free(const struct book_pool *pool) {
+    uint32_t orders = 0, levels = 0, nodes = 0;
+    for (uint32_t at = pool->free_order; at != BOOK_NONE; at = pool->orders[at].next) RULE(++orders < pool->fresh_order);
+    for (uint32_t at = pool->free_level; at != BOOK_NONE; at = pool->levels[at].first) RULE(++levels < pool->fresh_level);
+    for (uint32_t at = pool->free_node; at != 0; at = pool->nodes[at].child[0]) RULE(++nodes < pool->fresh_node);
+    RULE(orders + pool->order_count == pool->fresh_order - 1);
+    RULE(levels + pool->level_count == pool->fresh_level - 1);
+    RULE(nodes + pool->node_count == pool->fresh_node - 1);
+    return 0;
+}
+
+int book_pool_validate(const struct book_pool *pool) {
+    RULE(pool->order_limit >= 1 && pool->order_limit <= pool->reserved);
+    RULE(pool->fresh_order - 1 <= pool->reserved);
+    RULE(pool->level_count <= pool->order_count);
+    RULE(pool->node_count == 0 || pool->node_count < pool->level_count);
+    PART(check_free(pool));
+    RULE(pool->ids.count == pool->order_count);
+    RULE(UINT64_C(1) << pool->ids.bits >= 2 * (uint64_t)pool->reserved);
+    uint32_t found = 0;
+    for (uint64_t at = 0; at < UINT64_C(1) << pool->ids.bits; at++) {
+        uint32_t slot = pool->ids.entries[at].slot;
+        if (slot == BOOK_NONE) continue;
+        RULE(slot < pool->fresh_order);
+        RULE(ids_find(pool, pool->orders[slot].order_id) == slot);
+        found++;
+    }
+    RULE(found == pool->ids.count);
+    return 0;
+}
