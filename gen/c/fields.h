@@ -4,7 +4,7 @@
  * Of each message:
  *   MESSAGE_FIELD       the field's number
  *   MESSAGE_FIELD_TAG   its key on the wire: number * 8 + wire type
- *   MESSAGE_FIELDS(X)   calls X(field, number, KIND) for every field, numbers ascending
+ *   MESSAGE_FIELDS(X)   calls X(field, number, KIND, OF) for every field, numbers ascending
  *
  * KIND is UINT32 UINT64 INT32 INT64 SINT32 SINT64 BOOL ENUM (varints), FIXED64 SFIXED64 DOUBLE
  * (8 bytes), FIXED32 SFIXED32 FLOAT (4 bytes), STRING BYTES MESSAGE (length, then bytes), with
@@ -12,7 +12,10 @@
  *   OPTIONAL_   a scalar that is written even when it is zero, if it was set
  *   ONEOF_      one of a group of which the last one on the wire counts; written even when zero
  *   REPEATED_   strings, bytes or messages, each with the tag before it
- *   PACKED_     numbers, all behind one tag and one length; a reader must also take them singly */
+ *   PACKED_     numbers, all behind one tag and one length; a reader must also take them singly
+ *
+ * OF is what the field consists of: of an enum its name in capitals, as in SIDE_LAST; of a message
+ * its name in small letters; of everything else it is empty. */
 
 #ifndef BOURSE_FIELDS_H
 #define BOURSE_FIELDS_H
@@ -25,10 +28,10 @@ enum {
   SUBMIT_REQUEST_COMMANDS = 4, SUBMIT_REQUEST_COMMANDS_TAG = 34,
 };
 #define SUBMIT_REQUEST_FIELDS(X) \
-  X(session, 1, UINT64) \
-  X(number, 2, UINT64) \
-  X(source, 3, UINT32) \
-  X(commands, 4, REPEATED_MESSAGE)
+  X(session, 1, UINT64, ) \
+  X(number, 2, UINT64, ) \
+  X(source, 3, UINT32, ) \
+  X(commands, 4, REPEATED_MESSAGE, command)
 
 /* bourse.matching.v1.Command */
 enum {
@@ -57,29 +60,29 @@ enum {
   COMMAND_SET_CLOCK = 23, COMMAND_SET_CLOCK_TAG = 186,
 };
 #define COMMAND_FIELDS(X) \
-  X(request_id, 1, BYTES) \
-  X(causation, 2, UINT64) \
-  X(trace, 3, BYTES) \
-  X(account, 4, UINT32) \
-  X(valid_until_us, 5, INT64) \
-  X(place_order, 6, ONEOF_MESSAGE) \
-  X(amend_order, 7, ONEOF_MESSAGE) \
-  X(cancel_order, 8, ONEOF_MESSAGE) \
-  X(cancel_all, 9, ONEOF_MESSAGE) \
-  X(credit, 10, ONEOF_MESSAGE) \
-  X(debit, 11, ONEOF_MESSAGE) \
-  X(open_session, 12, ONEOF_MESSAGE) \
-  X(close_session, 13, ONEOF_MESSAGE) \
-  X(tick, 14, ONEOF_MESSAGE) \
-  X(add_asset, 15, ONEOF_MESSAGE) \
-  X(add_instrument, 16, ONEOF_MESSAGE) \
-  X(set_phase, 17, ONEOF_MESSAGE) \
-  X(set_limits, 18, ONEOF_MESSAGE) \
-  X(set_fees, 19, ONEOF_MESSAGE) \
-  X(set_account, 20, ONEOF_MESSAGE) \
-  X(set_sizes, 21, ONEOF_MESSAGE) \
-  X(use_rules, 22, ONEOF_MESSAGE) \
-  X(set_clock, 23, ONEOF_MESSAGE)
+  X(request_id, 1, BYTES, ) \
+  X(causation, 2, UINT64, ) \
+  X(trace, 3, BYTES, ) \
+  X(account, 4, UINT32, ) \
+  X(valid_until_us, 5, INT64, ) \
+  X(place_order, 6, ONEOF_MESSAGE, place_order) \
+  X(amend_order, 7, ONEOF_MESSAGE, amend_order) \
+  X(cancel_order, 8, ONEOF_MESSAGE, cancel_order) \
+  X(cancel_all, 9, ONEOF_MESSAGE, cancel_all) \
+  X(credit, 10, ONEOF_MESSAGE, credit) \
+  X(debit, 11, ONEOF_MESSAGE, debit) \
+  X(open_session, 12, ONEOF_MESSAGE, open_session) \
+  X(close_session, 13, ONEOF_MESSAGE, close_session) \
+  X(tick, 14, ONEOF_MESSAGE, tick) \
+  X(add_asset, 15, ONEOF_MESSAGE, add_asset) \
+  X(add_instrument, 16, ONEOF_MESSAGE, add_instrument) \
+  X(set_phase, 17, ONEOF_MESSAGE, set_phase) \
+  X(set_limits, 18, ONEOF_MESSAGE, set_limits) \
+  X(set_fees, 19, ONEOF_MESSAGE, set_fees) \
+  X(set_account, 20, ONEOF_MESSAGE, set_account) \
+  X(set_sizes, 21, ONEOF_MESSAGE, set_sizes) \
+  X(use_rules, 22, ONEOF_MESSAGE, use_rules) \
+  X(set_clock, 23, ONEOF_MESSAGE, set_clock)
 
 /* bourse.matching.v1.PlaceOrder */
 enum {
@@ -95,16 +98,16 @@ enum {
   PLACE_ORDER_CLIENT_ORDER_ID = 10, PLACE_ORDER_CLIENT_ORDER_ID_TAG = 82,
 };
 #define PLACE_ORDER_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(side, 2, ENUM) \
-  X(type, 3, ENUM) \
-  X(time_in_force, 4, ENUM) \
-  X(post_only, 5, BOOL) \
-  X(self_trade_prevention, 6, ENUM) \
-  X(price_ticks, 7, INT64) \
-  X(quantity_lots, 8, INT64) \
-  X(quote_minor, 9, INT64) \
-  X(client_order_id, 10, STRING)
+  X(instrument, 1, UINT32, ) \
+  X(side, 2, ENUM, SIDE) \
+  X(type, 3, ENUM, ORDER_TYPE) \
+  X(time_in_force, 4, ENUM, TIME_IN_FORCE) \
+  X(post_only, 5, BOOL, ) \
+  X(self_trade_prevention, 6, ENUM, SELF_TRADE_PREVENTION) \
+  X(price_ticks, 7, INT64, ) \
+  X(quantity_lots, 8, INT64, ) \
+  X(quote_minor, 9, INT64, ) \
+  X(client_order_id, 10, STRING, )
 
 /* bourse.matching.v1.AmendOrder */
 enum {
@@ -114,10 +117,10 @@ enum {
   AMEND_ORDER_QUANTITY_LOTS = 4, AMEND_ORDER_QUANTITY_LOTS_TAG = 32,
 };
 #define AMEND_ORDER_FIELDS(X) \
-  X(order_id, 1, UINT64) \
-  X(client_order_id, 2, STRING) \
-  X(price_ticks, 3, INT64) \
-  X(quantity_lots, 4, INT64)
+  X(order_id, 1, UINT64, ) \
+  X(client_order_id, 2, STRING, ) \
+  X(price_ticks, 3, INT64, ) \
+  X(quantity_lots, 4, INT64, )
 
 /* bourse.matching.v1.CancelOrder */
 enum {
@@ -126,9 +129,9 @@ enum {
   CANCEL_ORDER_BY_OPERATOR = 3, CANCEL_ORDER_BY_OPERATOR_TAG = 24,
 };
 #define CANCEL_ORDER_FIELDS(X) \
-  X(order_id, 1, UINT64) \
-  X(client_order_id, 2, STRING) \
-  X(by_operator, 3, BOOL)
+  X(order_id, 1, UINT64, ) \
+  X(client_order_id, 2, STRING, ) \
+  X(by_operator, 3, BOOL, )
 
 /* bourse.matching.v1.CancelAll */
 enum {
@@ -136,8 +139,8 @@ enum {
   CANCEL_ALL_BY_OPERATOR = 2, CANCEL_ALL_BY_OPERATOR_TAG = 16,
 };
 #define CANCEL_ALL_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(by_operator, 2, BOOL)
+  X(instrument, 1, UINT32, ) \
+  X(by_operator, 2, BOOL, )
 
 /* bourse.matching.v1.Credit */
 enum {
@@ -145,8 +148,8 @@ enum {
   CREDIT_AMOUNT_MINOR = 2, CREDIT_AMOUNT_MINOR_TAG = 16,
 };
 #define CREDIT_FIELDS(X) \
-  X(asset, 1, UINT32) \
-  X(amount_minor, 2, INT64)
+  X(asset, 1, UINT32, ) \
+  X(amount_minor, 2, INT64, )
 
 /* bourse.matching.v1.Debit */
 enum {
@@ -154,8 +157,8 @@ enum {
   DEBIT_AMOUNT_MINOR = 2, DEBIT_AMOUNT_MINOR_TAG = 16,
 };
 #define DEBIT_FIELDS(X) \
-  X(asset, 1, UINT32) \
-  X(amount_minor, 2, INT64)
+  X(asset, 1, UINT32, ) \
+  X(amount_minor, 2, INT64, )
 
 /* bourse.matching.v1.OpenSession */
 #define OPEN_SESSION_FIELDS(X)
@@ -171,14 +174,14 @@ enum {
   ADD_ASSET_ASSET = 1, ADD_ASSET_ASSET_TAG = 10,
 };
 #define ADD_ASSET_FIELDS(X) \
-  X(asset, 1, MESSAGE)
+  X(asset, 1, MESSAGE, asset)
 
 /* bourse.matching.v1.AddInstrument */
 enum {
   ADD_INSTRUMENT_INSTRUMENT = 1, ADD_INSTRUMENT_INSTRUMENT_TAG = 10,
 };
 #define ADD_INSTRUMENT_FIELDS(X) \
-  X(instrument, 1, MESSAGE)
+  X(instrument, 1, MESSAGE, instrument)
 
 /* bourse.matching.v1.SetPhase */
 enum {
@@ -186,8 +189,8 @@ enum {
   SET_PHASE_PHASE = 2, SET_PHASE_PHASE_TAG = 16,
 };
 #define SET_PHASE_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(phase, 2, ENUM)
+  X(instrument, 1, UINT32, ) \
+  X(phase, 2, ENUM, PHASE)
 
 /* bourse.matching.v1.SetLimits */
 enum {
@@ -199,12 +202,12 @@ enum {
   SET_LIMITS_MARKET_PROTECTION_PPM = 6, SET_LIMITS_MARKET_PROTECTION_PPM_TAG = 48,
 };
 #define SET_LIMITS_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(min_quantity_lots, 2, INT64) \
-  X(max_quantity_lots, 3, INT64) \
-  X(min_notional_minor, 4, INT64) \
-  X(max_notional_minor, 5, INT64) \
-  X(market_protection_ppm, 6, UINT32)
+  X(instrument, 1, UINT32, ) \
+  X(min_quantity_lots, 2, INT64, ) \
+  X(max_quantity_lots, 3, INT64, ) \
+  X(min_notional_minor, 4, INT64, ) \
+  X(max_notional_minor, 5, INT64, ) \
+  X(market_protection_ppm, 6, UINT32, )
 
 /* bourse.matching.v1.SetFees */
 enum {
@@ -212,8 +215,8 @@ enum {
   SET_FEES_FEE = 2, SET_FEES_FEE_TAG = 18,
 };
 #define SET_FEES_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(fee, 2, MESSAGE)
+  X(instrument, 1, UINT32, ) \
+  X(fee, 2, MESSAGE, fee_rate)
 
 /* bourse.matching.v1.SetAccount */
 enum {
@@ -222,9 +225,9 @@ enum {
   SET_ACCOUNT_SUSPENDED = 3, SET_ACCOUNT_SUSPENDED_TAG = 24,
 };
 #define SET_ACCOUNT_FIELDS(X) \
-  X(fee_tier, 1, UINT32) \
-  X(self_trade_prevention, 2, ENUM) \
-  X(suspended, 3, BOOL)
+  X(fee_tier, 1, UINT32, ) \
+  X(self_trade_prevention, 2, ENUM, SELF_TRADE_PREVENTION) \
+  X(suspended, 3, BOOL, )
 
 /* bourse.matching.v1.SetSizes */
 enum {
@@ -238,28 +241,28 @@ enum {
   SET_SIZES_INSTRUMENTS = 8, SET_SIZES_INSTRUMENTS_TAG = 64,
 };
 #define SET_SIZES_FIELDS(X) \
-  X(orders, 1, UINT32) \
-  X(orders_per_account, 2, UINT32) \
-  X(accounts, 3, UINT32) \
-  X(balances, 4, UINT32) \
-  X(client_order_ids, 5, UINT32) \
-  X(client_order_id_memory_us, 6, INT64) \
-  X(sessions, 7, UINT32) \
-  X(instruments, 8, UINT32)
+  X(orders, 1, UINT32, ) \
+  X(orders_per_account, 2, UINT32, ) \
+  X(accounts, 3, UINT32, ) \
+  X(balances, 4, UINT32, ) \
+  X(client_order_ids, 5, UINT32, ) \
+  X(client_order_id_memory_us, 6, INT64, ) \
+  X(sessions, 7, UINT32, ) \
+  X(instruments, 8, UINT32, )
 
 /* bourse.matching.v1.UseRules */
 enum {
   USE_RULES_VERSION = 1, USE_RULES_VERSION_TAG = 8,
 };
 #define USE_RULES_FIELDS(X) \
-  X(version, 1, UINT32)
+  X(version, 1, UINT32, )
 
 /* bourse.matching.v1.SetClock */
 enum {
   SET_CLOCK_TIME_US = 1, SET_CLOCK_TIME_US_TAG = 8,
 };
 #define SET_CLOCK_FIELDS(X) \
-  X(time_us, 1, INT64)
+  X(time_us, 1, INT64, )
 
 /* bourse.matching.v1.SubmitResponse */
 enum {
@@ -277,18 +280,18 @@ enum {
   SUBMIT_RESPONSE_DETAIL = 12, SUBMIT_RESPONSE_DETAIL_TAG = 98,
 };
 #define SUBMIT_RESPONSE_FIELDS(X) \
-  X(session, 1, UINT64) \
-  X(number, 2, UINT64) \
-  X(source, 3, UINT32) \
-  X(status, 4, ENUM) \
-  X(first_sequence, 5, UINT64) \
-  X(time_us, 6, INT64) \
-  X(command_offset, 7, UINT64) \
-  X(expected, 8, UINT64) \
-  X(outcomes, 9, REPEATED_MESSAGE) \
-  X(trades, 10, REPEATED_MESSAGE) \
-  X(cancelled, 11, REPEATED_MESSAGE) \
-  X(detail, 12, STRING)
+  X(session, 1, UINT64, ) \
+  X(number, 2, UINT64, ) \
+  X(source, 3, UINT32, ) \
+  X(status, 4, ENUM, BATCH_STATUS) \
+  X(first_sequence, 5, UINT64, ) \
+  X(time_us, 6, INT64, ) \
+  X(command_offset, 7, UINT64, ) \
+  X(expected, 8, UINT64, ) \
+  X(outcomes, 9, REPEATED_MESSAGE, outcome) \
+  X(trades, 10, REPEATED_MESSAGE, trade_event) \
+  X(cancelled, 11, REPEATED_MESSAGE, cancelled_order) \
+  X(detail, 12, STRING, )
 
 /* bourse.matching.v1.Outcome */
 enum {
@@ -300,12 +303,12 @@ enum {
   OUTCOME_AVAILABLE_MINOR = 6, OUTCOME_AVAILABLE_MINOR_TAG = 48,
 };
 #define OUTCOME_FIELDS(X) \
-  X(refusal, 1, ENUM) \
-  X(order, 2, MESSAGE) \
-  X(repeated, 3, BOOL) \
-  X(created_id, 4, UINT64) \
-  X(needed_minor, 5, INT64) \
-  X(available_minor, 6, INT64)
+  X(refusal, 1, ENUM, REFUSAL) \
+  X(order, 2, MESSAGE, order) \
+  X(repeated, 3, BOOL, ) \
+  X(created_id, 4, UINT64, ) \
+  X(needed_minor, 5, INT64, ) \
+  X(available_minor, 6, INT64, )
 
 /* bourse.matching.v1.CancelledOrder */
 enum {
@@ -313,8 +316,8 @@ enum {
   CANCELLED_ORDER_ORDER_ID = 2, CANCELLED_ORDER_ORDER_ID_TAG = 16,
 };
 #define CANCELLED_ORDER_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(order_id, 2, UINT64)
+  X(command, 1, UINT32, ) \
+  X(order_id, 2, UINT64, )
 
 /* bourse.matching.v1.CommandRecord */
 enum {
@@ -322,8 +325,8 @@ enum {
   COMMAND_RECORD_REQUESTS = 2, COMMAND_RECORD_REQUESTS_TAG = 18,
 };
 #define COMMAND_RECORD_FIELDS(X) \
-  X(shard, 1, UINT32) \
-  X(requests, 2, REPEATED_BYTES)
+  X(shard, 1, UINT32, ) \
+  X(requests, 2, REPEATED_BYTES, )
 
 /* bourse.matching.v1.EventRecord */
 enum {
@@ -348,25 +351,25 @@ enum {
   EVENT_RECORD_BALANCE_HASH = 19, EVENT_RECORD_BALANCE_HASH_TAG = 153,
 };
 #define EVENT_RECORD_FIELDS(X) \
-  X(shard, 1, UINT32) \
-  X(command_offset, 2, UINT64) \
-  X(part, 3, UINT32) \
-  X(time_us, 4, INT64) \
-  X(first_sequence, 5, UINT64) \
-  X(rules, 6, UINT32) \
-  X(batches, 7, REPEATED_MESSAGE) \
-  X(commands, 8, REPEATED_MESSAGE) \
-  X(trades, 9, REPEATED_MESSAGE) \
-  X(orders, 10, REPEATED_MESSAGE) \
-  X(levels, 11, REPEATED_MESSAGE) \
-  X(balances, 12, REPEATED_MESSAGE) \
-  X(moves, 13, REPEATED_MESSAGE) \
-  X(assets, 14, REPEATED_MESSAGE) \
-  X(instruments, 15, REPEATED_MESSAGE) \
-  X(accounts, 16, REPEATED_MESSAGE) \
-  X(last, 17, BOOL) \
-  X(state_hash, 18, FIXED64) \
-  X(balance_hash, 19, FIXED64)
+  X(shard, 1, UINT32, ) \
+  X(command_offset, 2, UINT64, ) \
+  X(part, 3, UINT32, ) \
+  X(time_us, 4, INT64, ) \
+  X(first_sequence, 5, UINT64, ) \
+  X(rules, 6, UINT32, ) \
+  X(batches, 7, REPEATED_MESSAGE, batch_mark) \
+  X(commands, 8, REPEATED_MESSAGE, command_mark) \
+  X(trades, 9, REPEATED_MESSAGE, trade_event) \
+  X(orders, 10, REPEATED_MESSAGE, order_event) \
+  X(levels, 11, REPEATED_MESSAGE, level_event) \
+  X(balances, 12, REPEATED_MESSAGE, balance_event) \
+  X(moves, 13, REPEATED_MESSAGE, move_event) \
+  X(assets, 14, REPEATED_MESSAGE, asset_event) \
+  X(instruments, 15, REPEATED_MESSAGE, instrument_event) \
+  X(accounts, 16, REPEATED_MESSAGE, account_event) \
+  X(last, 17, BOOL, ) \
+  X(state_hash, 18, FIXED64, ) \
+  X(balance_hash, 19, FIXED64, )
 
 /* bourse.matching.v1.BatchMark */
 enum {
@@ -377,11 +380,11 @@ enum {
   BATCH_MARK_COMMANDS = 5, BATCH_MARK_COMMANDS_TAG = 40,
 };
 #define BATCH_MARK_FIELDS(X) \
-  X(session, 1, UINT64) \
-  X(number, 2, UINT64) \
-  X(source, 3, UINT32) \
-  X(first_command, 4, UINT32) \
-  X(commands, 5, UINT32)
+  X(session, 1, UINT64, ) \
+  X(number, 2, UINT64, ) \
+  X(source, 3, UINT32, ) \
+  X(first_command, 4, UINT32, ) \
+  X(commands, 5, UINT32, )
 
 /* bourse.matching.v1.CommandMark */
 enum {
@@ -399,18 +402,18 @@ enum {
   COMMAND_MARK_AVAILABLE_MINOR = 12, COMMAND_MARK_AVAILABLE_MINOR_TAG = 96,
 };
 #define COMMAND_MARK_FIELDS(X) \
-  X(request_id, 1, BYTES) \
-  X(causation, 2, UINT64) \
-  X(trace, 3, BYTES) \
-  X(account, 4, UINT32) \
-  X(valid_until_us, 5, INT64) \
-  X(kind, 6, ENUM) \
-  X(refusal, 7, ENUM) \
-  X(order_id, 8, UINT64) \
-  X(created_id, 9, UINT64) \
-  X(repeated, 10, BOOL) \
-  X(needed_minor, 11, INT64) \
-  X(available_minor, 12, INT64)
+  X(request_id, 1, BYTES, ) \
+  X(causation, 2, UINT64, ) \
+  X(trace, 3, BYTES, ) \
+  X(account, 4, UINT32, ) \
+  X(valid_until_us, 5, INT64, ) \
+  X(kind, 6, ENUM, COMMAND_KIND) \
+  X(refusal, 7, ENUM, REFUSAL) \
+  X(order_id, 8, UINT64, ) \
+  X(created_id, 9, UINT64, ) \
+  X(repeated, 10, BOOL, ) \
+  X(needed_minor, 11, INT64, ) \
+  X(available_minor, 12, INT64, )
 
 /* bourse.matching.v1.TradeEvent */
 enum {
@@ -434,24 +437,24 @@ enum {
   TRADE_EVENT_MAKER_CLIENT_ORDER_ID = 18, TRADE_EVENT_MAKER_CLIENT_ORDER_ID_TAG = 146,
 };
 #define TRADE_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(trade_id, 2, UINT64) \
-  X(instrument, 3, UINT32) \
-  X(price_ticks, 4, INT64) \
-  X(lots, 5, INT64) \
-  X(taker_side, 6, ENUM) \
-  X(taker_order_id, 7, UINT64) \
-  X(maker_order_id, 8, UINT64) \
-  X(taker_account, 9, UINT32) \
-  X(maker_account, 10, UINT32) \
-  X(base_minor, 11, INT64) \
-  X(quote_minor, 12, INT64) \
-  X(taker_fee_minor, 13, INT64) \
-  X(maker_fee_minor, 14, SINT64) \
-  X(base_asset, 15, UINT32) \
-  X(quote_asset, 16, UINT32) \
-  X(taker_client_order_id, 17, STRING) \
-  X(maker_client_order_id, 18, STRING)
+  X(command, 1, UINT32, ) \
+  X(trade_id, 2, UINT64, ) \
+  X(instrument, 3, UINT32, ) \
+  X(price_ticks, 4, INT64, ) \
+  X(lots, 5, INT64, ) \
+  X(taker_side, 6, ENUM, SIDE) \
+  X(taker_order_id, 7, UINT64, ) \
+  X(maker_order_id, 8, UINT64, ) \
+  X(taker_account, 9, UINT32, ) \
+  X(maker_account, 10, UINT32, ) \
+  X(base_minor, 11, INT64, ) \
+  X(quote_minor, 12, INT64, ) \
+  X(taker_fee_minor, 13, INT64, ) \
+  X(maker_fee_minor, 14, SINT64, ) \
+  X(base_asset, 15, UINT32, ) \
+  X(quote_asset, 16, UINT32, ) \
+  X(taker_client_order_id, 17, STRING, ) \
+  X(maker_client_order_id, 18, STRING, )
 
 /* bourse.matching.v1.OrderEvent */
 enum {
@@ -459,8 +462,8 @@ enum {
   ORDER_EVENT_ORDER = 2, ORDER_EVENT_ORDER_TAG = 18,
 };
 #define ORDER_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(order, 2, MESSAGE)
+  X(command, 1, UINT32, ) \
+  X(order, 2, MESSAGE, order)
 
 /* bourse.matching.v1.LevelEvent */
 enum {
@@ -471,11 +474,11 @@ enum {
   LEVEL_EVENT_LOTS = 5, LEVEL_EVENT_LOTS_TAG = 40,
 };
 #define LEVEL_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(instrument, 2, UINT32) \
-  X(side, 3, ENUM) \
-  X(price_ticks, 4, INT64) \
-  X(lots, 5, INT64)
+  X(command, 1, UINT32, ) \
+  X(instrument, 2, UINT32, ) \
+  X(side, 3, ENUM, SIDE) \
+  X(price_ticks, 4, INT64, ) \
+  X(lots, 5, INT64, )
 
 /* bourse.matching.v1.BalanceEvent */
 enum {
@@ -486,11 +489,11 @@ enum {
   BALANCE_EVENT_HELD_MINOR = 5, BALANCE_EVENT_HELD_MINOR_TAG = 40,
 };
 #define BALANCE_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(account, 2, UINT32) \
-  X(asset, 3, UINT32) \
-  X(available_minor, 4, INT64) \
-  X(held_minor, 5, INT64)
+  X(command, 1, UINT32, ) \
+  X(account, 2, UINT32, ) \
+  X(asset, 3, UINT32, ) \
+  X(available_minor, 4, INT64, ) \
+  X(held_minor, 5, INT64, )
 
 /* bourse.matching.v1.MoveEvent */
 enum {
@@ -502,12 +505,12 @@ enum {
   MOVE_EVENT_AMOUNT_MINOR = 6, MOVE_EVENT_AMOUNT_MINOR_TAG = 48,
 };
 #define MOVE_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(source, 2, UINT32) \
-  X(number, 3, UINT64) \
-  X(account, 4, UINT32) \
-  X(asset, 5, UINT32) \
-  X(amount_minor, 6, SINT64)
+  X(command, 1, UINT32, ) \
+  X(source, 2, UINT32, ) \
+  X(number, 3, UINT64, ) \
+  X(account, 4, UINT32, ) \
+  X(asset, 5, UINT32, ) \
+  X(amount_minor, 6, SINT64, )
 
 /* bourse.matching.v1.AssetEvent */
 enum {
@@ -515,8 +518,8 @@ enum {
   ASSET_EVENT_ASSET = 2, ASSET_EVENT_ASSET_TAG = 18,
 };
 #define ASSET_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(asset, 2, MESSAGE)
+  X(command, 1, UINT32, ) \
+  X(asset, 2, MESSAGE, asset)
 
 /* bourse.matching.v1.InstrumentEvent */
 enum {
@@ -524,8 +527,8 @@ enum {
   INSTRUMENT_EVENT_INSTRUMENT = 2, INSTRUMENT_EVENT_INSTRUMENT_TAG = 18,
 };
 #define INSTRUMENT_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(instrument, 2, MESSAGE)
+  X(command, 1, UINT32, ) \
+  X(instrument, 2, MESSAGE, instrument)
 
 /* bourse.matching.v1.AccountEvent */
 enum {
@@ -536,11 +539,11 @@ enum {
   ACCOUNT_EVENT_SUSPENDED = 5, ACCOUNT_EVENT_SUSPENDED_TAG = 40,
 };
 #define ACCOUNT_EVENT_FIELDS(X) \
-  X(command, 1, UINT32) \
-  X(account, 2, UINT32) \
-  X(fee_tier, 3, UINT32) \
-  X(self_trade_prevention, 4, ENUM) \
-  X(suspended, 5, BOOL)
+  X(command, 1, UINT32, ) \
+  X(account, 2, UINT32, ) \
+  X(fee_tier, 3, UINT32, ) \
+  X(self_trade_prevention, 4, ENUM, SELF_TRADE_PREVENTION) \
+  X(suspended, 5, BOOL, )
 
 /* bourse.matching.v1.GetOrderRequest */
 enum {
@@ -550,10 +553,10 @@ enum {
   GET_ORDER_REQUEST_AFTER_SEQUENCE = 4, GET_ORDER_REQUEST_AFTER_SEQUENCE_TAG = 32,
 };
 #define GET_ORDER_REQUEST_FIELDS(X) \
-  X(account, 1, UINT32) \
-  X(order_id, 2, UINT64) \
-  X(client_order_id, 3, STRING) \
-  X(after_sequence, 4, UINT64)
+  X(account, 1, UINT32, ) \
+  X(order_id, 2, UINT64, ) \
+  X(client_order_id, 3, STRING, ) \
+  X(after_sequence, 4, UINT64, )
 
 /* bourse.matching.v1.GetOrderResponse */
 enum {
@@ -563,10 +566,10 @@ enum {
   GET_ORDER_RESPONSE_FOUND = 4, GET_ORDER_RESPONSE_FOUND_TAG = 32,
 };
 #define GET_ORDER_RESPONSE_FIELDS(X) \
-  X(order, 1, MESSAGE) \
-  X(sequence, 2, UINT64) \
-  X(clock_us, 3, INT64) \
-  X(found, 4, BOOL)
+  X(order, 1, MESSAGE, order) \
+  X(sequence, 2, UINT64, ) \
+  X(clock_us, 3, INT64, ) \
+  X(found, 4, BOOL, )
 
 /* bourse.matching.v1.ListOpenOrdersRequest */
 enum {
@@ -575,9 +578,9 @@ enum {
   LIST_OPEN_ORDERS_REQUEST_AFTER_SEQUENCE = 3, LIST_OPEN_ORDERS_REQUEST_AFTER_SEQUENCE_TAG = 24,
 };
 #define LIST_OPEN_ORDERS_REQUEST_FIELDS(X) \
-  X(account, 1, UINT32) \
-  X(instrument, 2, UINT32) \
-  X(after_sequence, 3, UINT64)
+  X(account, 1, UINT32, ) \
+  X(instrument, 2, UINT32, ) \
+  X(after_sequence, 3, UINT64, )
 
 /* bourse.matching.v1.ListOpenOrdersResponse */
 enum {
@@ -586,9 +589,9 @@ enum {
   LIST_OPEN_ORDERS_RESPONSE_CLOCK_US = 3, LIST_OPEN_ORDERS_RESPONSE_CLOCK_US_TAG = 24,
 };
 #define LIST_OPEN_ORDERS_RESPONSE_FIELDS(X) \
-  X(orders, 1, REPEATED_MESSAGE) \
-  X(sequence, 2, UINT64) \
-  X(clock_us, 3, INT64)
+  X(orders, 1, REPEATED_MESSAGE, order) \
+  X(sequence, 2, UINT64, ) \
+  X(clock_us, 3, INT64, )
 
 /* bourse.matching.v1.GetBalancesRequest */
 enum {
@@ -596,8 +599,8 @@ enum {
   GET_BALANCES_REQUEST_AFTER_SEQUENCE = 2, GET_BALANCES_REQUEST_AFTER_SEQUENCE_TAG = 16,
 };
 #define GET_BALANCES_REQUEST_FIELDS(X) \
-  X(account, 1, UINT32) \
-  X(after_sequence, 2, UINT64)
+  X(account, 1, UINT32, ) \
+  X(after_sequence, 2, UINT64, )
 
 /* bourse.matching.v1.Balance */
 enum {
@@ -607,10 +610,10 @@ enum {
   BALANCE_HELD_MINOR = 4, BALANCE_HELD_MINOR_TAG = 32,
 };
 #define BALANCE_FIELDS(X) \
-  X(account, 1, UINT32) \
-  X(asset, 2, UINT32) \
-  X(available_minor, 3, INT64) \
-  X(held_minor, 4, INT64)
+  X(account, 1, UINT32, ) \
+  X(asset, 2, UINT32, ) \
+  X(available_minor, 3, INT64, ) \
+  X(held_minor, 4, INT64, )
 
 /* bourse.matching.v1.GetBalancesResponse */
 enum {
@@ -618,8 +621,8 @@ enum {
   GET_BALANCES_RESPONSE_SEQUENCE = 2, GET_BALANCES_RESPONSE_SEQUENCE_TAG = 16,
 };
 #define GET_BALANCES_RESPONSE_FIELDS(X) \
-  X(balances, 1, REPEATED_MESSAGE) \
-  X(sequence, 2, UINT64)
+  X(balances, 1, REPEATED_MESSAGE, balance) \
+  X(sequence, 2, UINT64, )
 
 /* bourse.matching.v1.GetAccountRequest */
 enum {
@@ -627,8 +630,8 @@ enum {
   GET_ACCOUNT_REQUEST_AFTER_SEQUENCE = 2, GET_ACCOUNT_REQUEST_AFTER_SEQUENCE_TAG = 16,
 };
 #define GET_ACCOUNT_REQUEST_FIELDS(X) \
-  X(account, 1, UINT32) \
-  X(after_sequence, 2, UINT64)
+  X(account, 1, UINT32, ) \
+  X(after_sequence, 2, UINT64, )
 
 /* bourse.matching.v1.GetAccountResponse */
 enum {
@@ -638,17 +641,17 @@ enum {
   GET_ACCOUNT_RESPONSE_SEQUENCE = 4, GET_ACCOUNT_RESPONSE_SEQUENCE_TAG = 32,
 };
 #define GET_ACCOUNT_RESPONSE_FIELDS(X) \
-  X(fee_tier, 1, UINT32) \
-  X(self_trade_prevention, 2, ENUM) \
-  X(suspended, 3, BOOL) \
-  X(sequence, 4, UINT64)
+  X(fee_tier, 1, UINT32, ) \
+  X(self_trade_prevention, 2, ENUM, SELF_TRADE_PREVENTION) \
+  X(suspended, 3, BOOL, ) \
+  X(sequence, 4, UINT64, )
 
 /* bourse.matching.v1.GetDepthRequest */
 enum {
   GET_DEPTH_REQUEST_INSTRUMENT = 1, GET_DEPTH_REQUEST_INSTRUMENT_TAG = 8,
 };
 #define GET_DEPTH_REQUEST_FIELDS(X) \
-  X(instrument, 1, UINT32)
+  X(instrument, 1, UINT32, )
 
 /* bourse.matching.v1.Level */
 enum {
@@ -656,8 +659,8 @@ enum {
   LEVEL_LOTS = 2, LEVEL_LOTS_TAG = 16,
 };
 #define LEVEL_FIELDS(X) \
-  X(price_ticks, 1, INT64) \
-  X(lots, 2, INT64)
+  X(price_ticks, 1, INT64, ) \
+  X(lots, 2, INT64, )
 
 /* bourse.matching.v1.GetDepthResponse */
 enum {
@@ -668,11 +671,11 @@ enum {
   GET_DEPTH_RESPONSE_FOUND = 5, GET_DEPTH_RESPONSE_FOUND_TAG = 40,
 };
 #define GET_DEPTH_RESPONSE_FIELDS(X) \
-  X(bids, 1, REPEATED_MESSAGE) \
-  X(asks, 2, REPEATED_MESSAGE) \
-  X(sequence, 3, UINT64) \
-  X(command_offset, 4, UINT64) \
-  X(found, 5, BOOL)
+  X(bids, 1, REPEATED_MESSAGE, level) \
+  X(asks, 2, REPEATED_MESSAGE, level) \
+  X(sequence, 3, UINT64, ) \
+  X(command_offset, 4, UINT64, ) \
+  X(found, 5, BOOL, )
 
 /* bourse.matching.v1.WatchMarketsRequest */
 #define WATCH_MARKETS_REQUEST_FIELDS(X)
@@ -685,10 +688,10 @@ enum {
   WATCH_MARKETS_RESPONSE_CLIENT_ORDER_ID_MEMORY_US = 4, WATCH_MARKETS_RESPONSE_CLIENT_ORDER_ID_MEMORY_US_TAG = 32,
 };
 #define WATCH_MARKETS_RESPONSE_FIELDS(X) \
-  X(assets, 1, REPEATED_MESSAGE) \
-  X(instruments, 2, REPEATED_MESSAGE) \
-  X(sequence, 3, UINT64) \
-  X(client_order_id_memory_us, 4, INT64)
+  X(assets, 1, REPEATED_MESSAGE, asset) \
+  X(instruments, 2, REPEATED_MESSAGE, instrument) \
+  X(sequence, 3, UINT64, ) \
+  X(client_order_id_memory_us, 4, INT64, )
 
 /* bourse.matching.v1.GetStatusRequest */
 #define GET_STATUS_REQUEST_FIELDS(X)
@@ -712,21 +715,21 @@ enum {
   GET_STATUS_RESPONSE_SNAPSHOT_OFFSET = 15, GET_STATUS_RESPONSE_SNAPSHOT_OFFSET_TAG = 120,
 };
 #define GET_STATUS_RESPONSE_FIELDS(X) \
-  X(shard, 1, UINT32) \
-  X(sequence, 2, UINT64) \
-  X(next_offset, 3, UINT64) \
-  X(clock_us, 4, INT64) \
-  X(state_hash, 5, FIXED64) \
-  X(balance_hash, 6, FIXED64) \
-  X(leader, 7, BOOL) \
-  X(epoch, 8, UINT64) \
-  X(queued_batches, 9, UINT64) \
-  X(queued_bytes, 10, UINT64) \
-  X(retained_bytes, 11, UINT64) \
-  X(malformed_batches, 12, UINT64) \
-  X(open_orders, 13, UINT64) \
-  X(rules, 14, UINT32) \
-  X(snapshot_offset, 15, UINT64)
+  X(shard, 1, UINT32, ) \
+  X(sequence, 2, UINT64, ) \
+  X(next_offset, 3, UINT64, ) \
+  X(clock_us, 4, INT64, ) \
+  X(state_hash, 5, FIXED64, ) \
+  X(balance_hash, 6, FIXED64, ) \
+  X(leader, 7, BOOL, ) \
+  X(epoch, 8, UINT64, ) \
+  X(queued_batches, 9, UINT64, ) \
+  X(queued_bytes, 10, UINT64, ) \
+  X(retained_bytes, 11, UINT64, ) \
+  X(malformed_batches, 12, UINT64, ) \
+  X(open_orders, 13, UINT64, ) \
+  X(rules, 14, UINT32, ) \
+  X(snapshot_offset, 15, UINT64, )
 
 /* bourse.matching.v1.VerifyRequest */
 #define VERIFY_REQUEST_FIELDS(X)
@@ -741,12 +744,12 @@ enum {
   VERIFY_RESPONSE_BALANCE_HASH = 6, VERIFY_RESPONSE_BALANCE_HASH_TAG = 49,
 };
 #define VERIFY_RESPONSE_FIELDS(X) \
-  X(broken, 1, STRING) \
-  X(balances, 2, REPEATED_MESSAGE) \
-  X(orders, 3, REPEATED_MESSAGE) \
-  X(sequence, 4, UINT64) \
-  X(command_offset, 5, UINT64) \
-  X(balance_hash, 6, FIXED64)
+  X(broken, 1, STRING, ) \
+  X(balances, 2, REPEATED_MESSAGE, balance) \
+  X(orders, 3, REPEATED_MESSAGE, order) \
+  X(sequence, 4, UINT64, ) \
+  X(command_offset, 5, UINT64, ) \
+  X(balance_hash, 6, FIXED64, )
 
 /* bourse.matching.v1.TakeSnapshotRequest */
 #define TAKE_SNAPSHOT_REQUEST_FIELDS(X)
@@ -758,9 +761,9 @@ enum {
   TAKE_SNAPSHOT_RESPONSE_SEQUENCE = 3, TAKE_SNAPSHOT_RESPONSE_SEQUENCE_TAG = 24,
 };
 #define TAKE_SNAPSHOT_RESPONSE_FIELDS(X) \
-  X(command_offset, 1, UINT64) \
-  X(state_hash, 2, FIXED64) \
-  X(sequence, 3, UINT64)
+  X(command_offset, 1, UINT64, ) \
+  X(state_hash, 2, FIXED64, ) \
+  X(sequence, 3, UINT64, )
 
 /* bourse.types.v1.Asset */
 enum {
@@ -769,9 +772,9 @@ enum {
   ASSET_DECIMALS = 3, ASSET_DECIMALS_TAG = 24,
 };
 #define ASSET_FIELDS(X) \
-  X(asset, 1, UINT32) \
-  X(code, 2, STRING) \
-  X(decimals, 3, UINT32)
+  X(asset, 1, UINT32, ) \
+  X(code, 2, STRING, ) \
+  X(decimals, 3, UINT32, )
 
 /* bourse.types.v1.FeeRate */
 enum {
@@ -780,9 +783,9 @@ enum {
   FEE_RATE_TAKER_FEE_PPM = 3, FEE_RATE_TAKER_FEE_PPM_TAG = 24,
 };
 #define FEE_RATE_FIELDS(X) \
-  X(tier, 1, UINT32) \
-  X(maker_fee_ppm, 2, SINT32) \
-  X(taker_fee_ppm, 3, SINT32)
+  X(tier, 1, UINT32, ) \
+  X(maker_fee_ppm, 2, SINT32, ) \
+  X(taker_fee_ppm, 3, SINT32, )
 
 /* bourse.types.v1.Instrument */
 enum {
@@ -804,22 +807,22 @@ enum {
   INSTRUMENT_LAST_PRICE_TICKS = 16, INSTRUMENT_LAST_PRICE_TICKS_TAG = 128,
 };
 #define INSTRUMENT_FIELDS(X) \
-  X(instrument, 1, UINT32) \
-  X(symbol, 2, STRING) \
-  X(base_asset, 3, UINT32) \
-  X(quote_asset, 4, UINT32) \
-  X(lot_minor, 5, INT64) \
-  X(tick_units, 6, INT64) \
-  X(tick_scale, 7, UINT32) \
-  X(tick_lot_minor, 8, INT64) \
-  X(phase, 9, ENUM) \
-  X(min_quantity_lots, 10, INT64) \
-  X(max_quantity_lots, 11, INT64) \
-  X(min_notional_minor, 12, INT64) \
-  X(max_notional_minor, 13, INT64) \
-  X(market_protection_ppm, 14, UINT32) \
-  X(fees, 15, REPEATED_MESSAGE) \
-  X(last_price_ticks, 16, INT64)
+  X(instrument, 1, UINT32, ) \
+  X(symbol, 2, STRING, ) \
+  X(base_asset, 3, UINT32, ) \
+  X(quote_asset, 4, UINT32, ) \
+  X(lot_minor, 5, INT64, ) \
+  X(tick_units, 6, INT64, ) \
+  X(tick_scale, 7, UINT32, ) \
+  X(tick_lot_minor, 8, INT64, ) \
+  X(phase, 9, ENUM, PHASE) \
+  X(min_quantity_lots, 10, INT64, ) \
+  X(max_quantity_lots, 11, INT64, ) \
+  X(min_notional_minor, 12, INT64, ) \
+  X(max_notional_minor, 13, INT64, ) \
+  X(market_protection_ppm, 14, UINT32, ) \
+  X(fees, 15, REPEATED_MESSAGE, fee_rate) \
+  X(last_price_ticks, 16, INT64, )
 
 /* bourse.types.v1.Order */
 enum {
@@ -847,27 +850,27 @@ enum {
   ORDER_SEQUENCE = 22, ORDER_SEQUENCE_TAG = 176,
 };
 #define ORDER_FIELDS(X) \
-  X(order_id, 1, UINT64) \
-  X(account, 2, UINT32) \
-  X(instrument, 3, UINT32) \
-  X(side, 4, ENUM) \
-  X(type, 5, ENUM) \
-  X(time_in_force, 6, ENUM) \
-  X(post_only, 7, BOOL) \
-  X(self_trade_prevention, 8, ENUM) \
-  X(client_order_id, 9, STRING) \
-  X(price_ticks, 10, INT64) \
-  X(quantity_lots, 11, INT64) \
-  X(quote_minor, 12, INT64) \
-  X(state, 13, ENUM) \
-  X(reason, 14, ENUM) \
-  X(remaining_lots, 15, INT64) \
-  X(filled_lots, 16, INT64) \
-  X(filled_quote_minor, 17, INT64) \
-  X(fee_asset, 18, UINT32) \
-  X(fee_minor, 19, SINT64) \
-  X(created_us, 20, INT64) \
-  X(updated_us, 21, INT64) \
-  X(sequence, 22, UINT64)
+  X(order_id, 1, UINT64, ) \
+  X(account, 2, UINT32, ) \
+  X(instrument, 3, UINT32, ) \
+  X(side, 4, ENUM, SIDE) \
+  X(type, 5, ENUM, ORDER_TYPE) \
+  X(time_in_force, 6, ENUM, TIME_IN_FORCE) \
+  X(post_only, 7, BOOL, ) \
+  X(self_trade_prevention, 8, ENUM, SELF_TRADE_PREVENTION) \
+  X(client_order_id, 9, STRING, ) \
+  X(price_ticks, 10, INT64, ) \
+  X(quantity_lots, 11, INT64, ) \
+  X(quote_minor, 12, INT64, ) \
+  X(state, 13, ENUM, ORDER_STATE) \
+  X(reason, 14, ENUM, END_REASON) \
+  X(remaining_lots, 15, INT64, ) \
+  X(filled_lots, 16, INT64, ) \
+  X(filled_quote_minor, 17, INT64, ) \
+  X(fee_asset, 18, UINT32, ) \
+  X(fee_minor, 19, SINT64, ) \
+  X(created_us, 20, INT64, ) \
+  X(updated_us, 21, INT64, ) \
+  X(sequence, 22, UINT64, )
 
 #endif
