@@ -1,0 +1,66 @@
+"""Every room has the same doors: who has seen one has seen all.
+
+A file named here means the same thing in every room. A room may lack one; none invents a synonym.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT, name_of, our_files
+
+DOORS = {
+    "__init__": "what the room owns, hears and says",
+    "__main__": "its wiring",
+    "config": "its settings",
+    "reader": "follows the log, applies, stores",
+    "server": "its gRPC servicer",
+    "state": "its law",
+    "store": "its SQL as named functions",
+}
+# What a room has besides, and why none of the doors above would do.
+BESIDES = {
+    "gateway": {
+        "auth": "signatures and keys, which no other room checks",
+        "problems": "the only place where an outcome becomes an HTTP answer",
+        "rest": "the public HTTP routes",
+        "ws": "the public WebSocket",
+    },
+    "ledger": {"outbox": "says to matching what its table of the same name holds"},
+    "matching": {"core": "the only file that knows there is C"},
+}
+NOT_ROOMS = {"cli", "domain", "runtime", "web"}
+VAGUE = {"common", "helper", "helpers", "manager", "misc", "shared", "util", "utils"}
+ROOMS = sorted(
+    file.parent
+    for file in (ROOT / "services").glob("*/__init__.py")
+    if file.parent.name not in NOT_ROOMS
+)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_a_room_has_no_other_files(room: Path) -> None:
+    found = {file.stem for file in our_files(".py", below=name_of(room)) if file.parent == room}
+    assert found - DOORS.keys() - BESIDES.get(room.name, {}).keys() == set()
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_a_room_says_what_it_is(room: Path) -> None:
+    said = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    for word in ("Owns", "Hears", "says"):
+        assert word in said.split(), (
+            f"services/{room.name}/__init__.py must say what the room {word.lower()}"
+        )
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_a_room_that_listens_is_wired(room: Path) -> None:
+    if (room / "server.py").exists():
+        assert (room / "config.py").exists()
+        assert (room / "__main__.py").exists()
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    vague = [name_of(f) for f in our_files() if VAGUE & {part.split(".")[0] for part in f.parts}]
+    assert vague == []
