@@ -941,7 +941,7 @@ class Command(betterproto2.Message):
         23, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
     )
     """
-    Put the core's clock, perhaps back.
+    Put the core's clock, perhaps back, from the next record on.
     """
 
 
@@ -1110,7 +1110,7 @@ class EventRecord(betterproto2.Message):
 
     time_us: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
-    The core's clock after the record, microseconds since 1970.
+    The core's clock in this record, microseconds since 1970.
     """
 
     first_sequence: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
@@ -1898,7 +1898,7 @@ default_message_pool.register_message("bourse.matching.v1", "SetAccount", SetAcc
 @dataclass(eq=False, repr=False)
 class SetClock(betterproto2.Message):
     """
-    Put the core's clock. Without this it never moves back.
+    Put the core's clock, from the next record on. Without this it never moves back.
     """
 
     time_us: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
@@ -1997,7 +1997,7 @@ default_message_pool.register_message("bourse.matching.v1", "SetPhase", SetPhase
 @dataclass(eq=False, repr=False)
 class SetSizes(betterproto2.Message):
     """
-    Sizes of pools and memories. A size below what is in use is refused (capacity_full).
+    Sizes of pools and memories. A size below what is in use is refused (setting_invalid).
     """
 
     orders: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
@@ -2114,7 +2114,7 @@ class SubmitResponse(betterproto2.Message):
 
     time_us: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
     """
-    The log's time of its record, microseconds since 1970.
+    The core's clock in its record, microseconds since 1970.
     """
 
     command_offset: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
