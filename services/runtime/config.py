@@ -81,7 +81,7 @@ class ClickHouseConfig(Section):
     """ClickHouse over HTTP."""
 
     address: str = ""
-    """http://user@host:port/database; empty: the owner process of the data folder."""
+    """http://user@host:port/database; empty: `embedded:` and the file with the owner's port."""
     password: SecretStr = SecretStr("")
     """Its password, kept apart from the address so that the address can be shown."""
 
@@ -145,18 +145,6 @@ class Settings(BaseSettings):
         """Where this process listens."""
         return self.listen or self.address_of(self.room)
 
-    def postgres_address(self) -> str:
-        """The DSN of the rooms' database."""
-        return self.postgres.address.get_secret_value() or postgres_dsn(self.data)
-
-    def log_address(self) -> str:
-        """The DSN of the log's database."""
-        return self.log.address.get_secret_value() or postgres_dsn(self.data)
-
-    def clickhouse_address(self) -> str:
-        """The URL of ClickHouse; the embedded owner writes down the port it listens on."""
-        return self.clickhouse.address or clickhouse_url(self.data)
-
 
 class _SharedSource(EnvSettingsSource):
     """The variables all rooms share. A room's address is one of them, whoever asks."""
@@ -195,7 +183,22 @@ def load(kind: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The data folder {data} cannot be made: {error.strerror}.") from None
-    return config.model_copy(update={"data": data})
+    return _complete(config, data)
+
+
+def _complete(config: ConfigT, data: Path) -> ConfigT:
+    """Put the places in the data folder where no address was given."""
+    embedded = SecretStr(postgres_dsn(data))
+    postgres = {"address": config.postgres.address or embedded}
+    log = {"address": config.log.address or embedded}
+    clickhouse = {"address": config.clickhouse.address or clickhouse_address(data)}
+    update = {
+        "data": data,
+        "postgres": config.postgres.model_copy(update=postgres),
+        "log": config.log.model_copy(update=log),
+        "clickhouse": config.clickhouse.model_copy(update=clickhouse),
+    }
+    return config.model_copy(update=update)
 
 
 def run_folder(data: Path) -> Path:
@@ -224,18 +227,9 @@ def postgres_dsn(data: Path, database: str = "bourse") -> str:
     return f"postgresql://postgres@/{database}?host={run_folder(data) / 'pg'}"
 
 
-def clickhouse_url(data: Path) -> str:
-    """Where the owner of the embedded ClickHouse of a data folder is found.
-
-    Raises ConfigError if it has never run there: clients speak HTTP to it, so it has a port.
-    """
-    try:
-        port = int((run_folder(data) / "clickhouse.port").read_text())
-    except (OSError, ValueError):
-        raise ConfigError(
-            "The embedded ClickHouse has not been started in this data folder; `bourse up` does."
-        ) from None
-    return f"http://default@127.0.0.1:{port}/default"
+def clickhouse_address(data: Path) -> str:
+    """Where the owner of the embedded ClickHouse writes down its port: clients speak HTTP to it."""
+    return f"embedded:{run_folder(data) / 'clickhouse.port'}"
 
 
 def _refuse_unknown(kind: type[Settings]) -> None:

@@ -13,7 +13,7 @@ Everything above this file speaks to `Log` and cannot tell which implementation 
       PastEnd                 the reader stands beyond the end: the log lost records, or is another
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -129,12 +129,13 @@ class Log(Protocol):
 
     def read(
         self, topic: str, from_offset: int, *, every_s: float = 0.0
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncGenerator[list[Record], None]:
         """All records from `from_offset` on, in order, without gaps; waits for more and never ends.
 
         A batch is never empty and at most `READ_BATCH_BYTES`. With `every_s` 0 a new record is
         yielded at once; otherwise the reader looks at most that often (unless it is behind), which
-        costs log and reader less. A log that cannot be reached is waited for.
+        costs log and reader less. A log that cannot be reached is waited for. Whoever stops before
+        the end, which is everybody, closes the generator (`contextlib.aclosing`).
         Raises CutAway, PastEnd or TopicUnknown.
         """
         ...
