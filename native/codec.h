@@ -99,6 +99,19 @@ struct codec_set_fees {
     struct codec_fee_rate fee;
 };
 
+struct codec_add_asset {
+    struct codec_asset asset;
+};
+
+struct codec_add_instrument {
+    struct codec_instrument instrument;
+};
+
+/* A message without fields. */
+struct codec_nothing {
+    uint8_t unused;
+};
+
 /* ---- Reading -------------------------------------------------------------------------------------------------- */
 
 /* A command record and how far it was walked. */
@@ -120,8 +133,7 @@ struct codec_batch {
 };
 
 /* One command. `kind` is the number of its field in Command: COMMAND_PLACE_ORDER and so on, which are the values of
- * enum command_kind; COMMAND_TICK is the one that is not among them. Which member of the union means something follows
- * from it; open_session, close_session and tick have none. */
+ * enum command_kind; COMMAND_TICK is the one that is not among them. It says which member of the union means something. */
 struct codec_command {
     struct codec_bytes request_id; /* 16 bytes; a tick may have none */
     uint64_t causation;
@@ -136,8 +148,9 @@ struct codec_command {
         struct codec_cancel_all cancel_all;
         struct codec_credit credit;
         struct codec_debit debit;
-        struct codec_asset add_asset;
-        struct codec_instrument add_instrument;
+        struct codec_nothing open_session, close_session, tick;
+        struct codec_add_asset add_asset;
+        struct codec_add_instrument add_instrument;
         struct codec_set_phase set_phase;
         struct codec_set_limits set_limits;
         struct codec_set_fees set_fees;

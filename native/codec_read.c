@@ -1,0 +1,446 @@
+#include "codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "codec_wire.h"
+
+/* The kinds of commands are the numbers of their fields, and the contract has them twice. */
+#define SAME_NUMBER(value, number) _Static_assert((number) == 0 || (1 << (number) & ALL_KINDS), #value);
+#define KIND_BIT(name, number, kind, of) KIND_BIT_##kind(number)
+#define KIND_BIT_UINT32(number)
+#define KIND_BIT_UINT64(number)
+#define KIND_BIT_INT64(number)
+#define KIND_BIT_BYTES(number)
+#define KIND_BIT_ONEOF_MESSAGE(number) | 1 << (number)
+enum { ALL_KINDS = 0 COMMAND_FIELDS(KIND_BIT) };
+COMMAND_KIND_VALUES(SAME_NUMBER)
+_Static_assert((int)COMMAND_KIND_PLACE_ORDER == (int)COMMAND_PLACE_ORDER, "kinds are numbers of fields");
+_Static_assert((int)COMMAND_KIND_SET_CLOCK == (int)COMMAND_SET_CLOCK, "kinds are numbers of fields");
+
+/* ---- Fields --------------------------------------------------------------------------------------------------- */
+
+/* Letters, digits, dot, underscore, colon and minus: what a client order id may consist of. */
+static bool is_name(const uint8_t *at, const uint8_t *end) {
+    static const uint32_t allowed[8] = {0, 0x07ff6000, 0x87fffffe, 0x07fffffe};
+    for (; at != end; at++)
+        if (!(allowed[*at >> 5] >> (*at & 31) & 1)) return false;
+    return true;
+}
+
+/* What the core calls an invalid setting, and nothing that is not UTF-8: printable ASCII. */
+static bool is_printable(const uint8_t *at, const uint8_t *end) {
+    for (; at != end; at++)
+        if (*at < 0x20 || *at > 0x7e) return false;
+    return true;
+}
+
+#define is_client_order_id is_name
+#define is_code is_printable
+#define is_symbol is_printable
+
+/* Each of these takes one value off the reader, or is false and leaves the reader where the value begins. */
+static inline bool take_limited(struct wire_reader *reader, uint64_t most, uint64_t *value) {
+    const uint8_t *start = reader->at;
+    if (wire_take(reader, value) && *value <= most) return true;
+    reader->at = start;
+    return false;
+}
+
+#define TAKE_NUMBER(most, convert) \
+    { \
+        uint64_t taken; \
+        if (!take_limited(reader, most, &taken)) return false; \
+        *into = convert; \
+        return true; \
+    }
+static inline bool take_UINT32(struct wire_reader *reader, uint32_t *into) TAKE_NUMBER(UINT32_MAX, (uint32_t)taken)
+static inline bool take_UINT64(struct wire_reader *reader, uint64_t *into) TAKE_NUMBER(UINT64_MAX, taken)
+static inline bool take_INT64(struct wire_reader *reader, int64_t *into) TAKE_NUMBER(UINT64_MAX, (int64_t)taken)
+static inline bool take_SINT32(struct wire_reader *reader, int32_t *into) TAKE_NUMBER(UINT32_MAX, (int32_t)wire_unfold(taken))
+static inline bool take_BOOL(struct wire_reader *reader, bool *into) TAKE_NUMBER(1, taken != 0)
+static inline bool take_ENUM(struct wire_reader *reader, uint8_t *into, uint64_t last) TAKE_NUMBER(last, (uint8_t)taken)
+
+static inline bool take_bytes(struct wire_reader *reader, struct codec_bytes *into, uint32_t most) {
+    struct wire_reader bytes;
+    if (!wire_take_bytes(reader, most, &bytes)) return false;
+    *into = (struct codec_bytes){bytes.at, (uint32_t)(bytes.end - bytes.at)};
+    return true;
+}
+
+static inline bool take_string(struct wire_reader *reader, struct codec_bytes *into, uint32_t most,
+                               bool (*is_allowed)(const uint8_t *, const uint8_t *)) {
+    struct wire_reader ahead = *reader;
+    if (!take_bytes(&ahead, into, most) || !is_allowed(into->at, into->at + into->length)) return false;
+    *reader = ahead;
+    return true;
+}
+
+/* One field in the switch of its message: once only, and then its value. */
+#define ONCE(number) \
+    if (seen & UINT32_C(1) << (number)) return false; \
+    seen |= UINT32_C(1) << (number);
+#define TAG_OF(number, type) ((number) << 3 | (type))
+#define CASE(name, number, kind, of) CASE_##kind(name, number, of)
+#define CASE_VALUE(number, type, take) \
+    case TAG_OF(number, type): \
+        ONCE(number) \
+        reader->at = value.at; \
+        if (!(take)) return false; \
+        break;
+#define CASE_UINT32(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_UINT32(reader, &into->name))
+#define CASE_UINT64(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_UINT64(reader, &into->name))
+#define CASE_INT64(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_INT64(reader, &into->name))
+#define CASE_SINT32(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_SINT32(reader, &into->name))
+#define CASE_BOOL(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_BOOL(reader, &into->name))
+#define CASE_ENUM(name, number, of) CASE_VALUE(number, WIRE_VARINT, take_ENUM(reader, &into->name, of##_LAST))
+#define CASE_BYTES(name, number, of) \
+    CASE_VALUE(number, WIRE_LENGTH, take_bytes(reader, &into->name, CODEC_MOST_##name))
+#define CASE_STRING(name, number, of) \
+    CASE_VALUE(number, WIRE_LENGTH, take_string(reader, &into->name, CODEC_MOST_##name, is_##name))
+#define CASE_MESSAGE(name, number, of) CASE_VALUE(number, WIRE_LENGTH, take_##of(reader, &into->name))
+#define CASE_REPEATED_MESSAGE(name, number, of) \
+    case TAG_OF(number, WIRE_LENGTH): \
+        reader->at = value.at; \
+        if (!take_another_##of(reader, into)) return false; \
+        break;
+
+/* read_m reads the fields of message M up to the end of the reader, which must have `needed`, a bit a field. False: the
+ * reader stands at what is wrong. */
+#define READ_FIELDS(NAME, needed) \
+    uint32_t seen = 0; \
+    while (reader->at != reader->end) { \
+        struct wire_reader value = *reader; \
+        uint64_t tag; \
+        if (!wire_take(&value, &tag)) return false; \
+        switch (tag) { \
+            NAME##_FIELDS(CASE) \
+        default: \
+            return false; \
+        } \
+    } \
+    return (seen & (needed)) == (needed);
+#define READER(name, NAME, needed) \
+    static bool read_##name(struct wire_reader *reader, struct codec_##name *into) { \
+        memset(into, 0, sizeof *into); \
+        READ_FIELDS(NAME, needed) \
+    }
+
+/* take_m takes a length and a message M of that length. */
+#define TAKER(name) \
+    static bool take_##name(struct wire_reader *reader, struct codec_##name *into) { \
+        struct wire_reader body; \
+        if (!wire_take_bytes(reader, UINT32_MAX, &body)) return false; \
+        if (read_##name(&body, into)) return true; \
+        reader->at = body.at; \
+        return false; \
+    }
+#define READER_AND_TAKER(name, NAME, needed) READER(name, NAME, needed) TAKER(name)
+
+static bool take_nothing(struct wire_reader *reader) {
+    struct wire_reader body;
+    return wire_take_bytes(reader, 0, &body);
+}
+#define take_open_session(reader, into) take_nothing(reader)
+#define take_close_session(reader, into) take_nothing(reader)
+#define take_tick(reader, into) take_nothing(reader)
+
+READER_AND_TAKER(place_order, PLACE_ORDER, 0)
+READER_AND_TAKER(amend_order, AMEND_ORDER, 0)
+READER_AND_TAKER(cancel_order, CANCEL_ORDER, 0)
+READER_AND_TAKER(cancel_all, CANCEL_ALL, 0)
+READER_AND_TAKER(credit, CREDIT, 0)
+READER_AND_TAKER(debit, DEBIT, 0)
+READER_AND_TAKER(asset, ASSET, 0)
+READER_AND_TAKER(add_asset, ADD_ASSET, 1 << ADD_ASSET_ASSET)
+READER_AND_TAKER(fee_rate, FEE_RATE, 0)
+static bool take_another_fee_rate(struct wire_reader *reader, struct codec_instrument *into) {
+    if (into->fee_count == CODEC_FEES || !take_fee_rate(reader, &into->fees[into->fee_count])) return false;
+    into->fee_count++;
+    return true;
+}
+READER_AND_TAKER(instrument, INSTRUMENT, 0)
+READER_AND_TAKER(add_instrument, ADD_INSTRUMENT, 1 << ADD_INSTRUMENT_INSTRUMENT)
+READER_AND_TAKER(set_phase, SET_PHASE, 0)
+READER_AND_TAKER(set_limits, SET_LIMITS, 0)
+READER_AND_TAKER(set_fees, SET_FEES, 1 << SET_FEES_FEE)
+READER_AND_TAKER(set_account, SET_ACCOUNT, 0)
+READER_AND_TAKER(set_sizes, SET_SIZES, 0)
+READER_AND_TAKER(use_rules, USE_RULES, 0)
+READER_AND_TAKER(set_clock, SET_CLOCK, 0)
+
+/* ---- Commands ------------------------------------------------------------------------------------------------- */
+
+/* Only what no refusal of the core has a name for: the rest is the core's to refuse, one command at a time. */
+
+/* Limit: a price, a quantity, no quote; post-only only if GTC. Market: IOC, no price, and either quantity or quote. */
+static bool is_order(const struct codec_place_order *order) {
+    if (order->side == SIDE_UNSPECIFIED) return false;
+    bool has_quantity = order->quantity_lots >= 1, has_quote = order->quote_minor >= 1;
+    if ((order->quantity_lots && !has_quantity) || (order->quote_minor && !has_quote)) return false;
+    switch (order->type) {
+    case ORDER_TYPE_LIMIT:
+        if (order->time_in_force == TIME_IN_FORCE_UNSPECIFIED) return false;
+        if (order->post_only && order->time_in_force != TIME_IN_FORCE_GTC) return false;
+        return order->price_ticks >= 1 && has_quantity && !has_quote;
+    case ORDER_TYPE_MARKET:
+        if (order->time_in_force != TIME_IN_FORCE_IOC || order->post_only) return false;
+        return order->price_ticks == 0 && has_quantity != has_quote;
+    default:
+        return false;
+    }
+}
+
+/* By id or by name, not both. */
+static bool is_named_once(uint64_t order_id, struct codec_bytes client_order_id) {
+    return (order_id != 0) != (client_order_id.length != 0);
+}
+
+/* At least one change, none below zero. */
+static bool is_amend(const struct codec_amend_order *amend) {
+    if (!is_named_once(amend->order_id, amend->client_order_id)) return false;
+    return amend->price_ticks >= 0 && amend->quantity_lots >= 0 && (amend->price_ticks || amend->quantity_lots);
+}
+
+/* What the core gives is not the sender's to give. */
+static bool is_new_instrument(const struct codec_instrument *instrument) {
+    return !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks;
+}
+
+enum {
+    CANCELS = 1 << COMMAND_CANCEL_ORDER | 1 << COMMAND_CANCEL_ALL,
+    MOVES = 1 << COMMAND_CREDIT | 1 << COMMAND_DEBIT,
+    ALONE = 1 << COMMAND_OPEN_SESSION | 1 << COMMAND_TICK,
+    OF_AN_ACCOUNT = CANCELS | MOVES | 1 << COMMAND_PLACE_ORDER | 1 << COMMAND_AMEND_ORDER | 1 << COMMAND_SET_ACCOUNT,
+};
+
+/* 16 bytes of request id (a tick may have none), no deadline below zero, an account where the kind is about one. */
+static bool is_enveloped(const struct codec_command *command) {
+    if (command->request_id.length != CODEC_REQUEST_ID && (command->kind != COMMAND_TICK || command->request_id.length))
+        return false;
+    return command->valid_until_us >= 0 && (command->account || !(OF_AN_ACCOUNT & 1 << command->kind));
+}
+
+static bool is_well_formed(const struct codec_command *command) {
+    if (!is_enveloped(command)) return false;
+    switch (command->kind) {
+    case COMMAND_PLACE_ORDER:
+        return is_order(&command->place_order);
+    case COMMAND_AMEND_ORDER:
+        return is_amend(&command->amend_order);
+    case COMMAND_CANCEL_ORDER:
+        return is_named_once(command->cancel_order.order_id, command->cancel_order.client_order_id);
+    case COMMAND_CREDIT:
+        return command->credit.amount_minor >= 1;
+    case COMMAND_DEBIT:
+        return command->debit.amount_minor >= 1;
+    case COMMAND_ADD_INSTRUMENT:
+        return is_new_instrument(&command->add_instrument.instrument);
+    case COMMAND_SET_CLOCK:
+        return command->set_clock.time_us >= 0;
+    default:
+        return command->kind != 0;
+    }
+}
+
+/* One kind only; the field of a kind stands once because there is one. */
+#define CASE_ONEOF_MESSAGE(name, number, of) \
+    case TAG_OF(number, WIRE_LENGTH): \
+        if (into->kind) return false; \
+        into->kind = number; \
+        reader->at = value.at; \
+        if (!take_##of(reader, &into->name)) return false; \
+        break;
+
+static void clear_envelope(struct codec_command *into) {
+    into->request_id = into->trace = (struct codec_bytes){NULL, 0};
+    into->causation = 0;
+    into->account = into->kind = 0;
+    into->valid_until_us = 0;
+}
+
+static bool read_command(struct wire_reader *reader, struct codec_command *into) {
+    /* The union is cleared by whichever kind is read into it. */
+    clear_envelope(into);
+    READ_FIELDS(COMMAND, 0)
+}
+TAKER(command)
+
+/* ---- Batches -------------------------------------------------------------------------------------------------- */
+
+/* What is gathered of a batch while its commands go by. */
+struct batch_check {
+    uint64_t session;
+    uint64_t number;
+    uint32_t source;
+    uint32_t commands;
+    uint32_t kinds; /* a bit a kind */
+    bool closed;    /* CloseSession has been there */
+};
+
+static bool take_another_command(struct wire_reader *reader, struct batch_check *into) {
+    const uint8_t *start = reader->at;
+    struct codec_command command;
+    if (into->commands == CORE_MAX_COMMANDS || into->closed || !take_command(reader, &command)) return false;
+    if (!is_well_formed(&command)) {
+        reader->at = start;
+        return false;
+    }
+    into->commands++;
+    into->kinds |= UINT32_C(1) << command.kind;
+    into->closed = command.kind == COMMAND_CLOSE_SESSION;
+    return true;
+}
+
+static bool read_batch(struct wire_reader *reader, struct batch_check *into) {
+    READ_FIELDS(SUBMIT_REQUEST, 0)
+}
+
+/* In a session: its number from 1; no credit or debit, nothing that travels alone. From a source: its number from 1, so
+ * that adding the count of commands stays in 63 bits; credits and debits only. Else: one command of those that travel
+ * alone, and no number. CloseSession stands last, which take_another_command sees to. */
+static bool is_batch(const struct batch_check *batch) {
+    if (batch->commands == 0) return false;
+    if (batch->session) return !batch->source && batch->number && !(batch->kinds & (MOVES | ALONE));
+    if (batch->source) {
+        bool is_numbered = batch->number && batch->number <= INT64_MAX - CORE_MAX_COMMANDS;
+        return batch->source <= CODEC_LAST_SOURCE && is_numbered && !(batch->kinds & ~(uint32_t)MOVES);
+    }
+    return !batch->number && batch->commands == 1 && !(batch->kinds & ~(uint32_t)ALONE);
+}
+
+/* False: the reader stands at what is wrong, at the beginning if it is the batch as a whole. */
+static bool check_batch(struct wire_reader *reader, struct batch_check *batch) {
+    const uint8_t *start = reader->at;
+    *batch = (struct batch_check){0};
+    if (!read_batch(reader, batch)) return false;
+    if (is_batch(batch)) return true;
+    reader->at = start;
+    return false;
+}
+
+int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, uint32_t *where) {
+    struct wire_reader reader = {bytes, bytes + length};
+    struct batch_check found;
+    bool is_good = check_batch(&reader, &found);
+    *where = (uint32_t)(reader.at - bytes);
+    if (!is_good) return CORE_FOREIGN;
+    *batch = (struct core_batch){
+        .session = found.session,
+        .number = found.number,
+        .source = found.source,
+        .commands = found.commands,
+        .only_cancels = !(found.kinds & ~(uint32_t)CANCELS),
+    };
+    return CORE_OK;
+}
+
+/* ---- Records -------------------------------------------------------------------------------------------------- */
+
+struct record_check {
+    uint32_t shard;
+    uint32_t batches;
+};
+
+static bool take_another_batch(struct wire_reader *reader, struct record_check *into) {
+    struct wire_reader body;
+    struct batch_check batch;
+    if (into->batches == CORE_MAX_BATCHES || !wire_take_bytes(reader, UINT32_MAX, &body)) return false;
+    if (!check_batch(&body, &batch)) {
+        reader->at = body.at;
+        return false;
+    }
+    into->batches++;
+    return true;
+}
+
+#define CASE_REPEATED_BYTES(name, number, of) \
+    case TAG_OF(number, WIRE_LENGTH): \
+        reader->at = value.at; \
+        if (!take_another_batch(reader, into)) return false; \
+        break;
+
+static bool read_record(struct wire_reader *reader, struct record_check *into) {
+    READ_FIELDS(COMMAND_RECORD, 0)
+}
+
+int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where) {
+    struct wire_reader reader = {bytes, bytes + length};
+    struct record_check found = {0};
+    bool is_good = read_record(&reader, &found);
+    *where = (uint32_t)(reader.at - bytes);
+    if (!is_good) return CORE_FOREIGN;
+    *record = (struct codec_record){found.shard, found.batches, bytes, bytes + length};
+    return CORE_OK;
+}
+
+/* ---- The walk ------------------------------------------------------------------------------------------------- */
+
+/* What was checked cannot fail, and walking into what was not must not go unnoticed. */
+static inline uint64_t walk_number(struct wire_reader *reader) {
+    uint64_t value = 0;
+    bool is_there = wire_take(reader, &value);
+    assert(is_there && "only what was checked is walked");
+    (void)is_there;
+    return value;
+}
+
+static inline struct wire_reader walk_bytes(struct wire_reader *reader) {
+    struct wire_reader bytes = *reader;
+    bool is_there = wire_take_bytes(reader, UINT32_MAX, &bytes);
+    assert(is_there && "only what was checked is walked");
+    (void)is_there;
+    return bytes;
+}
+
+/* Fields come in any order, so the commands are stepped over to see all of the head. */
+static struct codec_batch batch_head(struct wire_reader reader) {
+    struct codec_batch batch = {.at = reader.at, .end = reader.end};
+    while (reader.at != reader.end) {
+        switch (walk_number(&reader)) {
+        case SUBMIT_REQUEST_SESSION_TAG:
+            batch.session = walk_number(&reader);
+            break;
+        case SUBMIT_REQUEST_NUMBER_TAG:
+            batch.number = walk_number(&reader);
+            break;
+        case SUBMIT_REQUEST_SOURCE_TAG:
+            batch.source = (uint32_t)walk_number(&reader);
+            break;
+        default:
+            walk_bytes(&reader);
+            batch.commands++;
+        }
+    }
+    return batch;
+}
+
+bool codec_record_next(struct codec_record *record, struct codec_batch *batch) {
+    struct wire_reader reader = {record->at, record->end};
+    bool found = false;
+    while (!found && reader.at != reader.end) {
+        if (walk_number(&reader) == COMMAND_RECORD_REQUESTS_TAG) {
+            *batch = batch_head(walk_bytes(&reader));
+            found = true;
+        } else {
+            walk_number(&reader);
+        }
+    }
+    record->at = reader.at;
+    return found;
+}
+
+bool codec_batch_next(struct codec_batch *batch, struct codec_command *command) {
+    struct wire_reader reader = {batch->at, batch->end};
+    bool found = false;
+    while (!found && reader.at != reader.end) {
+        if (walk_number(&reader) == SUBMIT_REQUEST_COMMANDS_TAG) {
+            found = take_command(&reader, command);
+            assert(found && "only what was checked is walked");
+        } else {
+            walk_number(&reader);
+        }
+    }
+    batch->at = reader.at;
+    return found;
+}
