@@ -1,0 +1,133 @@
+#include "codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "codec_wire.h"
+
+/* The worst elementary change: an instrument opened while an older one of its symbol goes to cancel-only, or a fill between
+ * orders that both have long names; around it the marks of command and batch, and the end of the part. */
+enum {
+    FRAME_BYTES = CODEC_BATCH_MARK_BYTES + CODEC_COMMAND_MARK_BYTES + CODEC_EVENT_RECORD_BYTES,
+    INSTRUMENTS_BYTES = 2 * CODEC_INSTRUMENT_EVENT_BYTES,
+    FILL_BYTES = CODEC_TRADE_EVENT_BYTES + 2 * CODEC_ORDER_EVENT_BYTES + 2 * CODEC_LEVEL_EVENT_BYTES + 4 * CODEC_BALANCE_EVENT_BYTES,
+};
+_Static_assert(FRAME_BYTES + INSTRUMENTS_BYTES <= CODEC_STEP_BYTES, "a step has room for two instruments");
+_Static_assert(FRAME_BYTES + FILL_BYTES <= CODEC_STEP_BYTES, "a step has room for a fill");
+
+/* ---- Fields --------------------------------------------------------------------------------------------------- */
+
+#define PUT_IF(is_set, number, type, put) \
+    if (is_set) { \
+        at = wire_put_tag(at, (number) << 3 | (type)); \
+        at = put; \
+    }
+#define PUT_NUMBER(number, name, value) PUT_IF(from->name, number, WIRE_VARINT, wire_put(at, value))
+#define PUT_UINT32(name, number) PUT_NUMBER(number, name, from->name)
+#define PUT_UINT64(name, number) PUT_NUMBER(number, name, from->name)
+#define PUT_INT64(name, number) PUT_NUMBER(number, name, (uint64_t)from->name)
+#define PUT_SINT32(name, number) PUT_NUMBER(number, name, wire_fold(from->name))
+#define PUT_SINT64(name, number) PUT_NUMBER(number, name, wire_fold(from->name))
+#define PUT_BOOL(name, number) PUT_NUMBER(number, name, 1)
+#define PUT_ENUM(name, number) PUT_NUMBER(number, name, from->name)
+#define PUT_FIXED64(name, number) PUT_IF(from->name, number, WIRE_EIGHT_BYTES, put_eight_bytes(at, from->name))
+#define PUT_BYTES(name, number) \
+    assert(from->name.length <= CODEC_MOST_##name && "a string is as long as the contract allows"); \
+    PUT_IF(from->name.length, number, WIRE_LENGTH, wire_put_bytes(at, from->name.at, from->name.length))
+#define PUT_STRING(name, number) PUT_BYTES(name, number)
+/* Messages are put behind the fields, by whoever knows what they are. */
+#define PUT_MESSAGE(name, number)
+#define PUT_REPEATED_MESSAGE(name, number)
+#define PUT(name, number, kind, of) PUT_##kind(name, number)
+
+static inline uint8_t *put_eight_bytes(uint8_t *at, uint64_t value) {
+    wire_store(at, value);
+    return at + 8;
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------------------- */
+
+/* Begin a message that is a field of another: its tag, and a byte for its length, which wire_close fills in. */
+static inline uint8_t *put_head(uint8_t *at, uint32_t tag) { return wire_put_tag(at, tag) + 1; }
+
+#define WRITER(name, NAME) \
+    uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from) { \
+        NAME##_FIELDS(PUT) \
+        return at; \
+    }
+#define WRITER_IN(name, NAME) \
+    uint8_t *codec_put_##name##_in(uint8_t *at, uint32_t tag, const struct codec_##name *from) { \
+        uint8_t *body = put_head(at, tag); \
+        return wire_close(body, codec_put_##name(body, from)); \
+    }
+CODEC_PLAIN_MESSAGES(WRITER)
+CODEC_PLAIN_MESSAGES(WRITER_IN)
+CODEC_OUTER_MESSAGES(WRITER)
+
+uint8_t *codec_put_instrument(uint8_t *at, const struct codec_instrument *from) {
+    assert(from->fee_count <= CODEC_FEES);
+    INSTRUMENT_FIELDS(PUT)
+    for (uint32_t i = 0; i < from->fee_count; i++) at = codec_put_fee_rate_in(at, INSTRUMENT_FEES_TAG, &from->fees[i]);
+    return at;
+}
+WRITER_IN(instrument, INSTRUMENT)
+
+/* ---- Messages around messages --------------------------------------------------------------------------------- */
+
+/* Every event begins with the index of its command. */
+static inline uint8_t *put_command(uint8_t *at, uint32_t tag, uint32_t command) {
+    if (command == 0) return at;
+    return wire_put(wire_put_tag(at, tag), command);
+}
+
+uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order, struct codec_bytes *encoded) {
+    uint8_t *event = put_head(at, EVENT_RECORD_ORDERS_TAG);
+    uint8_t *body = put_head(put_command(event, ORDER_EVENT_COMMAND_TAG, command), ORDER_EVENT_ORDER_TAG);
+    uint8_t *end = codec_put_order(body, order);
+    uint32_t length = (uint32_t)(end - body);
+    end = wire_close(event, wire_close(body, end));
+    if (encoded) *encoded = (struct codec_bytes){end - length, length};
+    return end;
+}
+
+uint8_t *codec_put_asset_event_in(uint8_t *at, uint32_t command, const struct codec_asset *asset) {
+    uint8_t *event = put_head(at, EVENT_RECORD_ASSETS_TAG);
+    uint8_t *inner = put_command(event, ASSET_EVENT_COMMAND_TAG, command);
+    return wire_close(event, codec_put_asset_in(inner, ASSET_EVENT_ASSET_TAG, asset));
+}
+
+uint8_t *codec_put_instrument_event_in(uint8_t *at, uint32_t command, const struct codec_instrument *instrument) {
+    uint8_t *event = put_head(at, EVENT_RECORD_INSTRUMENTS_TAG);
+    uint8_t *inner = put_command(event, INSTRUMENT_EVENT_COMMAND_TAG, command);
+    return wire_close(event, codec_put_instrument_in(inner, INSTRUMENT_EVENT_INSTRUMENT_TAG, instrument));
+}
+
+/* Step over a varint that this file wrote. */
+static const uint8_t *after_varint(const uint8_t *at) {
+    while (*at >= 0x80) at++;
+    return at + 1;
+}
+
+uint8_t *codec_put_trade_again_in(uint8_t *at, uint32_t tag, uint32_t command, const uint8_t *written) {
+    const uint8_t *length_at = after_varint(written);
+    const uint8_t *fields = after_varint(length_at);
+    uint32_t length = *length_at < 0x80 ? *length_at : (uint32_t)(length_at[0] & 0x7f) | (uint32_t)length_at[1] << 7;
+    const uint8_t *end = fields + length;
+    if (fields != end && *fields == TRADE_EVENT_COMMAND_TAG) fields = after_varint(fields + 1);
+    uint8_t *body = put_head(at, tag);
+    uint8_t *rest = put_command(body, TRADE_EVENT_COMMAND_TAG, command);
+    memcpy(rest, fields, (size_t)(end - fields));
+    return wire_close(body, rest + (end - fields));
+}
+
+/* The order comes first, whatever its number: a reader does not mind, and the other fields are one piece. */
+uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, struct codec_bytes order) {
+    uint8_t *body = put_head(at, SUBMIT_RESPONSE_OUTCOMES_TAG);
+    uint8_t *end = body;
+    if (order.length) {
+        uint8_t *inner = put_head(end, OUTCOME_ORDER_TAG);
+        memcpy(inner, order.at, order.length);
+        end = wire_close(inner, inner + order.length);
+    }
+    return wire_close(body, codec_put_outcome(end, outcome));
+}
