@@ -320,7 +320,7 @@ enum book_result {
 
 enum book_report_kind {
     BOOK_ACCEPTED = 1, /* place: lots wanted */
-    BOOK_AMENDED = 2,  /* amend: its new price, lots now wanted */
+    BOOK_AMENDED = 2,  /* amend: its new price, lots now wanted; the only report if it kept its place */
     BOOK_TRADE = 3,    /* order_id the resting order, other_id the incoming one; lots traded at the resting price.
                           left_lots of the resting one: at 0 it has ended, no other report says so */
     BOOK_REDUCED = 4,  /* self-trade prevention took lots off order_id without a trade */
@@ -338,8 +338,8 @@ enum book_reason {
     BOOK_NO_LIQUIDITY = 6,    /* a market order's remainder */
 };
 
-/* What happened, in the order in which it happened. Every incoming order ends with exactly one BOOK_ENDED or
- * BOOK_RESTED of its own. */
+/* What happened, in the order in which it happened. Every incoming order, and every amended one that went to
+ * the back, ends with exactly one BOOK_ENDED or BOOK_RESTED of its own. */
 struct book_report {
     uint64_t order_id;
     uint64_t other_id;   /* BOOK_TRADE: the incoming order; else 0 */

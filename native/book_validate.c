@@ -1,4 +1,6 @@
-/* The rules a book and a pool keep, each checked by walking everything. Lines of this file are the names of the rules. */
+/* The rules a book and a pool keep, each checked by walking everything. A line of this file is the name of a rule.
+ *
+ * What the walk itself relies on is checked first, so that a broken book ends in a line and not in a crash. */
 
 #include "book_inner.h"
 
@@ -35,7 +37,7 @@ static int check_queue(const struct book *book, uint32_t number) {
     uint32_t orders = 0;
     int64_t lots = 0;
     for (uint32_t slot = level->first; slot != BOOK_NONE; slot = book_order_at(book->pool, slot)->next) {
-        RULE(orders < level->orders);
+        RULE(slot < book->pool->fresh_order && orders < level->orders);
         PART(check_order(book, slot, number));
         const struct book_order *order = book_order_at(book->pool, slot);
         RULE(order->previous == previous);
@@ -66,58 +68,80 @@ static int check_place(const struct book *book, uint32_t number) {
     return 0;
 }
 
-/* The window's bitmap: its two steps agree, and it has as many bits as there are levels in the window. */
-static int check_bits(const struct book_half *half, uint32_t window_levels) {
-    uint32_t bits = 0;
-    for (uint32_t word = 0; word < BOOK_WINDOW / 64; word++) {
-        RULE((half->words_in_use >> word & 1) == (half->words[word] != 0));
-        bits += (uint32_t)__builtin_popcountll(half->words[word]);
-    }
-    RULE(bits == window_levels);
-    RULE(half->edge_key >= half->base_key && half->edge_key - half->base_key <= BOOK_WINDOW);
+/* One place of the window that is in use: the level there belongs there. */
+static int check_entry(const struct book *book, enum book_side side, uint32_t place) {
+    const struct book_half *half = &book->half[side];
+    uint32_t number = book->window[side][place];
+    RULE(number >= 1 && number < book->pool->fresh_level);
+    const struct book_level *level = book_level_at(book, number);
+    RULE(level->side == side && level->orders >= 1);
+    RULE(level->key >= half->base_key && level->key < half->edge_key);
+    RULE(window_place(level->key) == place);
     return 0;
 }
 
-/* A subtree of the far tree: digits below those of its parent, at least two children, every key under its prefix.
- * Recursion is at most 16 deep. Counts the levels. */
-static int check_far(const struct book_pool *pool, uint32_t number, uint32_t *far_levels) {
-    const struct book_far_node *node = &pool->nodes[number];
-    RULE(number < pool->fresh_node);
+/* The window by itself, before anything walks by it: the two steps of its bitmap agree and lead to levels. */
+static int check_window(const struct book *book, enum book_side side, uint32_t *window_levels) {
+    const struct book_half *half = &book->half[side];
+    RULE(half->edge_key >= half->base_key && half->edge_key - half->base_key <= BOOK_WINDOW);
+    for (uint32_t word = 0; word < BOOK_WINDOW / 64; word++) {
+        RULE((half->words_in_use >> word & 1) == (half->words[word] != 0));
+        for (uint64_t bits = half->words[word]; bits != 0; bits &= bits - 1) {
+            PART(check_entry(book, side, word * 64 + (uint32_t)__builtin_ctzll(bits)));
+            ++*window_levels;
+        }
+    }
+    RULE((*window_levels == 0) == (half->best_level == BOOK_NONE));
+    return 0;
+}
+
+/* A node of the far tree: at least two children, all of them under its prefix, each by its own digit. */
+static int check_node(const struct book_pool *pool, const struct book_far_node *node) {
     RULE(node->shift <= 60 && node->shift % 4 == 0);
     RULE(__builtin_popcount(node->present) >= 2);
     for (uint32_t digit = 0; digit < 16; digit++) {
         if ((node->present >> digit & 1) == 0) continue;
-        uint32_t child = node->child[digit];
-        bool is_level = (child & BOOK_FAR_LEVEL) != 0;
-        uint64_t key = is_level ? (uint64_t)pool->levels[child & ~BOOK_FAR_LEVEL].key : pool->nodes[child].prefix;
+        uint32_t number = node->child[digit] & ~BOOK_FAR_LEVEL;
+        bool is_level = (node->child[digit] & BOOK_FAR_LEVEL) != 0;
+        RULE(number >= 1 && number < (is_level ? pool->fresh_level : pool->fresh_node));
+        uint64_t key = is_level ? (uint64_t)pool->levels[number].key : pool->nodes[number].prefix;
         RULE(key >> node->shift == (node->prefix >> node->shift | digit));
-        if (is_level) {
-            ++*far_levels;
-        } else {
-            RULE(pool->nodes[child].shift < node->shift);
-            PART(check_far(pool, child, far_levels));
-        }
+        RULE(is_level || pool->nodes[number].shift < node->shift);
     }
     return 0;
 }
 
-/* The far tree as a whole. A single level is its own root. */
-static int check_far_root(const struct book_pool *pool, uint32_t root, uint32_t expected_levels) {
-    uint32_t levels = root != 0 ? 1 : 0;
-    if (root != 0 && (root & BOOK_FAR_LEVEL) == 0) {
-        levels = 0;
-        PART(check_far(pool, root, &levels));
+/* A subtree, counting its levels. Shifts fall by 4 from 60 on the way down, so recursion is at most 16 deep. */
+static int check_far(const struct book_pool *pool, uint32_t child, uint32_t *far_levels) {
+    if ((child & BOOK_FAR_LEVEL) != 0) {
+        ++*far_levels;
+        return 0;
     }
-    RULE(levels == expected_levels);
+    const struct book_far_node *node = &pool->nodes[child];
+    PART(check_node(pool, node));
+    for (uint32_t bits = node->present; bits != 0; bits &= bits - 1) {
+        PART(check_far(pool, node->child[__builtin_ctz(bits)], far_levels));
+    }
     return 0;
 }
 
-/* One side, level by level, best first. */
+/* The far tree as a whole; a single level is its own root. */
+static int check_far_root(const struct book_pool *pool, uint32_t root, uint32_t *far_levels) {
+    if (root == 0) return 0;
+    uint32_t number = root & ~BOOK_FAR_LEVEL;
+    RULE(number >= 1 && number < ((root & BOOK_FAR_LEVEL) != 0 ? pool->fresh_level : pool->fresh_node));
+    return check_far(pool, root, far_levels);
+}
+
+/* One side: what finds levels, then level by level, best first. */
 static int check_half(const struct book *book, enum book_side side) {
     const struct book_half *half = &book->half[side];
-    uint32_t levels = 0, orders = 0, far_levels = 0;
+    uint32_t levels = 0, orders = 0, far_levels = 0, window_levels = 0;
     int64_t lots = 0;
     int64_t last_key = INT64_MIN;
+    PART(check_window(book, side, &window_levels));
+    PART(check_far_root(book->pool, half->far_root, &far_levels));
+    RULE(window_levels + far_levels == half->level_count);
     for (uint32_t at = half->best_level; at != BOOK_NONE; at = book_next_level(book, at)) {
         const struct book_level *level = book_level_at(book, at);
         RULE(levels < half->level_count);
@@ -128,15 +152,13 @@ static int check_half(const struct book *book, enum book_side side) {
         RULE(level->lots <= BOOK_MAX_LOTS - lots);
         lots += level->lots;
         orders += level->orders;
-        far_levels += level->key >= half->edge_key;
         last_key = level->key;
         levels++;
     }
     RULE(levels == half->level_count);
     RULE(orders == half->order_count);
     RULE(lots == half->lots);
-    PART(check_bits(half, levels - far_levels));
-    return check_far_root(book->pool, half->far_root, far_levels);
+    return 0;
 }
 
 int book_validate(const struct book *book) {
@@ -144,6 +166,7 @@ int book_validate(const struct book *book) {
         const struct book_half *half = &book->half[side];
         RULE(half->key_mask == (side == BOOK_BUY ? ~INT64_C(0) : 0));
         RULE((half->best_level == BOOK_NONE) == (half->level_count == 0));
+        RULE(half->best_level < book->pool->fresh_level);
         RULE(half->best_level == BOOK_NONE ? half->best_key == INT64_MAX
                                            : half->best_key == book_level_at(book, half->best_level)->key);
         /* The best level is in the window, or finding the next best one would have to look in two places. */
@@ -157,9 +180,15 @@ int book_validate(const struct book *book) {
 /* The length of each free list, together with what is in use, is what was ever taken. */
 static int check_free(const struct book_pool *pool) {
     uint32_t orders = 0, levels = 0, nodes = 0;
-    for (uint32_t at = pool->free_order; at != BOOK_NONE; at = pool->orders[at].next) RULE(++orders < pool->fresh_order);
-    for (uint32_t at = pool->free_level; at != BOOK_NONE; at = pool->levels[at].first) RULE(++levels < pool->fresh_level);
-    for (uint32_t at = pool->free_node; at != 0; at = pool->nodes[at].child[0]) RULE(++nodes < pool->fresh_node);
+    for (uint32_t at = pool->free_order; at != BOOK_NONE; at = pool->orders[at].next) {
+        RULE(at < pool->fresh_order && ++orders < pool->fresh_order);
+    }
+    for (uint32_t at = pool->free_level; at != BOOK_NONE; at = pool->levels[at].first) {
+        RULE(at < pool->fresh_level && ++levels < pool->fresh_level);
+    }
+    for (uint32_t at = pool->free_node; at != 0; at = pool->nodes[at].child[0]) {
+        RULE(at < pool->fresh_node && ++nodes < pool->fresh_node);
+    }
     RULE(orders + pool->order_count == pool->fresh_order - 1);
     RULE(levels + pool->level_count == pool->fresh_level - 1);
     RULE(nodes + pool->node_count == pool->fresh_node - 1);

@@ -50,7 +50,8 @@ static uint64_t drive(struct book *book) {
         if (state % 5 < 3) {
             enum book_side side = (enum book_side)(state >> 8 & 1);
             int64_t away = (int64_t)(state >> 16 & 127) - 12;
-            used = place(book, id++, side, 1 + (int64_t)(state >> 24 & 15), side ? 10000 + away : 10000 - away, reports);
+            int64_t price_ticks = side == BOOK_SELL ? 10000 + away : 10000 - away;
+            used = place(book, id++, side, 1 + (int64_t)(state >> 24 & 15), price_ticks, reports);
         } else {
             book_cancel(book, id - 1 - (state >> 32) % 64, reports, REPORTS, &used);
         }
