@@ -97,28 +97,6 @@ async def follow(
                 yield parts
 
 
-class Lag:
-    """How far a consumer is behind the end of a topic, by the log's own clock."""
-
-    def __init__(self, log: Log, topic: str) -> None:
-        self._log = log
-        self._topic = topic
-
-    async def of(self, next_offset: int) -> tuple[int, int]:
-        """Records still to be read from an offset on, and how many ms the first of them waits.
-
-        The time runs to the newest record; a shard in service has one each second. Raises LogError.
-        """
-        end = await self._log.end(self._topic)
-        if next_offset >= end:
-            return 0, 0
-        waiting = await self._log.one(self._topic, next_offset)
-        newest = await self._log.one(self._topic, end - 1)
-        if waiting is None or newest is None:
-            return end - next_offset, 0
-        return end - next_offset, (newest.time_us - waiting.time_us) // 1000
-
-
 def with_commands(
     record: matching.EventRecord, events: Iterable[EventT]
 ) -> Iterator[tuple[int, matching.CommandMark, EventT]]:

@@ -13,7 +13,6 @@ from services.runtime.events import (
     EventPart,
     EventUnreadable,
     GapInEvents,
-    Lag,
     Position,
     follow,
     with_commands,
@@ -114,21 +113,3 @@ def test_events_inherit_the_envelope_of_their_command() -> None:
     ]
     assert found == [(102, 2, 5), (100, 0, 6)]
 
-
-def test_lag_is_counted_in_records_and_in_the_time_of_the_log() -> None:
-    times = iter([1_000_000, 1_500_000, 3_000_000])
-
-    async def story() -> None:
-        log = MemoryLog(clock_us=lambda: next(times))
-        await log.create(TOPIC)
-        for _ in range(3):
-            await log.append(TOPIC, [b""], clock_us=2_000_000)
-        lag = Lag(log, TOPIC)
-        assert [await lag.of(offset) for offset in range(4)] == [
-            (3, 2000),
-            (2, 1500),
-            (1, 0),
-            (0, 0),
-        ]
-
-    asyncio.run(story())
