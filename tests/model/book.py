@@ -1,0 +1,90 @@
+"""The book: who rests where; what an order gives, receives and holds; how far it reaches."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from tests.model.state import State
+
+PPM: Final = 1_000_000
+OPPOSITE: Final = {types.SIDE_BUY: types.SIDE_SELL, types.SIDE_SELL: types.SIDE_BUY}
+
+Reasons = Iterator[tuple[bool, matching.Refusal]]
+"""Refusals in order of precedence, each with whether it holds; later ones rely on earlier."""
+
+
+def first(reasons: Reasons) -> matching.Refusal:
+    """The first refusal that holds, or 0."""
+    return next((refusal for holds, refusal in reasons if holds), matching.REFUSAL_UNSPECIFIED)
+
+
+def rest(s: State, order: types.Order) -> None:
+    """To the back of its price."""
+    queue = s.books[order.instrument, order.side]
+    sign = -1 if order.side == types.SIDE_BUY else 1
+    queue.append(order)
+    queue.sort(key=lambda other: sign * other.price_ticks)
+    s.orders[order.order_id] = order
+
+
+def leave(s: State, order: types.Order) -> None:
+    s.books[order.instrument, order.side].remove(order)
+    del s.orders[order.order_id]
+
+
+def within(s: State, order: types.Order, limit_ticks: int) -> Iterator[types.Order]:
+    """The resting orders that the order would meet up to a price, first met first."""
+    sign = 1 if order.side == types.SIDE_BUY else -1
+    for maker in s.books[order.instrument, OPPOSITE[order.side]]:
+        if sign * maker.price_ticks <= sign * limit_ticks:
+            yield maker
+
+
+def best_opposite(s: State, order: types.Order) -> int:
+    """The best price of the other side in ticks, 0 if nobody is there."""
+    queue = s.books[order.instrument, OPPOSITE[order.side]]
+    return queue[0].price_ticks if queue else 0
+
+
+def reach(s: State, order: types.Order) -> int:
+    """The worst price the order may trade at, ticks."""
+    if order.type == types.ORDER_TYPE_LIMIT:
+        return order.price_ticks
+    best = best_opposite(s, order)
+    away = best * s.instruments[order.instrument].market_protection_ppm // PPM
+    return best + away if order.side == types.SIDE_BUY else max(1, best - away)
+
+
+def hold(s: State, order: types.Order, lots: int | None = None) -> int:
+    """What the order holds for so many of its lots, or for all that remain; in what it gives."""
+    lots = order.remaining_lots if lots is None else lots
+    instrument = s.instruments[order.instrument]
+    if order.type == types.ORDER_TYPE_MARKET:
+        return 0
+    if order.side == types.SIDE_SELL:
+        return lots * instrument.lot_minor
+    return order.price_ticks * lots * instrument.tick_lot_minor
+
+
+def gives(s: State, order: types.Order) -> int:
+    """The asset the order pays with."""
+    instrument = s.instruments[order.instrument]
+    return instrument.quote_asset if order.side == types.SIDE_BUY else instrument.base_asset
+
+
+def receives(s: State, order: types.Order) -> int:
+    instrument = s.instruments[order.instrument]
+    return instrument.base_asset if order.side == types.SIDE_BUY else instrument.quote_asset
+
+
+def touch(s: State, order: types.Order) -> None:
+    order.updated_us = s.clock_us
+    order.sequence = s.sequence
+
+
+def state_resting(s: State, order: types.Order) -> None:
+    """What is said of a resting order after a change: itself, its level, what it pays from."""
+    s.state_order(order)
+    s.state_level(order)
+    s.state_balance(order.account, gives(s, order))

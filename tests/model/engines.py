@@ -1,0 +1,112 @@
+"""One face for whatever applies command records: the model, and the core in C.
+
+A core's parts are joined here into the one event record that the model makes.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from tests.model.model import Model
+
+
+class Engine(Protocol):
+    """What the tables and the comparison need of an engine."""
+
+    def apply(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        """The events of a record as one part, and the answers of its batches."""
+
+    def balance(self, account: int, asset: int) -> tuple[int, int]:
+        """Available and held, minor units."""
+
+    def orders(self) -> list[types.Order]:
+        """All open orders by id."""
+
+    def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
+        """Price and lots of each level, best first."""
+
+
+class ModelEngine:
+    """The model."""
+
+    def __init__(self, shard: int = 0) -> None:
+        self.model = Model(shard)
+
+    def apply(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        return self.model.apply(offset, time_us, record)
+
+    def balance(self, account: int, asset: int) -> tuple[int, int]:
+        balance = self.model.balance(account, asset)
+        return balance.available_minor, balance.held_minor
+
+    def orders(self) -> list[types.Order]:
+        return [order for _, order in sorted(self.model.orders.items())]
+
+    def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
+        levels: dict[int, int] = {}
+        for order in self.model.books[instrument, side]:
+            levels[order.price_ticks] = levels.get(order.price_ticks, 0) + order.remaining_lots
+        return list(levels.items())
+
+
+def join(parts: Sequence[matching.EventRecord]) -> matching.EventRecord:
+    """One record of all parts: lists behind each other, the marks of a command that went on merged."""
+    whole = matching.EventRecord()
+    whole.CopyFrom(parts[0])
+    for part in parts[1:]:
+        first = part.first_sequence - whole.first_sequence
+        _join_marks(whole, part, first)
+        for name in _LISTS:
+            for event in getattr(part, name):
+                event.command += first
+                getattr(whole, name).append(event)
+    whole.last = parts[-1].last
+    whole.rules = parts[-1].rules
+    whole.state_hash = parts[-1].state_hash
+    whole.balance_hash = parts[-1].balance_hash
+    return whole
+
+
+_LISTS = (
+    "trades",
+    "orders",
+    "levels",
+    "balances",
+    "moves",
+    "assets",
+    "instruments",
+    "accounts",
+)
+
+
+def _join_marks(whole: matching.EventRecord, part: matching.EventRecord, first: int) -> None:
+    for index, mark in enumerate(part.commands, first):
+        if index < len(whole.commands):
+            whole.commands[index].CopyFrom(mark)
+        else:
+            whole.commands.append(mark)
+    for batch in part.batches:
+        last = whole.batches[-1] if whole.batches else None
+        batch.first_command += first
+        if last and _same_batch(last, batch):
+            last.commands = batch.first_command + batch.commands - last.first_command
+        else:
+            whole.batches.append(batch)
+
+
+def _same_batch(last: matching.BatchMark, next_one: matching.BatchMark) -> bool:
+    same = (last.session, last.number, last.source)
+    return same == (next_one.session, next_one.number, next_one.source)
+
+
+def join_answers(pieces: Iterable[tuple[int, bytes]], batches: int) -> list[matching.SubmitResponse]:
+    """The answers of a record's batches, each from its pieces (index of the batch, bytes)."""
+    whole = [b""] * batches
+    for batch, piece in pieces:
+        whole[batch] += piece
+    return [matching.SubmitResponse.FromString(answer) for answer in whole]
