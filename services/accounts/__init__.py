@@ -1,5 +1,5 @@
-"""Who may do what: accounts and their API keys.
+"""Who may ask, and for what: accounts and their API keys.
 
-Owns both in Postgres. Hears operators; says every change of a key to the gateways at once, so
-that a revoked key stops within a second.
+Owns accounts and keys in Postgres, and the master key that secrets follow from. Hears operators;
+says to every gateway, by a stream, which keys hold.
 """

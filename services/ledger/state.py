@@ -1,0 +1,282 @@
+"""What an event means in double entry. Pure: an event in, a balanced entry out.
+
+    trade                   seller -base, buyer +base less fee, fees +fee; the same in quote
+    credit applied          clearing -amount, account +amount
+    debit applied           account -amount, clearing +amount; clearing -amount, treasury +amount
+    credit refused          clearing -amount, treasury +amount: the outside leg is reversed
+    debit refused           nothing: nothing had moved
+
+Every entry adds up to zero in each asset. Postings state totals; what is held only the core knows.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from bourse.ledger import v1 as ledger
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from services.domain.hashes import balance_hash, total_hash
+
+OUTSIDE: Final = int(types.HOUSE_ACCOUNT_OUTSIDE)
+CLEARING: Final = int(types.HOUSE_ACCOUNT_CLEARING)
+FEES: Final = int(types.HOUSE_ACCOUNT_FEES)
+TREASURY: Final = int(types.HOUSE_ACCOUNT_TREASURY)
+
+NO_SHARD: Final = -1
+"""The shard of money that is in none."""
+
+SOURCE: Final = 1
+"""The number under which matching knows this ledger."""
+
+GENESIS: Final = bytes(32)
+"""What the hash of the first entry follows."""
+
+_KEY: Final = struct.Struct(">BHQIBI")
+_HEAD: Final = struct.Struct(">32sQq")
+_LEG: Final = struct.Struct(">qqhq")
+
+
+class Leg(NamedTuple):
+    """One side of an entry: minor units into (or, negative, out of) an account's slice."""
+
+    account: int
+    asset: int
+    shard: int
+    amount_minor: int
+
+
+class Entry(NamedTuple):
+    """A balanced set of legs. `event_key` makes posting it twice impossible."""
+
+    event_key: bytes
+    kind: str
+    time_us: int
+    legs: tuple[Leg, ...]
+
+
+class Settled(NamedTuple):
+    """A credit or debit of ours that the core has answered."""
+
+    number: int
+    refusal: int
+    sequence: int
+
+
+class Meaning(NamedTuple):
+    """What one event part says to the books."""
+
+    entries: list[Entry]
+    settled: list[Settled]
+
+
+class Broken(Exception):
+    """Core and ledger do not say the same. Posting stops before the record that differs."""
+
+
+def meaning(part: matching.EventRecord) -> Meaning:
+    """The entries of one event part, in the order of its events, and the transfers it settles."""
+    entries = [_trade(part, index, trade) for index, trade in enumerate(part.trades)]
+    settled = []
+    for index, move in enumerate(part.moves):
+        refusal = part.commands[move.command].refusal
+        entries += _move(part, index, move, refused=refusal != 0)
+        if move.source == SOURCE:
+            settled.append(Settled(move.number, refusal, part.first_sequence + move.command))
+    return Meaning(entries, settled)
+
+
+def _trade(part: matching.EventRecord, index: int, trade: matching.TradeEvent) -> Entry:
+    shard, base, quote = part.shard, trade.base_asset, trade.quote_asset
+    buyer, seller = trade.taker_account, trade.maker_account
+    buyer_fee, seller_fee = trade.taker_fee_minor, trade.maker_fee_minor
+    if trade.taker_side == types.SIDE_SELL:
+        buyer, seller, buyer_fee, seller_fee = seller, buyer, seller_fee, buyer_fee
+    base_minor, quote_minor = trade.base_minor, trade.quote_minor
+    legs = [
+        Leg(seller, base, shard, -base_minor),
+        Leg(buyer, base, shard, base_minor - buyer_fee),
+        Leg(buyer, quote, shard, -quote_minor),
+        Leg(seller, quote, shard, quote_minor - seller_fee),
+    ]
+    if buyer_fee:
+        legs.append(Leg(FEES, base, shard, buyer_fee))
+    if seller_fee:
+        legs.append(Leg(FEES, quote, shard, seller_fee))
+    # A fee may eat all of a very small fill, and a leg of nothing is no leg.
+    present = tuple(leg for leg in legs if leg.amount_minor)
+    return Entry(_key(part, _TRADE, index), "trade", part.time_us, present)
+
+
+_TRADE: Final = 1
+_MOVE: Final = 2
+_PASS_ON: Final = 3
+
+
+def _move(
+    part: matching.EventRecord, index: int, move: matching.MoveEvent, *, refused: bool
+) -> list[Entry]:
+    key = _key(part, _MOVE, index)
+    amount = move.amount_minor
+    if refused:
+        if amount < 0:
+            return []
+        return [_outward(key, "reversal", part.time_us, move.asset, amount)]
+    inside = Leg(move.account, move.asset, part.shard, amount)
+    clearing = Leg(CLEARING, move.asset, NO_SHARD, -amount)
+    entry = Entry(key, "deposit" if amount > 0 else "withdrawal", part.time_us, (clearing, inside))
+    if amount > 0:
+        return [entry]
+    onward = _key(part, _PASS_ON, index)
+    return [entry, _outward(onward, "withdrawal", part.time_us, move.asset, -amount)]
+
+
+def _outward(key: bytes, kind: str, time_us: int, asset: int, amount_minor: int) -> Entry:
+    """From clearing back to the treasury."""
+    legs = (
+        Leg(CLEARING, asset, NO_SHARD, -amount_minor),
+        Leg(TREASURY, asset, NO_SHARD, amount_minor),
+    )
+    return Entry(key, kind, time_us, legs)
+
+
+def outside_leg(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
+    """A deposit on its way: from the treasury into clearing, before the core is asked."""
+    legs = (
+        Leg(TREASURY, asset, NO_SHARD, -amount_minor),
+        Leg(CLEARING, asset, NO_SHARD, amount_minor),
+    )
+    return Entry(b"\x02" + request_id, "deposit", time_us, legs)
+
+
+def funding(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
+    """Money from the world outside into the treasury."""
+    legs = (
+        Leg(OUTSIDE, asset, NO_SHARD, -amount_minor),
+        Leg(TREASURY, asset, NO_SHARD, amount_minor),
+    )
+    return Entry(b"\x03" + request_id, "funding", time_us, legs)
+
+
+def _key(part: matching.EventRecord, kind: int, index: int) -> bytes:
+    """The place of an event on its log, in bytes that sort as the log does."""
+    return _KEY.pack(1, part.shard, part.command_offset, part.part, kind, index)
+
+
+def unbalanced(entry: Entry) -> bool:
+    """Does it fail to add up to zero in some asset?"""
+    sums: dict[int, int] = {}
+    for leg in entry.legs:
+        sums[leg.asset] = sums.get(leg.asset, 0) + leg.amount_minor
+    return any(sums.values())
+
+
+def entry_hash(prev_hash: bytes, seq: int, entry: Entry) -> bytes:
+    """SHA-256 over what came before and all of this entry: a changed row breaks all later ones."""
+    text = [_HEAD.pack(prev_hash, seq, entry.time_us), entry.event_key, entry.kind.encode()]
+    text += [_LEG.pack(leg.account, leg.asset, leg.shard, leg.amount_minor) for leg in entry.legs]
+    return hashlib.sha256(b"".join(text)).digest()
+
+
+@dataclass(slots=True)
+class Books:
+    """All balances and the end of the chain, as the last committed transaction left them."""
+
+    seq: int = 0
+    head: bytes = GENESIS
+    balances: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    hashes: dict[int, int] = field(default_factory=dict)
+
+    def load(self, rows: Iterable[tuple[int, int, int, int]]) -> None:
+        """Take in (account, asset, shard, posted) as stored."""
+        for account, asset, shard, posted in rows:
+            self._put((account, asset, shard), posted)
+
+    def balance_hash(self, shard: int) -> int:
+        """The sum of H over all totals of a shard, as the core keeps it."""
+        return self.hashes.get(shard, 0)
+
+    def posted(self, account: int, asset: int, shard: int = NO_SHARD) -> int:
+        """A balance, minor units."""
+        return self.balances.get((account, asset, shard), 0)
+
+    def _put(self, place: tuple[int, int, int], posted: int) -> None:
+        account, asset, shard = place
+        if shard != NO_SHARD:
+            before = total_hash(account, asset, self.balances.get(place, 0))
+            after = total_hash(account, asset, posted)
+            self.hashes[shard] = balance_hash(self.hashes.get(shard, 0), -before, after)
+        self.balances[place] = posted
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a transaction is about to write on top of some books; thrown away if it fails."""
+
+    books: Books
+    seq: int = 0
+    head: bytes = GENESIS
+    entries: list[tuple[int, Entry, bytes, bytes]] = field(default_factory=list)
+    changed: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    last_seq: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    hashes: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.seq, self.head = self.books.seq, self.books.head
+        self.hashes = dict(self.books.hashes)
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry at the end of the chain. Raises Broken if it does not balance."""
+        if unbalanced(entry):
+            raise Broken(f"An entry of kind {entry.kind} does not add up to zero.")
+        self.seq += 1
+        before, self.head = self.head, entry_hash(self.head, self.seq, entry)
+        self.entries.append((self.seq, entry, before, self.head))
+        for account, asset, shard, amount_minor in entry.legs:
+            self._move((account, asset, shard), amount_minor)
+
+    def _move(self, place: tuple[int, int, int], amount_minor: int) -> None:
+        before = self.changed.get(place)
+        if before is None:
+            before = self.books.balances.get(place, 0)
+        after = self.changed[place] = before + amount_minor
+        self.last_seq[place] = self.seq
+        if after < 0 and place[0] != OUTSIDE:
+            raise Broken(f"Account {place[0]} would have {after} of asset {place[1]}.")
+        account, asset, shard = place
+        if shard != NO_SHARD:
+            old, new = total_hash(account, asset, before), total_hash(account, asset, after)
+            self.hashes[shard] = balance_hash(self.hashes.get(shard, 0), -old, new)
+
+    def follow(self, part: matching.EventRecord) -> list[Settled]:
+        """Post one event part. Raises Broken if core and ledger no longer say the same."""
+        entries, settled = meaning(part)
+        for entry in entries:
+            self.add(entry)
+        if part.last and self.hashes.get(part.shard, 0) != part.balance_hash:
+            raise Broken(
+                f"After command record {part.command_offset} (sequence"
+                f" {part.first_sequence + len(part.commands) - 1}) the core's balance hash is"
+                f" {part.balance_hash:016x} and the ledger's {self.hashes.get(part.shard, 0):016x}."
+            )
+        return settled
+
+    def commit(self) -> None:
+        """The transaction happened: the books are now these."""
+        self.books.seq, self.books.head = self.seq, self.head
+        self.books.balances.update(self.changed)
+        self.books.hashes = self.hashes
+
+
+def transfer_state(refusal: int) -> "ledger.TransferState":
+    """Where a transfer stands once the core has answered it."""
+    return ledger.TRANSFER_STATE_REFUSED if refusal else ledger.TRANSFER_STATE_DONE
+
+
+def all_legs(entries: Iterable[tuple[int, Entry, bytes, bytes]]) -> Iterator[tuple[int, ...]]:
+    """(seq, leg, account, asset, shard, amount) of every leg, in order."""
+    for seq, entry, _, _ in entries:
+        for number, leg in enumerate(entry.legs):
+            yield (seq, number, *leg)

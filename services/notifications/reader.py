@@ -1,0 +1,244 @@
+"""Follows the event log and tells whoever listens; remembers by blocks whom it spoke of."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import structlog
+
+from bourse.matching import v1 as matching
+from bourse.notifications import v1 as notifications
+from services.notifications import store
+from services.notifications.config import NotificationsConfig
+from services.notifications.state import Cursor, accounts_in, parse_cursor, told
+from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.log import Log
+from services.runtime.postgres import UNREACHABLE, Pool
+
+_log = structlog.get_logger()
+
+_CATCH_UP: Final = 512
+"""Notifications of the past in one answer, at most."""
+
+
+class Listener:
+    """One subscription of a gateway's stream. `told` puts what it hears on that stream."""
+
+    def __init__(self, number: int, account: int, answers: "Answers") -> None:
+        self.number = number
+        self.account = account
+        self._answers = answers
+
+    def tell(self, said: list[notifications.Notification]) -> None:
+        """Put notifications on the stream."""
+        self._answers.put(
+            notifications.FollowResponse(subscription=self.number, notifications=said)
+        )
+
+    def status(self, status: notifications.FollowStatus) -> None:
+        """Put an answer to the request on the stream."""
+        self._answers.put(notifications.FollowResponse(subscription=self.number, status=status))
+
+
+class Answers:
+    """What waits to go out on one stream; never more than `limit`: then the stream is ended."""
+
+    def __init__(self, limit: int) -> None:
+        self._queue: asyncio.Queue[notifications.FollowResponse | None] = asyncio.Queue()
+        self._limit = limit
+        self._taken = asyncio.Event()
+        self.overrun = False
+
+    def put(self, answer: notifications.FollowResponse) -> None:
+        """Wait in line. Once the line is too long nothing more is taken: the stream ends."""
+        if self.overrun:
+            return
+        if self._queue.qsize() >= self._limit:
+            self.end()
+            return
+        self._queue.put_nowait(answer)
+
+    def end(self) -> None:
+        """Nothing more will be put: the stream ends, and the gateway opens another."""
+        self.overrun = True
+        self._queue.put_nowait(None)
+
+    async def room(self) -> None:
+        """Wait until half of the line is free: whoever tells of the past has time."""
+        while self._queue.qsize() * 2 > self._limit and not self.overrun:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def get(self) -> notifications.FollowResponse | None:
+        """The next answer; None when the stream must end."""
+        answer = await self._queue.get()
+        self._taken.set()
+        return answer
+
+
+class NotificationsReader:
+    """Follows one shard. Holds nothing of the past but the block that is being made."""
+
+    def __init__(self, log: Log, topic: str, pool: Pool, config: NotificationsConfig) -> None:
+        self._log = log
+        self._topic = topic
+        self._pool = pool
+        self._config = config
+        self._live: dict[int, set[Listener]] = {}
+        self._first_sequence = 0
+        self._last: EventPart | None = None
+        self._records_in_block = 0
+        self._concerned: set[int] = set()
+        self._indexed = 0
+        self._caught_up = asyncio.Event()
+        self._end = 0
+        self.position = BEGINNING
+        self.sequence = 0
+
+    async def open(self) -> None:
+        """Go on where the index ends. Streams are served once the log's present end is reached."""
+        self.position, self.sequence = await store.end(self._pool)
+        self._indexed = self.position.next_offset
+        self._end = await self._log.end(self._topic)
+        self._note_progress()
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        async for parts in follow(self._log, self._topic, self.position):
+            for part in parts:
+                self._take(part)
+            if self._records_in_block >= self._config.block_records:
+                await self._close_block()
+
+    def _take(self, part: EventPart) -> None:
+        record = part.record
+        if self._last is None:
+            self._first_sequence = record.first_sequence
+        self._last, self._records_in_block = part, self._records_in_block + 1
+        concerned = accounts_in(record)
+        self._concerned |= concerned
+        self.position = part.position
+        self.sequence = max(self.sequence, record.first_sequence + len(record.commands) - 1)
+        wanted = concerned & self._live.keys()
+        if wanted:
+            for account, said in _grouped(told(record, wanted)).items():
+                for listener in self._live[account]:
+                    listener.tell(said)
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        if self.position.next_offset >= self._end:
+            self._caught_up.set()
+
+    async def _close_block(self) -> None:
+        """Write down whom the block concerns. If Postgres is away, the block simply grows."""
+        last = self._last
+        assert last is not None, "a block is closed when it has records"
+        key = last.position.last_key
+        assert key is not None, "a position after a record has its key"
+        block = store.Block(
+            first_offset=self._indexed,
+            next_offset=last.position.next_offset,
+            last_command=key.command_offset,
+            last_part=key.part,
+            was_last=last.position.last_part,
+            first_sequence=self._first_sequence,
+            last_sequence=self.sequence,
+            time_us=last.record.time_us,
+            accounts=sorted(self._concerned),
+        )
+        try:
+            await store.add(self._pool, block)
+            await store.forget(self._pool, block.time_us - self._config.keep_s * 1_000_000)
+        except UNREACHABLE as error:
+            _log.warning("index waits", reason=str(error))
+            return
+        self._indexed = block.next_offset
+        self._last, self._records_in_block = None, 0
+        self._concerned.clear()
+
+    # --- Listeners ----------------------------------------------------------------------
+
+    def drop(self, listener: Listener) -> None:
+        """Tell it nothing more."""
+        listening = self._live.get(listener.account)
+        if listening is not None:
+            listening.discard(listener)
+            if not listening:
+                del self._live[listener.account]
+
+    async def listen(self, listener: Listener, after: str, answers: Answers) -> None:
+        """Tell a listener all that came after its cursor, then everything as it happens."""
+        await self._caught_up.wait()
+        cursor = parse_cursor(after) if after else None
+        if after and not await self._known(cursor):
+            listener.status(notifications.FOLLOW_STATUS_CURSOR_GONE)
+            return
+        listener.status(notifications.FOLLOW_STATUS_STARTED)
+        if cursor is not None:
+            await self._tell_past(listener, cursor, answers)
+        self._live.setdefault(listener.account, set()).add(listener)
+
+    async def _known(self, cursor: Cursor | None) -> bool:
+        if cursor is None or cursor.sequence > self.sequence:
+            return False
+        return cursor.sequence + 1 >= await store.oldest_sequence(self._pool)
+
+    async def _tell_past(self, listener: Listener, cursor: Cursor, answers: Answers) -> None:
+        """Read the log where it speaks of the account, until nothing lies between that and now.
+
+        Returns without a pause after the last look, so that nothing can happen in between.
+        """
+        place = 0
+        while place < self.position.next_offset:
+            indexed, now = self._indexed, self.position.next_offset
+            ranges = [(max(place, indexed), now)]
+            if place < indexed:
+                blocks = await store.concerning(
+                    self._pool, listener.account, place, cursor.sequence
+                )
+                ranges = [*blocks, *ranges]
+            for first, after_last in ranges:
+                await self._tell_range(listener, cursor, (max(first, place), after_last), answers)
+            place = now
+
+    async def _tell_range(
+        self, listener: Listener, cursor: Cursor, span: tuple[int, int], answers: Answers
+    ) -> None:
+        said: list[notifications.Notification] = []
+        async for record in self._records(*span):
+            for _, notification in told(record, {listener.account}):
+                place = parse_cursor(notification.cursor)
+                if place is not None and place > cursor:
+                    said.append(notification)
+            if len(said) >= _CATCH_UP:
+                listener.tell(said)
+                said = []
+                await answers.room()
+        if said:
+            listener.tell(said)
+
+    async def _records(self, first: int, after_last: int) -> AsyncIterator[matching.EventRecord]:
+        """Event records of a span of the log; one that two publishers wrote comes once."""
+        if first >= after_last:
+            return
+        last_key = (-1, 0)
+        async for batch in self._log.read(self._topic, first):
+            for record in batch:
+                if record.offset >= after_last:
+                    return
+                part = matching.EventRecord.FromString(record.body)
+                if (part.command_offset, part.part) > last_key:
+                    last_key = (part.command_offset, part.part)
+                    yield part
+            if batch[-1].offset + 1 >= after_last:
+                return
+
+
+def _grouped(
+    said: Iterable[tuple[int, notifications.Notification]],
+) -> dict[int, list[notifications.Notification]]:
+    by_account: dict[int, list[notifications.Notification]] = {}
+    for account, notification in said:
+        by_account.setdefault(account, []).append(notification)
+    return by_account
