@@ -11,18 +11,17 @@ for ever: what has not been sent is refused, what may have been sent is answered
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import Final, Protocol
 
 import structlog
 
 from bourse.matching import v1 as matching
 from services.domain.clock import Clock
 from services.runtime.crash import crash_point
+from services.runtime.intake import MAX_BATCH_BYTES, Checked, Entry, Limits, Queue, Stream
 from services.runtime.log import (
     CLOCKS_APART_US,
-    MAX_RECORD_BYTES,
     Appended,
     ClockApart,
     Log,
@@ -31,45 +30,10 @@ from services.runtime.log import (
     OutcomeUnknown,
 )
 
-MAX_RECORD_BATCHES: Final = 4096
-"""Batches in a command record; the core takes no more."""
-
-_WRAPPING_BYTES: Final = 4
-"""What a batch costs in a record beside its own bytes: a tag, and a length below 2^21."""
-
-_HEAD_BYTES: Final = 3
-"""The shard at the head of a record: a tag, and a number below 1024."""
-
-MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES - _WRAPPING_BYTES - _HEAD_BYTES
-"""A larger batch fits into no record."""
-
-STREAM_BATCHES: Final = 1024
-"""Batches of one stream that are unanswered or whose answers are unread; then it is not read."""
-
 _FIRST_PAUSE_S: Final = 0.01
 _LONGEST_PAUSE_S: Final = 0.5
 
 _log = structlog.get_logger("sequencer")
-
-
-class Checked(Protocol):
-    """What is known of a batch once its shape has been checked."""
-
-    @property
-    def session(self) -> int:
-        """Its session; 0 for none."""
-
-    @property
-    def number(self) -> int:
-        """Its number in session or source."""
-
-    @property
-    def source(self) -> int:
-        """Its source; 0 for none."""
-
-    @property
-    def only_cancels(self) -> bool:
-        """Cancels and nothing else: it may use the room kept for them."""
 
 
 class Answered(Protocol):
@@ -111,52 +75,14 @@ class Follower(Protocol):
         """What a batch was answered when it was applied; None if that is no longer known."""
 
 
-class Limits(NamedTuple):
-    """How much may wait, and how long."""
-
-    batches: int = 4096
-    """Batches in the queue. A tenth is kept for batches that only cancel."""
-    bytes: int = 16 * 1024 * 1024
-    """Bytes in the queue, of which a tenth is kept likewise."""
-    patience_s: float = 5.0
-    """So long a batch waits for a log that is out of reach. Seconds."""
-
-
-class Entry:
-    """A batch on its way, and its answer once there is one."""
-
-    __slots__ = ("answer", "body", "checked", "pieces", "stream")
-
-    def __init__(self, body: bytes, stream: "_Stream | None") -> None:
-        self.body = body
-        self.stream = stream
-        self.checked: Checked | None = None
-        self.pieces: list[bytes] = []
-        self.answer: bytes | None = None
-
-    def settle(self, answer: bytes) -> None:
-        """Answer it. What was answered stays answered."""
-        if self.answer is None:
-            self.answer = answer
-            if self.stream is not None:
-                self.stream.changed.set()
-
-    def refuse(self, status: matching.BatchStatus, why: str) -> None:
-        """Answer that nothing is known of it, or that nothing became of it."""
-        answer = matching.SubmitResponse(status=status, detail=why)
-        if self.checked is not None:
-            answer.session = self.checked.session
-            answer.number = self.checked.number
-            answer.source = self.checked.source
-        self.settle(answer.SerializeToString())
-
-
 class Flight:
     """A record on its way into the log, and the batches in it."""
 
     def __init__(self, shard: int, entries: list[Entry]) -> None:
         self.entries = entries
         self.body = wrap(shard, [entry.body for entry in entries])
+        self.made_s = asyncio.get_running_loop().time()
+        """When it was made, in seconds of the loop's clock: before its first append."""
         self.in_doubt = False
         """An append of it has an unknown outcome."""
         self.answered = False
@@ -182,75 +108,6 @@ class Flight:
             entry.refuse(status, why)
 
 
-class _Stream:
-    """A gateway's stream: its batches in order, answered in order."""
-
-    def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
-        self.changed = asyncio.Event()
-        self.read = asyncio.Event()
-        self.ended = False
-
-    def ready(self) -> list[bytes]:
-        """The answers whose turn it is."""
-        answers = []
-        while self.entries and (answer := self.entries[0].answer) is not None:
-            answers.append(answer)
-            self.entries.popleft()
-        self.read.set()
-        return answers
-
-
-class _Queue:
-    """What waits for the next record. Bounded, with room kept for cancels."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._entries: deque[Entry] = deque()
-        self.bytes = 0
-        self.filled = asyncio.Event()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def offer(self, entry: Entry, *, only_cancels: bool) -> bool:
-        """Take it, if there is room for its kind."""
-        tenths = 10 if only_cancels else 9
-        size = self.bytes + len(entry.body)
-        if len(self._entries) * 10 >= self._limits.batches * tenths:
-            return False
-        if size * 10 > self._limits.bytes * tenths:
-            return False
-        self._entries.append(entry)
-        self.bytes = size
-        self.filled.set()
-        return True
-
-    def take(self) -> list[Entry]:
-        """As many from the front as one record holds; at least one."""
-        taken: list[Entry] = []
-        room = MAX_RECORD_BYTES - _HEAD_BYTES
-        while self._entries and len(taken) < MAX_RECORD_BATCHES:
-            room -= len(self._entries[0].body) + _WRAPPING_BYTES
-            if room < 0:
-                break
-            taken.append(self._entries.popleft())
-        self._taken(taken)
-        return taken
-
-    def clear(self) -> list[Entry]:
-        """All of them."""
-        taken = list(self._entries)
-        self._entries.clear()
-        self._taken(taken)
-        return taken
-
-    def _taken(self, entries: list[Entry]) -> None:
-        self.bytes -= sum(len(entry.body) for entry in entries)
-        if not self._entries:
-            self.filled.clear()
-
-
 class Sequencer:
     """Puts batches into the log of a shard and sees to it that each is answered."""
 
@@ -269,10 +126,11 @@ class Sequencer:
         self._follower = follower
         self._clock = clock
         self._limits = limits or Limits()
-        self._queue = _Queue(self._limits)
+        self._queue = Queue(self._limits)
         self._closed = ""
         self._idle = asyncio.Event()
         self._idle.set()
+        self._streams: set[Stream] = set()
         self._lookups: set[asyncio.Task[None]] = set()
         self.malformed = 0
         """Batches refused because they did not parse, since start."""
@@ -289,13 +147,16 @@ class Sequencer:
         """Bytes that wait for the next record."""
         return self._queue.bytes
 
-    async def submit(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def submit(self, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Encoded SubmitRequests in; an encoded SubmitResponse for each, in the same order.
 
-        Ends when the requests have ended and all are answered. When the stream is lost, what was
-        queued is applied all the same.
+        Ends when the requests have ended, or the sequencer is closed, and all are answered. When
+        the stream is lost, what was queued is applied all the same.
         """
-        stream = _Stream()
+        stream = Stream()
+        self._streams.add(stream)
+        if self._closed:
+            stream.end()
         taking = asyncio.create_task(self._take(requests, stream))
         try:
             while not stream.ended or stream.entries:
@@ -304,6 +165,7 @@ class Sequencer:
                 for answer in stream.ready():
                     yield answer
         finally:
+            self._streams.discard(stream)
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
 
@@ -325,22 +187,24 @@ class Sequencer:
                 self._idle.set()
 
     async def close(self, why: str) -> None:
-        """Refuse whatever comes from now on, and wait until what has come is answered."""
+        """Refuse whatever comes from now on, wait until what has come is answered, end the streams.
+
+        A gateway sends to another replica what it still wants to send.
+        """
         self._closed = why
+        for stream in self._streams:
+            stream.end()
         await self._idle.wait()
 
-    async def _take(self, requests: AsyncIterator[bytes], stream: _Stream) -> None:
+    async def _take(self, requests: AsyncIterator[bytes], stream: Stream) -> None:
         try:
             async for body in requests:
                 entry = Entry(body, stream)
                 stream.entries.append(entry)
                 self._admit(entry)
-                while len(stream.entries) >= STREAM_BATCHES:
-                    stream.read.clear()
-                    await stream.read.wait()
+                await stream.room()
         finally:
-            stream.ended = True
-            stream.changed.set()
+            stream.end()
 
     def _admit(self, entry: Entry) -> None:
         """Queue a batch, or refuse it at once."""

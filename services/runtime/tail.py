@@ -4,7 +4,7 @@ A replica knows its own appends and reads only what others put between. So a few
 for one by one; a reader is opened where there is more to read, and kept while it is of use.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from services.runtime.log import CutAway, Log, Record
@@ -26,7 +26,7 @@ class Tail:
         self._batch: list[Record] = []
         self._reads_next = 0
 
-    async def records(self, start: int, end: int) -> AsyncIterator[Record]:
+    async def records(self, start: int, end: int) -> AsyncGenerator[Record, None]:
         """The records from `start` up to, not with, `end`, all of which are in the log.
 
         Raises CutAway, PastEnd, LogUnavailable, TopicUnknown.

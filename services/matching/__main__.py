@@ -1,0 +1,152 @@
+"""`python -m services.matching`: one replica of one shard."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from bourse.matching import v1 as matching
+from bourse.matching.v1 import rpc
+from services.matching.config import MatchingConfig
+from services.matching.reader import Lagging, Replica, recover
+from services.matching.server import Matching, OrderEntry
+from services.matching.state import SnapshotPace, tick_due
+from services.matching.store import SnapshotStore
+from services.runtime.clock import SystemClock
+from services.runtime.config import load
+from services.runtime.intake import Limits
+from services.runtime.lease import Lease
+from services.runtime.log import Log, commands_topic, events_topic, open_log
+from services.runtime.main import launch, run
+from services.runtime.publisher import Publisher
+from services.runtime.rpc import Health, Service, raw_service, serve, service
+from services.runtime.sequencer import Sequencer
+from services.runtime.telemetry import Telemetry, start_telemetry
+
+STOP_S: Final = 5.0
+"""On an orderly stop, what has come has this long to be answered, and events to be published."""
+
+TICK_LOOK_S: Final = 0.25
+
+
+class Shard:
+    """One replica of a shard: its parts, made of what recovery has found."""
+
+    def __init__(self, config: MatchingConfig, log: Log, replica: Replica, publisher: Publisher):
+        self.replica = replica
+        self.publisher = publisher
+        self.health = Health()
+        limits = Limits(config.queue_batches, config.queue_bytes, config.patience_s)
+        topic, clock = commands_topic(config.shard), SystemClock()
+        self.sequencer = Sequencer(log, topic, config.shard, replica, clock, limits)
+        self.lease = Lease(config.postgres, f"matching.{config.shard}", uuid.uuid4().hex)
+
+    def services(self) -> list[Service]:
+        """Its two faces."""
+        entry = OrderEntry(self.sequencer)
+        asked = Matching(self.replica, self.sequencer, self.publisher, self.lease)
+        return [
+            raw_service(rpc.ORDER_ENTRY_SERVICE, {"Submit": entry.Submit}),
+            service(rpc.MATCHING_SERVICE, rpc.add_MatchingServiceServicer_to_server, asked),
+        ]
+
+    def count(self, telemetry: Telemetry) -> None:
+        """Name what is counted."""
+        telemetry.count("sequence", lambda: self.replica.facts.sequence)
+        telemetry.count("queued_batches", lambda: self.sequencer.queued_batches)
+        telemetry.count("malformed_batches", lambda: self.sequencer.malformed)
+        telemetry.count("unavailable_batches", lambda: self.sequencer.unavailable)
+        telemetry.count("retained_bytes", lambda: self.publisher.retained_bytes)
+
+    async def announce(self) -> None:
+        """Serve once the core has come to the log's end."""
+        while not self.replica.has_caught_up:
+            await self.replica.change()
+        await self.health.serving(True)
+
+    async def keep_time(self) -> None:
+        """While this replica leads, append a tick whenever a second has passed without a record."""
+        while True:
+            await asyncio.sleep(TICK_LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            due = tick_due(self.replica.progress, now_s) and self.replica.has_caught_up
+            if due and self.publisher.leading and not self.sequencer.queued_batches:
+                self.sequencer.offer(_tick())
+
+    async def close(self) -> None:
+        """Take nothing more, answer what has come, end the streams."""
+        self.replica.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self.sequencer.close("This replica is stopping.")
+
+    async def leave_snapshot(self) -> None:
+        """Let the next start be a short one."""
+        with suppress(Lagging):
+            await self.replica.take_snapshot()
+
+    async def leave_nothing_unpublished(self) -> None:
+        """Publish what follows from the last records, unless another leads."""
+        if self.publisher.leading:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self.publisher.flushed()
+
+
+async def main() -> None:
+    config = load(MatchingConfig)
+    telemetry = start_telemetry("matching", config.telemetry)
+    log = await open_log(config.log)
+    try:
+        shard = await _recovered(config, log)
+        shard.count(telemetry)
+        # Stopped in this order: doors first, so that what follows has an end.
+        await run(
+            _at_the_end(shard.close),
+            serve(config.listen_address(), *shard.services(), health=shard.health),
+            shard.announce(),
+            shard.keep_time(),
+            shard.sequencer.run(),
+            shard.replica.follow(),
+            shard.replica.snapshots(),
+            _at_the_end(shard.leave_snapshot),
+            _at_the_end(shard.leave_nothing_unpublished),
+            shard.publisher.run(),
+            shard.lease.keep(lambda epoch: shard.publisher.lead(epoch != 0)),
+            telemetry=telemetry,
+        )
+    finally:
+        await log.close()
+
+
+async def _recovered(config: MatchingConfig, log: Log) -> Shard:
+    """The replica as the newest believable snapshot has it."""
+    await log.create(commands_topic(config.shard))
+    await log.create(events_topic(config.shard))
+    store = SnapshotStore(config.data, config.shard, config.keep_snapshots)
+    store.prepare()
+    found = await recover(log, config.shard, store)
+    events = events_topic(config.shard)
+    publisher = Publisher(log, events, SystemClock(), retained_bytes=config.retained_bytes)
+    publisher.start_after(found.last_key, found.event_offset)
+    pace = SnapshotPace(config.snapshot_records, config.snapshot_commands)
+    return Shard(config, log, Replica(found.core, log, publisher, store, pace), publisher)
+
+
+async def _at_the_end(action: Callable[[], Awaitable[None]]) -> None:
+    """Do nothing until told to stop, and then this."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await action()
+
+
+def _tick() -> bytes:
+    command = matching.Command(request_id=os.urandom(16), tick=matching.Tick())
+    return matching.SubmitRequest(commands=[command]).SerializeToString()
+
+
+if __name__ == "__main__":
+    launch(main)

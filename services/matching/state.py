@@ -1,0 +1,54 @@
+"""What a replica remembers beside its core: how fresh it is, and when a snapshot or a tick is due.
+
+Times are seconds of any clock that only goes forward, and are handed in.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SERVES_WITHIN_S: Final = 0.2
+"""A replica answers questions only if it was at the log's end within this time."""
+
+TICK_S: Final = 1.0
+"""So much time may pass on the log without a record; then the leader appends a tick."""
+
+NEVER_S: Final = float("-inf")
+
+
+@dataclass
+class Progress:
+    """How far a replica has come, and when."""
+
+    fresh_at_s: float = NEVER_S
+    """At this time everything that was in the log had been applied."""
+    applied_at_s: float = NEVER_S
+    """When the last record was applied."""
+    snapshot_next_offset: int = 0
+    """`next_offset` of the state in the newest snapshot; 0 if there is none."""
+    snapshot_sequence: int = 0
+    """Last sequence in the newest snapshot."""
+
+
+@dataclass(frozen=True)
+class SnapshotPace:
+    """A snapshot is due after so many records or so many commands, whichever comes first."""
+
+    records: int
+    commands: int
+
+
+def may_serve(progress: Progress, now_s: float) -> bool:
+    """Whether what the core says is true enough to be told."""
+    return now_s - progress.fresh_at_s <= SERVES_WITHIN_S
+
+
+def tick_due(progress: Progress, now_s: float) -> bool:
+    """Whether the shard's time would stand still without a tick."""
+    return now_s - progress.applied_at_s >= TICK_S
+
+
+def snapshot_due(progress: Progress, pace: SnapshotPace, next_offset: int, sequence: int) -> bool:
+    """Whether enough has happened since the newest snapshot."""
+    records = next_offset - progress.snapshot_next_offset
+    commands = sequence - progress.snapshot_sequence
+    return records >= pace.records or (records > 0 and commands >= pace.commands)
