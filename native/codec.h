@@ -118,6 +118,7 @@ struct codec_nothing {
 struct codec_record {
     uint32_t shard;
     uint32_t batches; /* how many there are */
+    uint32_t kinds;   /* a bit for each kind of command in it: 1 << COMMAND_TICK and so on */
     const uint8_t *at;
     const uint8_t *end;
 };

@@ -340,6 +340,7 @@ int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, 
 struct record_check {
     uint32_t shard;
     uint32_t batches;
+    uint32_t kinds;
 };
 
 static bool take_another_batch(struct wire_reader *reader, struct record_check *into) {
@@ -351,6 +352,7 @@ static bool take_another_batch(struct wire_reader *reader, struct record_check *
         return false;
     }
     into->batches++;
+    into->kinds |= batch.kinds;
     return true;
 }
 
@@ -370,7 +372,7 @@ int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_recor
     bool is_good = read_record(&reader, &found);
     *where = (uint32_t)(reader.at - bytes);
     if (!is_good) return CORE_FOREIGN;
-    *record = (struct codec_record){found.shard, found.batches, bytes, bytes + length};
+    *record = (struct codec_record){found.shard, found.batches, found.kinds, bytes, bytes + length};
     return CORE_OK;
 }
 

@@ -12,6 +12,7 @@
 #define BOURSE_HASH_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* 2^64 divided by the golden ratio, odd: adding it over and over visits everything, well spread (Knuth, volume 3, 6.4). */
 #define HASH_SPREAD UINT64_C(0x9e3779b97f4a7c15)
@@ -57,6 +58,22 @@ static inline uint64_t hash_total(uint32_t account, uint32_t asset, int64_t tota
     if (total_minor == 0) return 0;
     uint64_t key = (uint64_t)account << 32 | asset;
     return hash_mix(hash_mix(key + HASH_SPREAD) ^ (uint64_t)total_minor);
+}
+
+/* Eight bytes as a word and back, lowest first on every machine. */
+static inline uint64_t hash_load(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+static inline void hash_store(uint8_t *at, uint64_t word) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    memcpy(at, &word, sizeof word);
 }
 
 /* 32 bits from 64, for the tables of the core: the high ones, since they depend on all. */

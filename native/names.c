@@ -7,7 +7,7 @@ void names_image(const struct name *name, uint64_t image[NAMES_WORDS]) {
     image[1] = name->body;
     image[2] = (uint64_t)name->ended_us;
     image[3] = name->account;
-    for (uint32_t i = 0; i < NAMES_TEXT_WORDS; i++) image[4 + i] = name->text.words[i];
+    for (uint32_t i = 0; i < 5; i++) image[4 + i] = hash_load(name->text.bytes + 8 * i);
     image[9] = 0;
 }
 
@@ -19,13 +19,16 @@ static uint64_t name_hash(const struct name *name) {
 
 static uint32_t name_check(uint32_t account, const struct names_text *text) {
     uint64_t sum = (uint64_t)account * HASH_SPREAD;
-    for (uint32_t i = 0; i < NAMES_TEXT_WORDS; i++) sum = (sum ^ text->words[i]) * HASH_SPREAD + (sum >> 32);
+    for (uint32_t i = 0; i < NAMES_TEXT_BYTES; i += 8) {
+        sum = (sum ^ hash_load(text->bytes + i)) * HASH_SPREAD;
+        sum ^= sum >> 32;
+    }
     return hash_fold(sum);
 }
 
-bool names_open(struct names *names, uint32_t limit) {
-    *names = (struct names){.limit = limit};
-    return names_reserve(names, limit);
+bool names_open(struct names *names, uint32_t room) {
+    *names = (struct names){0};
+    return names_reserve(names, room);
 }
 
 void names_close(struct names *names) {
@@ -34,37 +37,14 @@ void names_close(struct names *names) {
     *names = (struct names){0};
 }
 
-bool names_reserve(struct names *names, uint32_t limit) {
-    if (limit <= names->room) return true;
-    if (!table_reserve(&names->table, limit)) return false;
-    struct name *grown = array_grow(names->names, sizeof *grown, (size_t)names->fresh + 1, (size_t)limit + 1);
+bool names_reserve(struct names *names, uint32_t room) {
+    if (room <= names->room) return true;
+    if (!table_reserve(&names->table, room)) return false;
+    struct name *grown = array_grow(names->names, sizeof *grown, (size_t)names->fresh + 1, (size_t)room + 1);
     if (!grown) return false;
     names->names = grown;
-    names->room = limit;
+    names->room = room;
     return true;
-}
-
-struct names_text names_text(const uint8_t *at, uint32_t length) {
-    assert(length <= NAMES_MOST_BYTES);
-    struct names_text text = {{0}};
-    uint8_t bytes[NAMES_TEXT_WORDS * 8] = {0};
-    memcpy(bytes, at, length);
-    bytes[NAMES_TEXT_WORDS * 8 - 1] = (uint8_t)length;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(&text, bytes, sizeof text);
-#else
-    for (uint32_t i = 0; i < sizeof bytes; i++) text.words[i / 8] |= (uint64_t)bytes[i] << (i % 8 * 8);
-#endif
-    return text;
-}
-
-uint32_t names_write(const struct names_text *text, uint8_t *at) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(at, text, sizeof *text);
-#else
-    for (uint32_t i = 0; i < NAMES_TEXT_WORDS * 8; i++) at[i] = (uint8_t)(text->words[i / 8] >> (i % 8 * 8));
-#endif
-    return names_length(text);
 }
 
 uint32_t names_find(const struct names *names, uint32_t account, const struct names_text *text) {

@@ -21,10 +21,10 @@
 /* Its order has not ended. No end of an order is before 1970. */
 #define NAMES_OPEN INT64_C(-1)
 
-/* A name as words: its bytes, lowest first, zero behind them, and its length in the last byte. */
-#define NAMES_TEXT_WORDS 5
+/* A name: its bytes, zero behind them, and its length in the last one. */
+#define NAMES_TEXT_BYTES 40
 struct names_text {
-    uint64_t words[NAMES_TEXT_WORDS];
+    uint8_t bytes[NAMES_TEXT_BYTES];
 };
 
 struct name {
@@ -39,33 +39,35 @@ struct name {
 struct names {
     struct name *names;
     struct table table;
-    uint32_t count, limit, room;
-    uint32_t fresh; /* the lowest place that was never used, less one */
+    uint32_t count, room;
+    uint32_t fresh; /* the highest place that was ever used */
     uint32_t free;
     uint32_t first_ended, last_ended;
     uint64_t hash;
 };
 
 /* Room for so many. False: no memory; then names_close all the same. */
-bool names_open(struct names *names, uint32_t limit);
+bool names_open(struct names *names, uint32_t room);
 void names_close(struct names *names);
 
 /* More room, never less. False: no memory, and all is as it was. */
-bool names_reserve(struct names *names, uint32_t limit);
+bool names_reserve(struct names *names, uint32_t room);
 
-/* Text as words; at most NAMES_MOST_BYTES. */
-struct names_text names_text(const uint8_t *at, uint32_t length);
-static inline uint32_t names_length(const struct names_text *text) {
-    return (uint32_t)(text->words[NAMES_TEXT_WORDS - 1] >> 56);
+/* A text of at most NAMES_MOST_BYTES. */
+static inline struct names_text names_text(const uint8_t *at, uint32_t length) {
+    assert(length <= NAMES_MOST_BYTES);
+    struct names_text text = {{0}};
+    memcpy(text.bytes, at, length);
+    text.bytes[NAMES_TEXT_BYTES - 1] = (uint8_t)length;
+    return text;
 }
 
-/* Write a name's bytes and return how many there are. `at` has room for NAMES_TEXT_WORDS × 8. */
-uint32_t names_write(const struct names_text *text, uint8_t *at);
+static inline uint32_t names_length(const struct names_text *text) { return text->bytes[NAMES_TEXT_BYTES - 1]; }
 
 /* The place of a name of an account, or NAMES_NONE. */
 uint32_t names_find(const struct names *names, uint32_t account, const struct names_text *text);
 
-/* Remember a name that is not remembered; its order is open. The caller has checked the limit. Returns its place. */
+/* Remember a name that is not remembered; its order is open. There is room. Returns its place. */
 uint32_t names_add(struct names *names, uint32_t account, const struct names_text *text, uint64_t order_id, uint64_t body);
 
 /* Its order has ended now, which is not before any earlier end. */

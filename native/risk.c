@@ -8,7 +8,7 @@ static uint32_t id_check(uint32_t id) { return hash_fold(id + 1); }
 static uint32_t balance_check(uint32_t account, uint32_t asset) { return hash_fold((uint64_t)account << 32 | asset); }
 
 bool risk_open(struct risk *risk, uint32_t accounts, uint32_t balances) {
-    *risk = (struct risk){.account_limit = accounts, .balance_limit = balances};
+    *risk = (struct risk){0};
     risk->assets = calloc(RISK_MAX_ASSETS + 1, sizeof *risk->assets);
     if (!risk->assets || !table_reserve(&risk->asset_ids, RISK_MAX_ASSETS)) return false;
     if (!risk_reserve(risk, accounts, balances)) return false;

@@ -78,8 +78,8 @@ struct risk {
     struct table account_ids;
     struct table balance_ids;
     struct table asset_ids;
-    uint32_t account_count, account_limit, account_room;
-    uint32_t balance_count, balance_limit, balance_room;
+    uint32_t account_count, account_room;
+    uint32_t balance_count, balance_room;
     uint32_t asset_count;
     uint64_t hash;
     uint64_t balance_hash;
@@ -98,7 +98,7 @@ bool risk_reserve(struct risk *risk, uint32_t accounts, uint32_t balances);
 /* The place of an account, or RISK_NONE. */
 uint32_t risk_find_account(const struct risk *risk, uint32_t id);
 
-/* Make an account known that is not, with the settings of a new one. The caller has checked the limit. Returns its place. */
+/* Make an account known that is not, with the settings of a new one. There is room. Returns its place. */
 uint32_t risk_add_account(struct risk *risk, uint32_t id);
 
 /* Put an account's settings. */
@@ -126,7 +126,7 @@ void risk_asset_image(const struct risk_asset *asset, uint64_t image[RISK_ASSET_
 /* The place of a balance of an account (place) in an asset (place), or RISK_NONE. */
 uint32_t risk_find_balance(const struct risk *risk, uint32_t account, uint32_t asset);
 
-/* A balance of 0 that is not there yet. The caller has checked the limit. Returns its place. */
+/* A balance of 0 that is not there yet. There is room. Returns its place. */
 uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset);
 
 #define RISK_BALANCE_WORDS 4

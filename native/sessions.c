@@ -38,9 +38,9 @@ static uint64_t ring_hash(const struct session *session) {
     return hash;
 }
 
-bool sessions_open(struct sessions *sessions, uint32_t limit) {
-    *sessions = (struct sessions){.limit = limit, .oldest_us = INT64_MAX};
-    return sessions_reserve(sessions, limit);
+bool sessions_open(struct sessions *sessions, uint32_t room) {
+    *sessions = (struct sessions){.oldest_us = INT64_MAX};
+    return sessions_reserve(sessions, room);
 }
 
 void sessions_close(struct sessions *sessions) {
@@ -49,16 +49,16 @@ void sessions_close(struct sessions *sessions) {
     *sessions = (struct sessions){0};
 }
 
-bool sessions_reserve(struct sessions *sessions, uint32_t limit) {
-    if (limit <= sessions->room) return true;
-    uint32_t *places = array_grow(sessions->places, sizeof *places, sessions->room, limit);
+bool sessions_reserve(struct sessions *sessions, uint32_t room) {
+    if (room <= sessions->room) return true;
+    uint32_t *places = array_grow(sessions->places, sizeof *places, sessions->room, room);
     if (!places) return false;
     sessions->places = places;
-    struct session *grown = array_grow(sessions->sessions, sizeof *grown, sessions->room, limit);
+    struct session *grown = array_grow(sessions->sessions, sizeof *grown, sessions->room, room);
     if (!grown) return false;
     sessions->sessions = grown;
-    for (uint32_t place = sessions->room; place < limit; place++) places[place] = place;
-    sessions->room = limit;
+    for (uint32_t place = sessions->room; place < room; place++) places[place] = place;
+    sessions->room = room;
     return true;
 }
 

@@ -39,23 +39,23 @@ struct session {
 struct sessions {
     struct session *sessions;
     uint32_t *places; /* of the open ones by ascending id, then of the free ones */
-    uint32_t count, limit, room;
+    uint32_t count, room;
     int64_t oldest_us; /* no session's last_us is below this */
     uint64_t sources[SESSION_SOURCES]; /* the last number of each */
     uint64_t hash;
 };
 
 /* Room for so many. False: no memory; then sessions_close all the same. */
-bool sessions_open(struct sessions *sessions, uint32_t limit);
+bool sessions_open(struct sessions *sessions, uint32_t room);
 void sessions_close(struct sessions *sessions);
 
 /* More room, never less. False: no memory, and all is as it was. */
-bool sessions_reserve(struct sessions *sessions, uint32_t limit);
+bool sessions_reserve(struct sessions *sessions, uint32_t room);
 
 /* The open session with this id, or NULL. Valid until the next session_begin, session_end or sessions_expire. */
 struct session *session_find(const struct sessions *sessions, uint64_t id);
 
-/* Open a session. Its id is above all others', and the caller has checked the limit. */
+/* Open a session. Its id is above all others', and there is room. */
 void session_begin(struct sessions *sessions, uint64_t id, int64_t now_us);
 
 /* Close the open session with this id. */
