@@ -33,7 +33,9 @@ class Outbox:
 
     def __init__(self, pool: Pool, channel: grpc.aio.Channel) -> None:
         self._pool = pool
-        self._submit = channel.stream_stream(f"/{rpc.ORDER_ENTRY_SERVICE}/Submit")
+        self._submit: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(
+            f"/{rpc.ORDER_ENTRY_SERVICE}/Submit"
+        )
         self._wake = asyncio.Event()
 
     def wake(self) -> None:

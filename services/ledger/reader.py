@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 
 from services.ledger import store
-from services.ledger.outbox import Outbox
 from services.ledger.state import (
     NO_SHARD,
     TREASURY,
@@ -59,7 +58,8 @@ class Bookkeeper:
         self._pool = pool
         self._topic = topic
         self._turn = asyncio.Lock()
-        self._books: Books | None = None
+        self._books = Books()
+        self._stale = True
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._moved = asyncio.Condition()
         self.place = store.Place(BEGINNING, 0, 0)
@@ -70,17 +70,18 @@ class Bookkeeper:
         async with self._pool.acquire() as connection:
             self.place = await store.take_over(connection, self._topic)
             self._books = await store.load_books(connection)
+        self._stale = False
 
     @property
     def books(self) -> Books:
         """The books as last committed. Only for reading."""
-        return self._books or Books()
+        return self._books
 
     @asynccontextmanager
     async def draft(self) -> AsyncIterator[tuple[Draft, Connection]]:
         """A transaction on the books; what is put into the draft is written at its end."""
         async with self._turn:
-            if self._books is None:
+            if self._stale:
                 await self._reload()
             draft = Draft(self.books)
             try:
@@ -88,8 +89,11 @@ class Bookkeeper:
                     yield draft, tx
                     await store.write(tx, draft)
                     crash_point("ledger.in_transaction")
+            except (TreasuryShort, RequestReused, Broken):
+                # Said before anything was written: the books are what they were.
+                raise
             except BaseException:
-                self._books = None
+                self._stale = True
                 raise
             draft.commit()
 
@@ -99,6 +103,7 @@ class Bookkeeper:
             if place.epoch != self.place.epoch:
                 raise store.WriterReplaced("Another ledger writes these books. Stop one.")
             self._books, self.place = await store.load_books(connection), place
+        self._stale = False
 
     async def post(self, parts: Sequence[EventPart]) -> None:
         """Post event parts and move the position, all or nothing. Raises Broken."""
@@ -170,13 +175,10 @@ class Bookkeeper:
 class LedgerReader:
     """Follows the event log of a shard into the books."""
 
-    def __init__(
-        self, log: Log, topic: str, keeper: Bookkeeper, outbox: Outbox, pause_s: float
-    ) -> None:
+    def __init__(self, log: Log, topic: str, keeper: Bookkeeper, pause_s: float) -> None:
         self._log = log
         self._topic = topic
         self._keeper = keeper
-        self._outbox = outbox
         self._pause_s = pause_s
 
     async def run(self) -> None:
