@@ -1,0 +1,134 @@
+"""A lease has one holder at a time, and its epoch only grows."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+from pydantic import SecretStr
+
+from services.runtime.config import PostgresConfig
+from services.runtime.lease import Lease
+
+
+class Claim:
+    """A lease being kept, and what it told."""
+
+    def __init__(self, dsn: str, holder: str, duration_s: float) -> None:
+        config = PostgresConfig(address=SecretStr(dsn))
+        self.told: list[int] = []
+        self._changed = asyncio.Event()
+        self.lease = Lease(config, "publisher.0", holder, duration_s=duration_s)
+        self.keeping = asyncio.create_task(self.lease.keep(self._tell))
+
+    def _tell(self, epoch: int) -> None:
+        self.told.append(epoch)
+        self._changed.set()
+
+    async def next(self) -> int:
+        await self._changed.wait()
+        self._changed.clear()
+        return self.told[-1]
+
+    async def stop(self) -> None:
+        self.keeping.cancel()
+        await asyncio.gather(self.keeping, return_exceptions=True)
+
+
+@asynccontextmanager
+async def claims(
+    dsn: str, *holders: str, duration_s: float = 5.0
+) -> AsyncGenerator[list[Claim], None]:
+    made = [Claim(dsn, holder, duration_s) for holder in holders]
+    try:
+        yield made
+    finally:
+        for claim in made:
+            await claim.stop()
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def told() -> None:
+        await asyncio.wait_for(story(), 30)
+
+    asyncio.run(told())
+
+
+def test_of_two_one_holds_and_the_other_follows_once_it_lets_go(postgres: str) -> None:
+    async def story() -> None:
+        async with claims(postgres, "a", "b") as both:
+            waiting = [asyncio.create_task(claim.next()) for claim in both]
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            first = waiting.index(done.pop())
+            holder, other = both[first], both[1 - first]
+            assert (holder.lease.epoch, other.lease.epoch) == (1, 0)
+            await holder.stop()
+            assert holder.lease.epoch == 0
+            assert await waiting[1 - first] == 2
+            assert other.lease.epoch == 2
+
+    run(story)
+
+
+def test_a_holder_that_was_killed_is_followed_when_its_time_is_over(postgres: str) -> None:
+    async def story() -> None:
+        async with claims(postgres, "a") as (first,):
+            assert await first.next() == 1
+        admin = await asyncpg.connect(postgres)
+        await admin.execute(
+            "update runtime.lease set holder = 'killed', epoch = 41,"
+            " expires_at = clock_timestamp() + interval '0.7 s'"
+        )
+        async with claims(postgres, "b") as (second,):
+            assert await second.next() == 42
+            assert second.told == [42]
+        await admin.close()
+
+    run(story)
+
+
+def test_a_holder_that_cannot_renew_stops_believing_by_itself(postgres: str) -> None:
+    async def story() -> None:
+        admin = await asyncpg.connect(postgres)
+        async with claims(postgres, "a", duration_s=0.9) as (claim,):
+            assert await claim.next() == 1
+            async with admin.transaction():
+                await admin.execute("select * from runtime.lease for update")
+                assert await claim.next() == 0
+                assert claim.lease.epoch == 0
+            assert await claim.next() > 1
+        await admin.close()
+
+    run(story)
+
+
+def test_a_holder_whose_row_is_anothers_loses_it(postgres: str) -> None:
+    async def story() -> None:
+        async with claims(postgres, "a", duration_s=0.6) as (claim,):
+            assert await claim.next() == 1
+            admin = await asyncpg.connect(postgres)
+            await admin.execute(
+                "update runtime.lease set holder = 'b', epoch = 7, expires_at = 'infinity'"
+            )
+            await admin.close()
+            assert await claim.next() == 0
+
+    run(story)
+
+
+def test_a_lost_connection_does_not_lose_the_lease(postgres: str) -> None:
+    async def story() -> None:
+        async with claims(postgres, "a", duration_s=1.5) as (claim,):
+            assert await claim.next() == 1
+            admin = await asyncpg.connect(postgres)
+            for _ in range(3):
+                await admin.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name like 'bourse lease%'"
+                )
+                await asyncio.sleep(0.6)
+                assert claim.lease.epoch == 1
+            await admin.close()
+            assert claim.told == [1]
+
+    run(story)
