@@ -105,8 +105,9 @@ async def connect(
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A transaction that is committed at the end of the block, or rolled back by an exception.
 
-    Raises CommitUnknown if the commit was sent and its answer did not come; whatever the block
-    raises; PostgresUnavailable if no connection can be had.
+    Raises CommitUnknown if the commit was sent and its answer did not come; PostgresUnavailable if
+    the connection could not be had or was lost before that (nothing was written); whatever else the
+    block raises.
     """
     try:
         connection = await pool.acquire()
@@ -114,33 +115,51 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise PostgresUnavailable(f"Postgres does not answer: {error}") from error
     try:
         under_way = connection.transaction()
-        await under_way.start()
         try:
+            await under_way.start()
             yield connection
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if _is_lost(connection):
+                raise PostgresUnavailable(f"Postgres was lost: {error}") from error
+            await _roll_back(connection, under_way)
+            raise
         except BaseException:
-            await _give_up(connection, under_way)
+            await _roll_back(connection, under_way)
             raise
         await _commit(connection, under_way)
     finally:
         await pool.release(connection)
 
 
-async def _give_up(connection: Connection, under_way: Transaction) -> None:
-    """Roll back; a connection that is gone has rolled back already."""
+def _is_lost(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken it back already, as it does when a connection breaks.
+        return True
+
+
+def _terminate(connection: Connection) -> None:
+    if not _is_lost(connection):
+        connection.terminate()
+
+
+async def _roll_back(connection: Connection, under_way: Transaction) -> None:
+    """A connection that is gone has rolled back already; one that cannot is let go, and does."""
     try:
         await under_way.rollback()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        connection.terminate()
+        _terminate(connection)
 
 
 async def _commit(connection: Connection, under_way: Transaction) -> None:
     try:
         await under_way.commit()
     except asyncpg.IntegrityConstraintViolationError:
-        # Deferred constraints speak at commit. This is an answer: nothing was written.
+        # Deferred constraints speak at the commit. This is an answer: nothing was written.
         raise
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        connection.terminate()
+        _terminate(connection)
         raise CommitUnknown(f"The answer to a commit was lost: {error}") from error
 
 
