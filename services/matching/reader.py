@@ -14,7 +14,7 @@ import structlog
 
 from bourse.matching import v1 as matching
 from services.matching.answers import answers_from_events
-from services.matching.core import Core, Facts, ForeignRecord, Malformed, NoRoom, UnknownRules
+from services.matching.core import BrokenSnapshot, Core, CoreError, Facts, Malformed
 from services.matching.state import NEVER_S, Progress, SnapshotPace, may_serve, snapshot_due
 from services.matching.store import Snapshot, SnapshotBroken, SnapshotStore
 from services.runtime.crash import crash_point
@@ -122,7 +122,10 @@ class Replica:
     async def answer_again(self, command_offset: int, session: int, number: int) -> bytes | None:
         """What a batch was answered when it was applied; None if that is no longer known."""
         parts = await self._publisher.parts_of(command_offset)
-        return answers_from_events(parts, session, number) if parts else None
+        try:
+            return answers_from_events(parts, session, number)
+        except LookupError:
+            return None
 
     # --- following the log ------------------------------------------------------------------
 
@@ -169,9 +172,9 @@ class Replica:
                 self._publisher.put(record.offset, number, part.events)
                 if flight is not None:
                     flight.take(part.answers)
-        except (ForeignRecord, UnknownRules, NoRoom) as error:
+        except CoreError as error:
             raise ReplicaStopped(
-                f"Command record {record.offset} of {self._topic} cannot be applied: {error}"
+                f"{self._topic} cannot be followed any further. {error}"
             ) from error
         if flight is not None:
             flight.answered = True
@@ -287,7 +290,7 @@ class Recovered(NamedTuple):
 async def recover(log: Log, shard: int, store: SnapshotStore) -> Recovered:
     """The core of the newest snapshot that can be believed, else an empty one.
 
-    Raises CutAway if the log does not reach back far enough, SnapshotNewer, ReplicaStopped.
+    Raises CutAway if the log does not reach back far enough, SnapshotNewer, CoreError.
     """
     for file in store.files():
         try:
@@ -313,9 +316,17 @@ async def _believe(log: Log, snapshot: Snapshot, body: bytes) -> Recovered:
     last = matching.EventRecord.FromString(last_bytes)
     if not last.last or last.state_hash != snapshot.state_hash:
         raise SnapshotBroken(f"The events of record {snapshot.offset} say another state.")
-    core = await asyncio.to_thread(Core.restore, body)
+    core = await asyncio.to_thread(_restore, body)
     facts = core.facts()
     if (facts.next_offset, facts.state_hash) != (snapshot.offset + 1, snapshot.state_hash):
         raise SnapshotBroken(f"The snapshot of record {snapshot.offset} holds another state.")
     key = EventKey(snapshot.offset, last.part)
     return Recovered(core, key, event_offset + 1, snapshot)
+
+
+def _restore(body: bytes) -> Core:
+    """Raises SnapshotBroken; CoreError if only another core, or more memory, would do."""
+    try:
+        return Core.restore(body)
+    except BrokenSnapshot as error:
+        raise SnapshotBroken(str(error)) from error

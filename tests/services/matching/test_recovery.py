@@ -1,0 +1,291 @@
+"""Stories of a start: from a snapshot to be believed, from an older one, from the beginning."""
+
+from pathlib import Path
+
+import pytest
+
+from bourse.matching import v1 as matching
+from services.matching.core import Core
+from services.matching.state import SnapshotPace
+from services.matching.store import Snapshot, SnapshotNewer, SnapshotStore
+from services.runtime.intake import Limits
+from services.runtime.log import CutAway, Log, PastEnd
+from services.runtime.memory_log import MemoryLog
+from tests.services.matching.conftest import OpenLog
+from tests.services.matching.rig import (
+    ALICE,
+    BOB,
+    COMMANDS,
+    EVENTS,
+    Running,
+    batch,
+    buy,
+    cancel_all,
+    events,
+    open_market,
+    published_keys,
+    running,
+    sell,
+    tell,
+)
+
+
+async def _trade(shard: Running, session: int, first: int, count: int) -> None:
+    """Batches `first`, … of a session: orders that rest, trade and are cancelled."""
+    for number in range(first, first + count):
+        commands = [
+            sell(ALICE, 3 + number % 5, 100 + number % 7, name=f"a{number}"),
+            buy(BOB, 1 + number % 4, 103 + number % 3),
+        ]
+        if number % 11 == 0:
+            commands.append(cancel_all(ALICE))
+        answer = await shard.one(batch(session, number, *commands))
+        assert answer.status == matching.BATCH_STATUS_APPLIED
+
+
+async def _replayed(log: Log) -> int:
+    """The state hash of a core that has applied the whole command log, and nothing else."""
+    core = Core(0)
+    for offset in range(await log.end(COMMANDS)):
+        record = await log.one(COMMANDS, offset)
+        assert record is not None
+        assert list(core.apply(*record))[-1].last
+    assert core.validate() == 0
+    return core.facts().state_hash
+
+
+def test_a_restart_from_a_snapshot_is_as_good_as_a_replay(
+    open_log: OpenLog, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with open_log() as log, running(log, tmp_path) as shard:
+            session = await open_market(shard)
+            await _trade(shard, session, 2, 30)
+            await shard.publisher.flushed()
+            taken = await shard.replica.take_snapshot()
+            await _trade(shard, session, 32, 30)
+            await shard.publisher.flushed()
+            before = shard.replica.facts
+        async with open_log() as log, running(log, tmp_path) as shard:
+            assert shard.recovered_offset == taken.offset
+            assert shard.replica.facts == before
+            assert shard.replica.facts.state_hash == await _replayed(log)
+            assert shard.replica.core.validate() == 0
+
+    tell(story())
+
+
+def test_a_batch_is_known_again_after_a_crash(open_log: OpenLog, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_log() as log, running(log, tmp_path, leading=False) as shard:
+            session = await open_market(shard)
+            order = batch(session, 2, sell(ALICE, 5, 100))
+            first = await shard.one(order)
+        async with open_log() as log, running(log, tmp_path) as shard:
+            again = await shard.one(order)
+            assert again.status == matching.BATCH_STATUS_REPEATED
+            assert again.outcomes == first.outcomes
+            assert again.first_sequence == first.first_sequence
+
+    tell(story())
+
+
+def test_what_was_acknowledged_is_published_after_a_crash(
+    open_log: OpenLog, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with open_log() as log, running(log, tmp_path, leading=False) as shard:
+            session = await open_market(shard)
+            await _trade(shard, session, 2, 20)
+            assert await log.end(EVENTS) == 0
+        async with open_log() as log, running(log, tmp_path) as shard:
+            await shard.publisher.flushed()
+            assert [key.command_offset for key in await published_keys(log)] == list(
+                range(await log.end(COMMANDS))
+            )
+
+    tell(story())
+
+
+def test_a_snapshot_whose_events_were_never_published_is_passed_over(
+    open_log: OpenLog, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with open_log() as log, running(log, tmp_path, leading=False) as shard:
+            session = await open_market(shard)
+            shard.publisher.lead(True)
+            await shard.publisher.flushed()
+            believable = await shard.replica.take_snapshot()
+            shard.publisher.lead(False)
+            await _trade(shard, session, 2, 10)
+            await shard.replica.take_snapshot()
+            before = shard.replica.facts.state_hash
+        async with open_log() as log, running(log, tmp_path) as shard:
+            assert shard.recovered_offset == believable.offset
+            assert shard.replica.facts.state_hash == before
+            await shard.publisher.flushed()
+            newest = await shard.replica.take_snapshot()
+        async with open_log() as log, running(log, tmp_path) as shard:
+            assert shard.recovered_offset == newest.offset
+
+    tell(story())
+
+
+def test_other_process_settings_change_nothing(open_log: OpenLog, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_log() as log, running(log, tmp_path / "a") as shard:
+            session = await open_market(shard)
+            await _trade(shard, session, 2, 40)
+            await shard.publisher.flushed()
+            before = shard.replica.facts
+        often = SnapshotPace(records=3, commands=1_000_000)
+        async with (
+            open_log() as log,
+            running(
+                log,
+                tmp_path / "b",
+                pace=often,
+                limits=Limits(batches=10, bytes=10_000),
+                retained_bytes=3000,
+            ) as shard,
+        ):
+            assert shard.replica.facts == before
+
+    tell(story())
+
+
+def test_only_the_newest_few_snapshots_and_a_believable_one_are_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(MemoryLog(), tmp_path) as shard:
+            session = await open_market(shard)
+            await shard.publisher.flushed()
+            believable = await shard.replica.take_snapshot()
+            shard.publisher.lead(False)
+            offsets = []
+            for number in range(2, 8):
+                await shard.one(batch(session, number, sell(ALICE, 1, 100)))
+                offsets.append((await shard.replica.take_snapshot()).offset)
+            files = SnapshotStore(tmp_path, 0, 3).files()
+            kept = [int(file.stem) for file in files]
+            assert kept == [*reversed(offsets[-3:]), believable.offset]
+
+    tell(story())
+
+
+def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as shard:
+            session = await open_market(shard)
+            await shard.publisher.flushed()
+            older = await shard.replica.take_snapshot()
+            for number, damage in enumerate((b"", b"\x00", b"cut"), start=2):
+                await shard.one(batch(session, number, sell(ALICE, 1, 100)))
+                await shard.publisher.flushed()
+                await shard.replica.take_snapshot()
+                _damage(SnapshotStore(tmp_path, 0, 9).files()[0], damage)
+            before = shard.replica.facts
+        async with running(log, tmp_path) as shard:
+            assert shard.recovered_offset == older.offset
+            assert shard.replica.facts == before
+
+    tell(story())
+
+
+def _damage(file: Path, damage: bytes) -> None:
+    content = bytearray(file.read_bytes())
+    if not damage:
+        content.clear()
+    elif damage == b"cut":
+        del content[-1]
+    else:
+        content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_snapshot_of_another_state_is_not_believed(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as shard:
+            await open_market(shard)
+            await shard.publisher.flushed()
+            facts = shard.replica.facts
+            forged = Snapshot(0, facts.next_offset - 1, facts.sequence, facts.state_hash ^ 1)
+            SnapshotStore(tmp_path, 0, 3).write(forged, list(shard.replica.core.snapshot()))
+        async with running(log, tmp_path) as shard:
+            assert shard.recovered_offset is None
+            assert shard.replica.facts == facts
+
+    tell(story())
+
+
+def test_a_snapshot_of_a_newer_bourse_stops_the_start(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as shard:
+            await open_market(shard)
+            await shard.publisher.flushed()
+            await shard.replica.take_snapshot()
+        file = SnapshotStore(tmp_path, 0, 3).files()[0]
+        content = bytearray(file.read_bytes())
+        content[8:12] = (2).to_bytes(4, "little")
+        file.write_bytes(content)
+        with pytest.raises(SnapshotNewer, match="written by a newer one"):
+            async with running(log, tmp_path):
+                pass
+
+    tell(story())
+
+
+def test_half_a_snapshot_of_a_dead_process_is_swept_up(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path, 0, 3)
+    store.prepare()
+    half = tmp_path / "snapshots" / "0" / f"{7:020}.{1 << 30}.new"
+    half.write_bytes(b"half")
+    store.prepare()
+    assert not half.exists()
+    assert store.files() == []
+
+
+def test_a_log_that_was_cut_needs_a_snapshot(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog(partition_records=2)
+        async with running(log, tmp_path) as shard:
+            session = await open_market(shard)
+            await _trade(shard, session, 2, 10)
+            await shard.publisher.flushed()
+        await log.cut(COMMANDS, 4)
+        with pytest.raises(CutAway, match="Restore from a snapshot"):
+            async with running(log, tmp_path):
+                pass
+
+    tell(story())
+
+
+def test_a_log_that_has_lost_records_stops_the_replica(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as shard:
+            await open_market(shard)
+            await shard.publisher.flushed()
+            del log._topics[COMMANDS].records[-1]
+            failure = await shard.failure()
+            assert isinstance(failure, PastEnd)
+
+    tell(story())
+
+
+def test_snapshots_are_taken_by_themselves(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        pace = SnapshotPace(records=5, commands=1_000_000)
+        async with running(log, tmp_path, pace=pace) as shard:
+            session = await open_market(shard)
+            await _trade(shard, session, 2, 20)
+            await shard.publisher.flushed()
+            assert len(SnapshotStore(tmp_path, 0, 3).files()) >= 1
+            assert await events(log)
+        async with running(log, tmp_path) as shard:
+            assert shard.recovered_offset is not None
+
+    tell(story())
