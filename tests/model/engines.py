@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from tests.model.invariants import broken
 from tests.model.model import Model
 
 
@@ -27,6 +28,9 @@ class Engine(Protocol):
 
     def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
         """Price and lots of each level, best first."""
+
+    def check(self) -> str:
+        """What is broken inside; empty if nothing is."""
 
 
 class ModelEngine:
@@ -53,9 +57,12 @@ class ModelEngine:
             levels[order.price_ticks] = levels.get(order.price_ticks, 0) + order.remaining_lots
         return list(levels.items())
 
+    def check(self) -> str:
+        return broken(self.model)
+
 
 def join(parts: Sequence[matching.EventRecord]) -> matching.EventRecord:
-    """One record of all parts: lists behind each other, the marks of a command that went on merged."""
+    """One record of all parts: lists one after the other, the marks of what went on merged."""
     whole = matching.EventRecord()
     whole.CopyFrom(parts[0])
     for part in parts[1:]:
@@ -87,7 +94,7 @@ _LISTS = (
 def _join_marks(whole: matching.EventRecord, part: matching.EventRecord, first: int) -> None:
     for index, mark in enumerate(part.commands, first):
         if index < len(whole.commands):
-            whole.commands[index].CopyFrom(mark)
+            assert whole.commands[index] == mark, "the mark of a command is the same in each part"
         else:
             whole.commands.append(mark)
     for batch in part.batches:
@@ -100,11 +107,13 @@ def _join_marks(whole: matching.EventRecord, part: matching.EventRecord, first: 
 
 
 def _same_batch(last: matching.BatchMark, next_one: matching.BatchMark) -> bool:
-    same = (last.session, last.number, last.source)
-    return same == (next_one.session, next_one.number, next_one.source)
+    key = (last.session, last.number, last.source)
+    return key != (0, 0, 0) and key == (next_one.session, next_one.number, next_one.source)
 
 
-def join_answers(pieces: Iterable[tuple[int, bytes]], batches: int) -> list[matching.SubmitResponse]:
+def join_answers(
+    pieces: Iterable[tuple[int, bytes]], batches: int
+) -> list[matching.SubmitResponse]:
     """The answers of a record's batches, each from its pieces (index of the batch, bytes)."""
     whole = [b""] * batches
     for batch, piece in pieces:
