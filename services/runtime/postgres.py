@@ -40,6 +40,14 @@ PATIENCE_S: Final = 30.0
 UNREACHABLE: Final = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 """What opening a connection raises while a server is down, starting or full."""
 
+LOST: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What using a connection raises that was, or is just being, lost; refused statements too."""
+
 _SERVICES: Final = Path(__file__).resolve().parents[1]
 _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _SETTINGS: Final = {"synchronous_commit": "on", "timezone": "UTC", "jit": "off"}
@@ -118,10 +126,9 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         try:
             await under_way.start()
             yield connection
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if _is_lost(connection):
+        except LOST as error:
+            if not await _roll_back(connection, under_way):
                 raise PostgresUnavailable(f"Postgres was lost: {error}") from error
-            await _roll_back(connection, under_way)
             raise
         except BaseException:
             await _roll_back(connection, under_way)
@@ -131,25 +138,22 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         await pool.release(connection)
 
 
-def _is_lost(connection: Connection) -> bool:
+def _terminate(connection: Connection) -> None:
     try:
-        return connection.is_closed()
+        connection.terminate()
     except asyncpg.InterfaceError:
         # The pool has taken it back already, as it does when a connection breaks.
-        return True
+        return
 
 
-def _terminate(connection: Connection) -> None:
-    if not _is_lost(connection):
-        connection.terminate()
-
-
-async def _roll_back(connection: Connection, under_way: Transaction) -> None:
-    """A connection that is gone has rolled back already; one that cannot is let go, and does."""
+async def _roll_back(connection: Connection, under_way: Transaction) -> bool:
+    """Whether the connection is still good. One that is gone has rolled back already."""
     try:
         await under_way.rollback()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except LOST:
         _terminate(connection)
+        return False
+    return True
 
 
 async def _commit(connection: Connection, under_way: Transaction) -> None:
@@ -158,7 +162,7 @@ async def _commit(connection: Connection, under_way: Transaction) -> None:
     except asyncpg.IntegrityConstraintViolationError:
         # Deferred constraints speak at the commit. This is an answer: nothing was written.
         raise
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except LOST as error:
         _terminate(connection)
         raise CommitUnknown(f"The answer to a commit was lost: {error}") from error
 

@@ -25,7 +25,7 @@ from services.runtime.log import (
     TopicUnknown,
     check_sizes,
 )
-from services.runtime.postgres import PostgresUnavailable, connect, migrate
+from services.runtime.postgres import LOST, PostgresUnavailable, connect, migrate
 from services.runtime.postgres_reader import ENDS, SCHEMA, PostgresReader
 from services.runtime.postgres_wake import GONE, Opened, Wakes
 
@@ -167,7 +167,7 @@ class _Appender:
                 if _ended_the_connection(error):
                     raise self._unknown(error) from error
                 raise _refused(self._topic, clock_us, error) from error
-            except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (*LOST, TimeoutError) as error:
                 raise self._unknown(error) from error
             except asyncio.CancelledError:
                 self.drop()

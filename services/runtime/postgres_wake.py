@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
-from services.runtime.postgres import PostgresUnavailable, connect
+from services.runtime.postgres import LOST, PostgresUnavailable, connect
 
 if TYPE_CHECKING:
     Opened: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
     Opened = asyncpg.Connection
 
-GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PostgresUnavailable)
-"""What comes out of a connection that was, or is being, lost."""
+GONE: Final = (*LOST, PostgresUnavailable)
+"""What comes of a connection that cannot be had, or was or is just being lost."""
 
 _RING: Final = "select pg_notify(topic, '') from unnest($1::text[]) as topic"
 

@@ -168,20 +168,22 @@ def test_a_reader_goes_on_where_it_was_when_its_connection_is_lost(
 ) -> None:
     async def story(log: PostgresLog, admin: Admin) -> None:
         seen: list[bytes] = []
+        progress = asyncio.Event()
 
         async def read() -> None:
             async with aclosing(log.read(TOPIC, 0, every_s=every_s)) as batches:
-                async for batch in batches:
-                    seen.extend(record.body for record in batch)
-                    if len(seen) == 60:
-                        return
+                while len(seen) < 60:
+                    seen.extend(record.body for record in await anext(batches))
+                    progress.set()
 
         reader = asyncio.create_task(read())
         for n in range(60):
-            if n % 20 == 10:
-                assert await admin.fetchval(KILL_READERS) > 0
             await put(log, b"%d" % n)
-            await asyncio.sleep(0.001)
+            if n % 20 == 10:
+                while len(seen) <= n:
+                    progress.clear()
+                    await progress.wait()
+                assert await admin.fetchval(KILL_READERS) > 0
         await reader
         assert seen == [b"%d" % n for n in range(60)]
 
