@@ -126,9 +126,11 @@ class Check(_message.Message):
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class VerifyResponse(_message.Message):
-    __slots__ = ("checks", "sequence")
+    __slots__ = ("checks", "sequence", "trades")
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TRADES_FIELD_NUMBER: _ClassVar[int]
     checks: _containers.RepeatedCompositeFieldContainer[Check]
     sequence: int
-    def __init__(self, checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    trades: int
+    def __init__(self, checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., sequence: _Optional[int] = ..., trades: _Optional[int] = ...) -> None: ...

@@ -594,7 +594,7 @@ class VerifyResponse(betterproto2.Message):
 
     trades: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
-    Trades stored.
+    Trades stored, of commands up to the sequence asked for.
     """
 
 

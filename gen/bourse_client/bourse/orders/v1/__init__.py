@@ -465,6 +465,11 @@ class VerifyResponse(betterproto2.Message):
     How far history had come.
     """
 
+    trades: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    Trades stored, of commands up to the sequence asked for.
+    """
+
 
 default_message_pool.register_message(
     "bourse.orders.v1", "VerifyResponse", VerifyResponse
