@@ -31,7 +31,13 @@ BESIDES = {
         "checks": "the invariants of the books, which read every table and change none",
         "outbox": "says to matching what its table of the same name holds",
     },
+    "marketdata": {
+        "checks": "the invariants of the tape, which read every trade and change none",
+    },
     "matching": {"core": "the only file that knows there is C"},
+    "orders": {
+        "checks": "the invariants of history, which read every order and change none",
+    },
 }
 NOT_ROOMS = {"cli", "domain", "runtime", "web"}
 VAGUE = {"common", "helper", "helpers", "manager", "misc", "shared", "util", "utils"}

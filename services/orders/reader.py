@@ -1,0 +1,97 @@
+"""The one writer of history: it follows the event log, and each batch is one transaction.
+
+The position moves in the same transaction, if it and the epoch are still what this writer knows.
+After anything but a plain success the place is read again and the log is followed from there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from services.orders import store
+from services.orders.state import fill_rows, known_up_to, order_rows
+from services.runtime.crash import crash_point
+from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.log import Log
+from services.runtime.postgres import Pool, transaction
+
+_AGAIN_S: Final = 0.2
+
+_log = structlog.get_logger("orders")
+
+
+class OrdersReader:
+    """Follows the events of a shard into history."""
+
+    def __init__(self, log: Log, topic: str, pool: Pool, pause_s: float) -> None:
+        self._log = log
+        self._topic = topic
+        self._pool = pool
+        self._pause_s = pause_s
+        self._moved = asyncio.Condition()
+        self.place = store.Place(BEGINNING, 0, 0)
+        """Up to where everything is in the tables."""
+
+    async def open(self) -> None:
+        """Become the writer."""
+        self.place = await store.take_over(self._pool, self._topic)
+
+    async def run(self) -> None:
+        """Follow for ever; Postgres out of reach is waited for.
+
+        Raises WriterReplaced, EventsError, and what Log.read raises.
+        """
+        while True:
+            try:
+                await self._follow()
+            except (*store.LOST, store.PlaceMoved) as error:
+                _log.warning("history waits", reason=str(error))
+            await self._find_place()
+
+    async def _follow(self) -> None:
+        parts = follow(self._log, self._topic, self.place.position, pause_s=self._pause_s)
+        async with aclosing(parts) as batches:
+            async for batch in batches:
+                await self._write(batch)
+
+    async def _write(self, parts: Sequence[EventPart]) -> None:
+        records = [part.record for part in parts]
+        sequence = max(self.place.sequence, known_up_to(records[-1]))
+        after = store.Place(parts[-1].position, sequence, self.place.epoch)
+        async with transaction(self._pool) as tx:
+            await store.write(tx, order_rows(records), fill_rows(records))
+            await store.advance(tx, self._topic, self.place, after)
+            crash_point("orders.in_transaction")
+        await self._move(after)
+
+    async def _find_place(self) -> None:
+        """Read the place until Postgres answers. Raises WriterReplaced."""
+        while True:
+            try:
+                place = await store.place(self._pool, self._topic)
+                break
+            except store.LOST as error:
+                _log.warning("history waits", reason=str(error))
+                await asyncio.sleep(_AGAIN_S)
+        if place.epoch != self.place.epoch:
+            raise store.WriterReplaced("Another process writes this history. Stop one of them.")
+        await self._move(place)
+
+    async def _move(self, place: store.Place) -> None:
+        self.place = place
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def passed(self, sequence: int, patience_s: float) -> bool:
+        """Wait until everything up to `sequence` is in the tables; False if that takes too long."""
+        if self.place.sequence >= sequence:
+            return True
+        try:
+            async with asyncio.timeout(patience_s), self._moved:
+                await self._moved.wait_for(lambda: self.place.sequence >= sequence)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,318 @@
+"""History's tables. Each function is named for what it answers or writes; SQL stands above it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from bourse.orders import v1 as orders
+from bourse.types import v1 as types
+from services.orders.state import (
+    FILL_COLUMNS,
+    ORDER_COLUMNS,
+    FillCursor,
+    Row,
+    fill_of,
+    order_of,
+)
+from services.runtime.events import BEGINNING, EventKey, Position
+from services.runtime.postgres import (
+    UNREACHABLE,
+    CommitUnknown,
+    Connection,
+    Pool,
+    PostgresUnavailable,
+)
+
+LOST: Final = (
+    *UNREACHABLE,
+    CommitUnknown,
+    PostgresUnavailable,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    # A connection that is used between a server's last words and its end.
+    asyncpg.InternalClientError,
+)
+"""What a write can end with when Postgres goes away: read the place again, and go on from there."""
+
+
+class WriterReplaced(Exception):
+    """Another process writes this history now; this one must not write any more."""
+
+
+class PlaceMoved(Exception):
+    """History does not stand where this writer thought: read the place again."""
+
+
+class Place(NamedTuple):
+    """How far history has come, and under which epoch it is written."""
+
+    position: Position
+    sequence: int
+    epoch: int
+
+
+_TAKE_OVER: Final = """
+    insert into consumer_offset values ($1, $2, $3, $4, $5, 0, 1)
+    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
+    returning next_offset, last_command, last_part, record_ended, sequence, writer_epoch
+"""
+
+
+async def take_over(pool: Pool, topic: str) -> Place:
+    """Become the writer of history: whoever wrote before finds its epoch gone."""
+    return _place(await pool.fetchrow(_TAKE_OVER, topic, *_flat(BEGINNING)))
+
+
+_PLACE: Final = """
+    select next_offset, last_command, last_part, record_ended, sequence, writer_epoch
+    from consumer_offset where topic = $1
+"""
+
+
+async def place(pool: Pool, topic: str) -> Place:
+    """Where history stands."""
+    return _place(await pool.fetchrow(_PLACE, topic))
+
+
+def _place(row: asyncpg.Record | None) -> Place:
+    if row is None:
+        raise WriterReplaced("The position of history is gone from its table.")
+    key = EventKey(row["last_command"], row["last_part"])
+    position = Position(row["next_offset"], key, row["record_ended"])
+    return Place(position, row["sequence"], row["writer_epoch"])
+
+
+def _flat(position: Position) -> Row:
+    key = position.last_key or EventKey(-1, 0)
+    return (position.next_offset, *key, position.last_part)
+
+
+_ADVANCE: Final = """
+    update consumer_offset
+    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8
+    where topic = $1 and next_offset = $2 and writer_epoch = $3
+"""
+
+
+async def advance(tx: Connection, topic: str, before: Place, after: Place) -> None:
+    """Move the position, if it and the epoch are still what they were. Raises PlaceMoved."""
+    was = (topic, before.position.next_offset, before.epoch)
+    done = await tx.execute(_ADVANCE, *was, *_flat(after.position), after.sequence)
+    if done != "UPDATE 1":
+        raise PlaceMoved("The position of history is not where it was.")
+
+
+# History can be read from the log again, and its position is in the same transaction: after a loss
+# of power it merely starts a little earlier. So it leaves the disk's syncs to those who need them.
+_DURABLE_LATER: Final = "set local synchronous_commit = off"
+
+# What an order's life can change. None of these is in an index.
+_CHANGING: Final = (
+    "price_ticks",
+    "quantity_lots",
+    "quote_minor",
+    "state",
+    "reason",
+    "remaining_lots",
+    "filled_lots",
+    "filled_quote_minor",
+    "fee_minor",
+    "updated_us",
+    "sequence",
+)
+_NARROW: Final = {
+    "side": "smallint",
+    "type": "smallint",
+    "time_in_force": "smallint",
+    "post_only": "boolean",
+    "self_trade_prevention": "smallint",
+    "client_order_id": "text",
+    "state": "smallint",
+    "reason": "smallint",
+    "ends": "smallint",
+}
+_ARRAYS: Final = ", ".join(
+    f"${place}::{_NARROW.get(name, 'bigint')}[]" for place, name in enumerate(ORDER_COLUMNS, 1)
+)
+_PUT_ORDERS: Final = f"""
+    insert into orders ({", ".join(ORDER_COLUMNS)}) select * from unnest({_ARRAYS})
+    on conflict (account, order_id) do update set
+        {", ".join(f"{name} = excluded.{name}" for name in _CHANGING)},
+        ends = orders.ends
+            + case when excluded.sequence > orders.sequence then excluded.ends else 0 end
+    where excluded.sequence >= orders.sequence
+"""  # noqa: S608 - names of our own columns
+
+
+async def write(tx: Connection, orders_rows: list[Row], fills: list[Row]) -> None:
+    """Put in the newest states and the fills: two round trips, whatever their number."""
+    await tx.execute(_DURABLE_LATER)
+    if orders_rows:
+        await tx.execute(_PUT_ORDERS, *zip(*orders_rows, strict=True))
+    if fills:
+        await tx.copy_records_to_table("fill", records=fills, columns=FILL_COLUMNS)
+
+
+# --- Reading --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def at_one_point(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection on which several questions see the same history."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
+
+
+_BY_ID: Final = "select * from orders where account = $1 and order_id = $2"
+_BY_NAME: Final = """
+    select * from orders where account = $1 and client_order_id = $2 and client_order_id <> ''
+    order by order_id desc limit 1
+"""
+_FILLS_OF: Final = (
+    "select * from fill where order_id = $1 and account = $2 order by trade_id, maker"
+)
+
+
+async def one_order(
+    pool: Pool, account: int, order_id: int, client_order_id: str
+) -> orders.OrderWithFills | None:
+    """An order by its id or, if that is 0, the newest of its name; with its fills."""
+    async with at_one_point(pool) as connection:
+        if order_id:
+            row = await connection.fetchrow(_BY_ID, account, order_id)
+        else:
+            row = await connection.fetchrow(_BY_NAME, account, client_order_id)
+        if row is None:
+            return None
+        fills = await connection.fetch(_FILLS_OF, row["order_id"], account)
+    return orders.OrderWithFills(order=order_of(row), fills=map(fill_of, fills))
+
+
+_ORDERS: Final = """
+    select * from orders
+    where account = $1 and order_id < $2 and ($3 = 0 or instrument = $3) and ($4 = 0 or state = $4)
+        and created_us >= $5 and created_us < $6
+    order by order_id desc limit $7
+"""
+
+
+async def some_orders(
+    pool: Pool, request: orders.ListOrdersRequest, below: int, limit: int
+) -> list[types.Order]:
+    """Orders of an account below an id, newest first."""
+    rows = await pool.fetch(
+        _ORDERS,
+        request.account,
+        below,
+        request.instrument,
+        request.state,
+        request.from_us,
+        request.to_us or _TOP,
+        limit,
+    )
+    return [order_of(row) for row in rows]
+
+
+_TOP: Final = 2**63 - 1
+_FILLS: Final = """
+    select * from fill
+    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
+        and time_us >= $5 and time_us < $6
+    order by trade_id desc, maker desc limit $7
+"""
+_FILLS_OF_ORDER: Final = """
+    select * from fill
+    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
+        and time_us >= $5 and time_us < $6 and order_id = $8
+    order by trade_id desc, maker desc limit $7
+"""
+
+
+async def some_fills(
+    pool: Pool, request: orders.ListFillsRequest, below: FillCursor, limit: int
+) -> list[orders.Fill]:
+    """Fills of an account below a place, newest first."""
+    asked = [request.account, *below, request.instrument, request.from_us, request.to_us or _TOP]
+    if request.order_id:
+        rows = await pool.fetch(_FILLS_OF_ORDER, *asked, limit, min(request.order_id, _TOP))
+    else:
+        rows = await pool.fetch(_FILLS, *asked, limit)
+    return [fill_of(row) for row in rows]
+
+
+# --- Checking -------------------------------------------------------------------------------
+
+_SEQUENCE: Final = "select sequence from consumer_offset where topic = $1"
+
+
+async def sequence(tx: Connection, topic: str) -> int:
+    """The last sequence this transaction sees."""
+    return int(await tx.fetchval(_SEQUENCE, topic))
+
+
+_ENDS: Final = """
+    select order_id, sequence, ends from orders
+    where ends <> case when state = 1 then 0 else 1 end order by sequence limit 1
+"""
+_TWICE: Final = """
+    select order_id, count(*) from orders group by order_id having count(*) > 1
+    order by order_id limit 1
+"""
+# A sum over an order's life stays at the top where it would pass it.
+_NOT_THE_SUM: Final = """
+    select order_id, coalesce(o.sequence, f.sequence) as sequence,
+        o.filled_lots, f.lots, o.filled_quote_minor, f.quote, o.fee_minor, f.fee
+    from orders o full join (
+        select account, order_id, min(sequence) as sequence, sum(lots) as lots,
+            least(sum(quote_minor), 9223372036854775807) as quote, sum(fee_minor) as fee
+        from fill group by account, order_id
+    ) f using (account, order_id)
+    where (coalesce(o.filled_lots, -1), coalesce(o.filled_quote_minor, -1))
+            is distinct from (coalesce(f.lots, 0), coalesce(f.quote, 0))
+        or (o.fee_minor < 9223372036854775807 and o.fee_minor <> coalesce(f.fee, 0))
+    order by 2 limit 1
+"""
+_NOT_A_PAIR: Final = """
+    select trade_id, min(sequence) as sequence, count(*) from fill group by trade_id
+    having count(*) <> 2 or count(*) filter (where maker) <> 1
+        or count(distinct (instrument, price_ticks, lots, quote_minor, time_us, sequence)) <> 1
+        or min(side) <> 1 or max(side) <> 2
+    order by 2 limit 1
+"""
+_OPEN: Final = "select * from orders where state = 1 or order_id = any($1::bigint[])"
+_COUNT_TRADES: Final = "select count(*) from fill where maker"
+
+
+async def first_not_ended_once(tx: Connection) -> asyncpg.Record | None:
+    """(order_id, sequence, ends) of the first order that ended more than once, or only perhaps."""
+    return await tx.fetchrow(_ENDS)
+
+
+async def first_of_two_accounts(tx: Connection) -> asyncpg.Record | None:
+    """(order_id, count) of an order id that two accounts have."""
+    return await tx.fetchrow(_TWICE)
+
+
+async def first_not_the_sum(tx: Connection) -> asyncpg.Record | None:
+    """(order_id, sequence, lots, quote and fee by order and by fills) of the first that differs."""
+    return await tx.fetchrow(_NOT_THE_SUM)
+
+
+async def first_not_a_pair(tx: Connection) -> asyncpg.Record | None:
+    """(trade_id, sequence, count) of the first trade whose fills are not its two sides."""
+    return await tx.fetchrow(_NOT_A_PAIR)
+
+
+async def open_or_named(tx: Connection, order_ids: Sequence[int]) -> list[types.Order]:
+    """Every open order, and those of the ids."""
+    return [order_of(row) for row in await tx.fetch(_OPEN, order_ids)]
+
+
+async def count_trades(tx: Connection) -> int:
+    """How many trades history has."""
+    return int(await tx.fetchval(_COUNT_TRADES))
