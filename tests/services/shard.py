@@ -7,7 +7,7 @@ from random import Random
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.runtime.log import Log
-from tests.model.engines import ModelEngine
+from tests.model.model import Model
 
 TOPIC = "bourse.events.0"
 USD, BTC = 1, 2
@@ -23,7 +23,7 @@ class Shard:
     """A shard with one market, BTC-USD, and three accounts that can afford everything."""
 
     def __init__(self) -> None:
-        self.engine = ModelEngine()
+        self.model = Model(0)
         self.time_us = START_US
         self.records: list[matching.EventRecord] = []
         self._session = self._number = 0
@@ -42,11 +42,11 @@ class Shard:
     @property
     def sequence(self) -> int:
         """The last sequence applied."""
-        return self.engine.model.sequence
+        return self.model.sequence
 
     def open_orders(self) -> list[types.Order]:
         """What the core would say, by id."""
-        return self.engine.orders()
+        return [order for _, order in sorted(self.model.orders.items())]
 
     def run(self, *commands: matching.Command) -> list[matching.Outcome]:
         """Apply commands as one record."""
@@ -62,7 +62,7 @@ class Shard:
     def _apply(self, request: matching.SubmitRequest) -> list[matching.Outcome]:
         self.time_us += 1_000
         record = matching.CommandRecord(requests=[request.SerializeToString()])
-        events, answers = self.engine.apply(len(self.records), self.time_us, record)
+        events, answers = self.model.apply(len(self.records), self.time_us, record)
         assert answers[0].status == matching.BATCH_STATUS_APPLIED
         copy = matching.EventRecord()
         copy.CopyFrom(events)
