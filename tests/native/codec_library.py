@@ -1,6 +1,5 @@
 """The codec in C as a library of its own, which reads a message and writes it again."""
 
-import os
 import subprocess
 import tempfile
 from functools import cache
@@ -9,12 +8,11 @@ from typing import Any, NamedTuple
 
 from cffi import FFI
 
+from tests.native.sanitized import SANITIZERS, is_watched
+
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "native"
 FLAGS = ["-std=c11", "-O2", "-g", "-fno-wrapv", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
-SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-# Set in the environment of a process that has the sanitizer loaded from its beginning.
-ASK_FOR_SANITIZER = "BOURSE_TEST_SANITIZED"
 MOST_BYTES = 2 << 20
 DECLARATIONS = """
 struct core_batch {
@@ -122,7 +120,7 @@ class Library:
 @cache
 def library() -> Library:
     """Built once a process. Raises CalledProcessError if it does not compile."""
-    sanitizer = SANITIZED if os.environ.get(ASK_FOR_SANITIZER) else []
+    sanitizer = SANITIZERS if is_watched() else []
     sources = [HERE / "codec_echo.c", NATIVE / "codec_write.c"]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "codec.so"
