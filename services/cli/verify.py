@@ -47,7 +47,7 @@ class _Said(Protocol):
 
 
 def verify(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """Check that core, log, ledger, history and market data say the same, and name what does not."""
+    """Check that core, log, ledger, history and market data say the same; name what differs."""
     found = perform(_verify(data))
     if as_json:
         print_json(found)
