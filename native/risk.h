@@ -101,7 +101,7 @@ uint32_t risk_find_account(const struct risk *risk, uint32_t id);
 /* Make an account known that is not, with the settings of a new one. There is room. Returns its place. */
 uint32_t risk_add_account(struct risk *risk, uint32_t id);
 
-/* May it only cancel? Place RISK_NONE may not be; the fee account always is: who pays rebates must not spend the same money
+/* May the account only cancel? The fee account always: whoever pays rebates must not spend the same money
  * on an order. */
 static inline bool risk_is_suspended(const struct risk *risk, uint32_t account) {
     return account == RISK_FEE_PLACE || (account != RISK_NONE && risk->accounts[account].suspended);
