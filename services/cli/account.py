@@ -1,0 +1,308 @@
+"""`bourse account …`: accounts, the money in them, and what they may do."""
+
+import asyncio
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import grpc
+import typer
+
+from bourse.accounts import v1 as accounts
+from bourse.ledger import v1 as ledger
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from services.cli.engine import open_session, refusal_sentence
+from services.cli.key import new_key
+from services.cli.rooms import PATIENCE_S, Markets, Rooms, account_named, open_rooms, read_markets
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    perform,
+    print_json,
+    print_table,
+    show,
+)
+from services.domain import money
+from services.domain.instruments import Misfit, amount_minor, amount_text
+
+TRANSFER_S: Final = 60.0
+"""How long a transfer may be under way before we stop asking after it."""
+
+_PAGE: Final = 1000
+_UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+Name = Annotated[str, typer.Argument(help="The account's name.")]
+AssetCode = Annotated[str, typer.Argument(metavar="ASSET", help="Its code, such as USD.")]
+Amount = Annotated[str, typer.Argument(help="A decimal in units of the asset, such as 1000.5.")]
+
+app = typer.Typer(no_args_is_help=True, help="Accounts, the money in them, what they may do.")
+
+
+@app.command()
+def create(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Make an account with a key that may read and trade. Its secret is shown once."""
+    made = perform(_create(data, name))
+    show(
+        made,
+        as_json,
+        f"Account {name} has number {made['account_id']}. This is shown once:",
+        f"  key     {made['key']}",
+        f"  secret  {made['secret']}",
+    )
+
+
+async def _create(data: Path, name: str) -> dict[str, str]:
+    async with open_rooms(data) as rooms:
+        request = accounts.CreateAccountRequest(request_id=secrets.token_bytes(16), name=name)
+        made = (await rooms.accounts.CreateAccount(request, timeout=PATIENCE_S)).account
+        scopes = [accounts.SCOPE_READ, accounts.SCOPE_TRADE]
+        credentials = await new_key(rooms, made.account, scopes)
+        return {"account_id": str(made.account), "name": made.name, **credentials._asdict()}
+
+
+@app.command()
+def deposit(
+    name: Name,
+    asset: AssetCode,
+    amount: Amount,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Move money from the treasury to an account; done once the engine has it."""
+    moved = perform(_move(data, name, asset, amount, 1))
+    show(moved, as_json, f"{moved['amount']} {moved['asset']} is in {name}'s account.")
+
+
+@app.command()
+def withdraw(
+    name: Name,
+    asset: AssetCode,
+    amount: Amount,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Move money from an account back to the treasury; done once the engine has let it go."""
+    moved = perform(_move(data, name, asset, amount, -1))
+    show(moved, as_json, f"{moved['amount']} {moved['asset']} left {name}'s account.")
+
+
+async def _move(data: Path, name: str, code: str, amount: str, sign: int) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        markets = await read_markets(rooms)
+        asset = markets.asset(code)
+        minor = read_amount(asset, amount)
+        account = (await account_named(rooms, name)).account
+        transfer = await transfer_money(rooms, account, asset.asset, sign * minor)
+        return {
+            "account_id": str(account),
+            "asset": asset.code,
+            "amount": amount_text(asset, minor),
+            "sequence": transfer.sequence,
+        }
+
+
+def read_amount(asset: types.Asset, text: str) -> int:
+    """An amount a person typed, in minor units. Raises Refused."""
+    value = money.read(text)
+    if value is None or value.digits == 0:
+        raise Refused(f"{text} is not a positive decimal in plain notation, such as 1000.5.")
+    minor = amount_minor(asset, value)
+    if minor is Misfit.OFF_GRID:
+        raise Refused(f"{asset.code} has {asset.decimals} decimals; {text} has more.")
+    if isinstance(minor, Misfit) or minor > 2**62:
+        raise Refused(f"{text} {asset.code} is more than an exchange can hold.")
+    return minor
+
+
+async def transfer_money(
+    rooms: Rooms, account: int, asset: int, minor: int, request_id: bytes = b""
+) -> ledger.Transfer:
+    """Move money between the treasury and an account, once, whatever breaks on the way.
+
+    Raises Refused if the core refuses it, or if it is still under way after `TRANSFER_S`.
+    """
+    request = ledger.CreateTransferRequest(
+        request_id=request_id or secrets.token_bytes(16),
+        account=account,
+        asset=asset,
+        amount_minor=minor,
+    )
+    transfer = await _decided(rooms, request)
+    if transfer.state == ledger.TRANSFER_STATE_REFUSED:
+        raise Refused(refusal_sentence(transfer.refusal))
+    return transfer
+
+
+async def _decided(rooms: Rooms, request: ledger.CreateTransferRequest) -> ledger.Transfer:
+    """Ask with the same id until the core has said."""
+    deadline = time.monotonic() + TRANSFER_S
+    while True:
+        try:
+            answer = await rooms.ledger.CreateTransfer(request, timeout=PATIENCE_S)
+            if answer.transfer.state != ledger.TRANSFER_STATE_SENT:
+                return answer.transfer
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _UNANSWERED:
+                raise
+        if time.monotonic() > deadline:
+            raise Refused(
+                "The transfer is under way and nobody has said yet what became of it. Look with"
+                " `bourse account list` before you ask again."
+            )
+        await asyncio.sleep(0.2)
+
+
+@app.command("list")
+def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """List all accounts with what the ledger has for each."""
+    said = perform(_list(data))
+    if as_json:
+        print_json(said)
+        return
+    rows = [
+        (
+            each["account_id"],
+            each["name"] + (" (demo)" if each["demo"] else ""),
+            "  ".join(f"{held['amount']} {held['asset']}" for held in each["balances"]),
+        )
+        for each in (*said["house"], *said["accounts"])
+    ]
+    print_table((">number", "name", "total"), rows)
+
+
+async def _list(data: Path) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        markets = await read_markets(rooms)
+        request = ledger.ListBalancesRequest()
+        books = await rooms.ledger.ListBalances(request, timeout=PATIENCE_S)
+        return {
+            "accounts": [
+                {
+                    "account_id": str(each.account),
+                    "name": each.name,
+                    "demo": each.demo,
+                    "created_us": each.created_us,
+                    "balances": _balances(books, markets, each.account),
+                }
+                for each in await all_accounts(rooms)
+            ],
+            "house": [
+                {
+                    "account_id": str(number),
+                    "name": name.removeprefix("HOUSE_ACCOUNT_").lower(),
+                    "demo": False,
+                    "balances": _balances(books, markets, number),
+                }
+                for name, number in types.HouseAccount.items()
+                if number
+            ],
+            "sequence": books.sequence,
+        }
+
+
+async def all_accounts(rooms: Rooms) -> list[accounts.Account]:
+    """Every account, ascending by number."""
+    found: list[accounts.Account] = []
+    cursor = 0
+    while True:
+        request = accounts.ListAccountsRequest(limit=_PAGE, cursor=cursor)
+        page = await rooms.accounts.ListAccounts(request, timeout=PATIENCE_S)
+        found.extend(page.accounts)
+        cursor = page.next_cursor
+        if not cursor:
+            return found
+
+
+def _balances(
+    books: ledger.ListBalancesResponse, markets: Markets, account: int
+) -> list[dict[str, str]]:
+    """What the ledger has for an account, over all shards."""
+    totals: dict[int, int] = {}
+    for balance in books.balances:
+        if balance.account == account:
+            totals[balance.asset] = totals.get(balance.asset, 0) + balance.posted_minor
+    return [
+        {
+            "asset": markets.asset_numbered(asset).code,
+            "amount": amount_text(markets.asset_numbered(asset), minor),
+        }
+        for asset, minor in sorted(totals.items())
+    ]
+
+
+@app.command()
+def suspend(
+    name: Name,
+    lift: Annotated[bool, typer.Option("--lift", help="Let it trade again.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Let an account do nothing but cancel. Its open orders stay: see cancel-all."""
+    said = perform(_set(data, name, suspended=not lift))
+    what = "may trade again" if lift else "may only cancel from now on"
+    show(said, as_json, f"{name} {what}.")
+
+
+@app.command("fee-tier")
+def fee_tier(
+    name: Name,
+    tier: Annotated[int, typer.Argument(min=0, max=15, help="0 is the standard.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Put an account into a fee tier, from its next trade on."""
+    said = perform(_set(data, name, fee_tier=tier))
+    show(said, as_json, f"{name} is in fee tier {tier}.")
+
+
+async def _set(
+    data: Path, name: str, *, suspended: bool | None = None, fee_tier: int | None = None
+) -> dict[str, Any]:
+    """Change one setting. All of them travel together, so the others are read first."""
+    async with open_rooms(data) as rooms:
+        account = (await account_named(rooms, name)).account
+        request = matching.GetAccountRequest(account=account)
+        now = await rooms.matching.GetAccount(request, timeout=PATIENCE_S)
+        wanted = matching.SetAccount(
+            fee_tier=now.fee_tier if fee_tier is None else fee_tier,
+            self_trade_prevention=now.self_trade_prevention,
+            suspended=now.suspended if suspended is None else suspended,
+        )
+        async with open_session(rooms.channel("matching")) as session:
+            await session.ask(matching.Command(account=account, set_account=wanted))
+        return {
+            "account_id": str(account),
+            "name": name,
+            "fee_tier": wanted.fee_tier,
+            "suspended": wanted.suspended,
+        }
+
+
+@app.command("cancel-all")
+def cancel_all(
+    name: Name,
+    instrument: Annotated[str, typer.Option(help="Only in this instrument.")] = "",
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """End all open orders of an account, as an operator."""
+    said = perform(_cancel_all(data, name, instrument))
+    show(said, as_json, f"{len(said['cancelled'])} orders of {name} are cancelled.")
+
+
+async def _cancel_all(data: Path, name: str, symbol: str) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        account = (await account_named(rooms, name)).account
+        instrument = (await read_markets(rooms)).market(symbol).id if symbol else 0
+        every = matching.CancelAll(instrument=instrument, by_operator=True)
+        async with open_session(rooms.channel("matching")) as session:
+            answer = await session.submit(matching.Command(account=account, cancel_all=every))
+        for outcome in answer.outcomes:
+            if outcome.refusal:
+                raise Refused(refusal_sentence(outcome.refusal))
+        ended = [str(each.order_id) for each in answer.cancelled]
+        return {"account_id": str(account), "cancelled": ended}

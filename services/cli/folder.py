@@ -1,0 +1,155 @@
+"""The data folder as the command line sees it: whose it is, how old it is, what runs in it.
+
+DATA/bourse.json        made once: the folder's format, and whether a demo lives in it
+DATA/up.lock            held by the `bourse up` of this folder, with its process id
+DATA/run/state.json     what that `bourse up` says of its processes
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from services.cli.terminal import Refused
+
+FORMAT: Final = 1
+"""Of a data folder. A number above it was written by a newer Bourse."""
+
+_LOOK_S: Final = 0.5
+"""Whoever asks whether a folder is claimed holds its lock for a moment; a claim outlasts that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What is settled when a folder is made, and how far its beginning has come."""
+
+    format: int = FORMAT
+    demo: bool = True
+    """Made with the demo. One made without never starts it."""
+    complete: bool = False
+    """Its assets, first instrument and treasury are there."""
+
+
+def read_birth(data: Path) -> Birth | None:
+    """What the folder says of itself; None if it is new. Raises Refused if it is not for us."""
+    file = data / "bourse.json"
+    try:
+        said = json.loads(file.read_text())
+        written = int(said["format"])
+        if written > FORMAT:
+            raise Refused(
+                f"{data} has format {written}, and this Bourse knows {FORMAT}: it was written by a"
+                " newer one. Use that one, or name another folder with --data."
+            )
+        return Birth(written, bool(said["demo"]), bool(said["complete"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(
+            f"{file} cannot be read ({error}). Restore it from a backup, or name another folder"
+            " with --data."
+        ) from None
+
+
+def write_birth(data: Path, birth: Birth) -> None:
+    """Put it on the disk, whole or not at all."""
+    _write_whole(data / "bourse.json", asdict(birth), durable=True)
+
+
+def open_folder(data: Path, with_demo: bool) -> Birth:
+    """The birth of a folder, written now if it is new. Raises Refused."""
+    birth = read_birth(data)
+    if birth is None:
+        birth = Birth(demo=with_demo)
+        write_birth(data, birth)
+    return birth
+
+
+def complete(data: Path, birth: Birth) -> Birth:
+    """Note that the beginning of the folder is done, so that no start looks at it again."""
+    done = replace(birth, complete=True)
+    write_birth(data, done)
+    return done
+
+
+@contextmanager
+def claimed(data: Path) -> Iterator[None]:
+    """Hold the folder for one `bourse up`. Raises Refused if another has it, or it is not ours."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "up.lock").open("a+")
+    except OSError as error:
+        raise Refused(
+            f"{data} cannot be written ({error.strerror}). Name another folder with --data."
+        ) from None
+    with lock:
+        if not _lock(lock.fileno()):
+            raise Refused(
+                f"`bourse up` runs on {data} already ({_holder(data)}). Stop it with Ctrl-C, or"
+                " name another folder with --data and another --port."
+            )
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _lock(file: int) -> bool:
+    deadline = time.monotonic() + _LOOK_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+        time.sleep(0.02)
+
+
+def is_claimed(data: Path) -> bool:
+    """Whether a `bourse up` runs on this folder."""
+    try:
+        with (data / "up.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _holder(data: Path) -> str:
+    pid = (data / "up.lock").read_text().strip()
+    return f"process {pid}" if pid else "another process"
+
+
+def write_state(data: Path, state: Mapping[str, Any]) -> None:
+    """Say what runs. Readers see the old state or the new one."""
+    (data / "run").mkdir(mode=0o700, exist_ok=True)
+    _write_whole(data / "run" / "state.json", state)
+
+
+def read_state(data: Path) -> dict[str, Any]:
+    """What the `bourse up` of this folder said last; empty if none runs on it."""
+    if not is_claimed(data):
+        return {}
+    try:
+        said = json.loads((data / "run" / "state.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _write_whole(file: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:
+    fresh = file.with_suffix(".new")
+    with fresh.open("w") as written:
+        json.dump(value, written)
+        written.flush()
+        if durable:
+            os.fsync(written.fileno())
+    fresh.rename(file)

@@ -1,0 +1,195 @@
+"""The processes of one data folder: started side by side, stopped one after the other.
+
+    postgres · clickhouse            the stores, unless they are somewhere else
+    matching · ledger · orders · marketdata · notifications · accounts · gateway
+    demo                             where the folder was made with one
+
+On the way down: the demo, so that it takes its orders back; the gateway, so that nothing new comes
+in; whoever follows the log; matching, which leaves a snapshot; the stores.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
+from services.cli.folder import write_state
+from services.cli.logs import Listener, LogFile
+from services.cli.probes import page_answers, room_serves, store_answers
+from services.cli.rooms import Rooms
+from services.cli.stores import PostgresKeeper
+from services.cli.terminal import Refused
+from services.runtime.config import ROOMS, run_folder
+
+Kept: TypeAlias = Child | PostgresKeeper
+"""What the house keeps running."""
+
+STOP_ORDER: Final[Sequence[Sequence[str]]] = (
+    ("demo",),
+    ("gateway",),
+    ("accounts", "ledger", "marketdata", "notifications", "orders"),
+    ("matching",),
+    ("clickhouse",),
+)
+"""Postgres comes after all of them."""
+
+_STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0}
+_STOP_OTHERS_S: Final = 20.0
+_TARGET: Final = "/api/v1/time"
+
+
+class Wanted(NamedTuple):
+    """What `bourse up` was asked for."""
+
+    data: Path
+    host: str
+    port: int
+    demo: bool
+    """The bots are to trade."""
+    made_with_demo: bool
+
+
+class House:
+    """Starts, watches and stops. Says what happens through `tell`."""
+
+    def __init__(self, wanted: Wanted, rooms: Rooms, tell: Tell) -> None:
+        self.wanted = wanted
+        self.url = f"http://{_shown_host(wanted.host)}:{wanted.port}"
+        self._rooms = rooms
+        self._tell = tell
+        self._began_us = time.time_ns() // 1000
+        self.postgres = PostgresKeeper(wanted.data, tell, Backoff()) if _needs_postgres() else None
+        self.children = {plan.name: self._child(plan) for plan in self._plans()}
+        self.changed = asyncio.Event()
+        """Set whenever a state has changed; whoever waits for it clears it."""
+        for kept in self.all():
+            kept.on_change = self._on_change
+
+    def all(self) -> list[Kept]:
+        """Everything it keeps running."""
+        return [*([self.postgres] if self.postgres else []), *self.children.values()]
+
+    async def start(self) -> None:
+        """Start the stores and every room. Raises EmbeddedError."""
+        if "clickhouse" in self.children:
+            self.children["clickhouse"].start()
+        if self.postgres:
+            await self.postgres.start()
+        for room in ROOMS:
+            self.children[room].start()
+
+    def start_demo(self) -> None:
+        """Let the bots trade, if they are wanted."""
+        if "demo" in self.children:
+            self.children["demo"].start()
+
+    async def served(self, names: Iterable[str]) -> None:
+        """Wait until all of these serve. Raises Refused if the settings of any are wrong."""
+        wanted = [self.children[name] for name in names]
+        while not all(child.state is ChildState.SERVING for child in wanted):
+            self.refuse_wrong_settings()
+            self.changed.clear()
+            await self.changed.wait()
+
+    def refuse_wrong_settings(self) -> None:
+        """Raise Refused if a room ended because its settings are wrong: a person must mend them."""
+        for child in self.children.values():
+            if child.wrong_settings:
+                raise Refused(f"{child.name} does not start: {child.wrong_settings}")
+
+    async def stop(self) -> None:
+        """Stop everything in order; each step is waited for, and none for ever."""
+        for step in STOP_ORDER:
+            wanted = [self.children[name] for name in step if name in self.children]
+            await asyncio.gather(*(child.stop() for child in wanted))
+        if self.postgres:
+            await self.postgres.stop()
+
+    def kill(self) -> None:
+        """End all processes at once, as a crash would; the stores recover at the next start."""
+        for child in self.children.values():
+            child.kill()
+
+    def state(self) -> dict[str, Any]:
+        """What `state.json` says."""
+        stores = [kept for kept in self.all() if kept.name in ("postgres", "clickhouse")]
+        demo = self.children.get("demo")
+        return {
+            "pid": os.getpid(),
+            "url": self.url,
+            "began_us": self._began_us,
+            "rooms": [_described(self.children[room]) for room in ROOMS],
+            "stores": [_described(store) for store in stores],
+            "demo": {
+                "made_with_demo": self.wanted.made_with_demo,
+                **(_described(demo) if demo else {"state": "off", "pid": None}),
+            },
+        }
+
+    def _on_change(self) -> None:
+        self.changed.set()
+        write_state(self.wanted.data, self.state())
+
+    def _child(self, plan: Plan) -> Child:
+        def tell(text: str) -> None:
+            self._tell(plan.name, text, Severity.BAD)
+
+        log = LogFile(self.wanted.data / "logs" / f"{plan.name}.log")
+        return Child(plan, Listener(log, tell), self._tell, Backoff())
+
+    def _plans(self) -> list[Plan]:
+        data = self.wanted.data
+        environment = {
+            "BOURSE_DATA": str(data),
+            "BOURSE_GATEWAY_HOST": self.wanted.host,
+            "BOURSE_GATEWAY_PORT": str(self.wanted.port),
+        }
+        plans = [
+            Plan(room, f"services.{room}", self._probe(room), environment=environment)
+            for room in ROOMS
+        ]
+        if _needs_clickhouse():
+            answers = store_answers(run_folder(data) / "clickhouse.port")
+            plans.append(
+                Plan("clickhouse", "services.clickhouse", answers, environment=environment)
+            )
+        if self.wanted.demo:
+            bots = ("demo", "--data", str(data))
+            answers = page_answers(self.wanted.host, self.wanted.port, _TARGET)
+            plans.append(Plan("demo", "services.cli", answers, bots, environment))
+        return [plan._replace(stop_s=_STOP_S.get(plan.name, _STOP_OTHERS_S)) for plan in plans]
+
+    def _probe(self, room: str) -> Any:
+        if room == "gateway":
+            return page_answers(self.wanted.host, self.wanted.port, _TARGET)
+        return room_serves(self._rooms.channel(room))
+
+
+def _needs_postgres() -> bool:
+    """The rooms' Postgres or the log's is the embedded one."""
+    wanted = ("BOURSE_POSTGRES_ADDRESS", "BOURSE_LOG_ADDRESS")
+    return not all(os.environ.get(name) for name in wanted)
+
+
+def _needs_clickhouse() -> bool:
+    return not os.environ.get("BOURSE_CLICKHOUSE_ADDRESS")
+
+
+def _shown_host(host: str) -> str:
+    """How a host is written in an address; one that means everywhere is shown as this machine."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _described(kept: Kept) -> dict[str, Any]:
+    return {
+        "name": kept.name,
+        "state": kept.state.value,
+        "pid": kept.pid or None,
+        "restarts": kept.restarts,
+        "since_us": kept.since_us,
+    }

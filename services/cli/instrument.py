@@ -1,0 +1,159 @@
+"""`bourse instrument …`: the markets there are, new ones, and what they take."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bourse.matching import v1 as matching
+from services.cli.bootstrap import (
+    MAKER_FEE_PPM,
+    PROTECTION_PPM,
+    TAKER_FEE_PPM,
+    NewMarket,
+    add_market,
+)
+from services.cli.engine import open_session
+from services.cli.rooms import open_rooms, read_markets
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    perform,
+    print_json,
+    print_table,
+    show,
+)
+from services.domain.instruments import STANDARD_TIER, Market
+from services.domain.money import write
+from services.domain.words import PHASE_OF, PHASES
+
+app = typer.Typer(no_args_is_help=True, help="Markets: what there is, new ones, their phase.")
+
+Symbol = Annotated[str, typer.Argument(metavar="INSTRUMENT", help="Such as BTC-USD.")]
+
+
+@app.command("list")
+def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """List assets and instruments, with limits and standard fees."""
+    said = perform(_list(data))
+    if as_json:
+        print_json(said)
+        return
+    names = ("instrument", "phase", "tick_size", "lot_size", "min_quantity", "max_quantity")
+    fees = ("maker_fee_ppm", "taker_fee_ppm")
+    rows = [[str(each[name]) for name in (*names, *fees)] for each in said["instruments"]]
+    titles = ("instrument", "phase", ">tick", ">lot", ">min", ">max", ">maker ppm", ">taker ppm")
+    print_table(titles, rows)
+    print_table(("\nasset", ">\ndecimals"), _assets(said))
+
+
+def _assets(said: dict[str, Any]) -> list[list[str]]:
+    return [[each["asset"], str(each["decimals"])] for each in said["assets"]]
+
+
+async def _list(data: Path) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        markets = await read_markets(rooms)
+        return {
+            "instruments": [_described(market) for market in markets.by_id.values()],
+            "assets": [
+                {"asset": asset.code, "number": asset.asset, "decimals": asset.decimals}
+                for asset in markets.assets.values()
+            ],
+        }
+
+
+def _described(market: Market) -> dict[str, Any]:
+    """An instrument as the public API shows it, with its number: an older one may be listed."""
+    instrument = market.instrument
+    fees = market.fees_of_tier(STANDARD_TIER)
+    return {
+        "instrument": instrument.symbol,
+        "instrument_id": str(instrument.instrument),
+        "base": market.base.code,
+        "quote": market.quote.code,
+        "phase": PHASES.get(instrument.phase, "unknown"),
+        "tick_size": write(instrument.tick_units, instrument.tick_scale),
+        "lot_size": market.quantity_text(1),
+        "min_quantity": market.quantity_text(instrument.min_quantity_lots),
+        "max_quantity": market.quantity_text(instrument.max_quantity_lots),
+        "min_notional": market.quote_text(instrument.min_notional_minor),
+        "max_notional": market.quote_text(instrument.max_notional_minor),
+        "market_protection_ppm": instrument.market_protection_ppm,
+        "maker_fee_ppm": fees.maker_fee_ppm,
+        "taker_fee_ppm": fees.taker_fee_ppm,
+    }
+
+
+@app.command()
+def add(
+    symbol: Symbol,
+    tick: Annotated[str, typer.Option(help="Smallest step of the price, in quote.")],
+    lot: Annotated[str, typer.Option(help="Smallest step of the quantity, in base.")],
+    base: Annotated[str, typer.Option(help="Default: what stands before the dash.")] = "",
+    quote: Annotated[str, typer.Option(help="Default: what stands after the dash.")] = "",
+    min_quantity: Annotated[str, typer.Option(help="Smallest order, base; default a lot.")] = "",
+    max_quantity: Annotated[str, typer.Option(help="Largest order, base.")] = "1000000",
+    min_notional: Annotated[str, typer.Option(help="Smallest order, quote.")] = "0.1",
+    max_notional: Annotated[str, typer.Option(help="Largest order, quote.")] = "100000000",
+    protection_ppm: Annotated[
+        int, typer.Option(help="How far from the touch a market order may trade.")
+    ] = PROTECTION_PPM,
+    maker_fee_ppm: Annotated[int, typer.Option(help="Negative is a rebate.")] = MAKER_FEE_PPM,
+    taker_fee_ppm: Annotated[int, typer.Option()] = TAKER_FEE_PPM,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Open a market in `continuous`. An older one of the same name goes to cancel-only."""
+    before, _, after = symbol.partition("-")
+    new = NewMarket(
+        symbol,
+        base or before,
+        quote or after,
+        tick,
+        lot,
+        min_quantity or lot,
+        max_quantity,
+        min_notional,
+        max_notional,
+        protection_ppm,
+        maker_fee_ppm,
+        taker_fee_ppm,
+    )
+    said = perform(_add(data, new))
+    show(said, as_json, f"{said['instrument']} is open, with number {said['instrument_id']}.")
+
+
+async def _add(data: Path, new: NewMarket) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        command = add_market(new, await read_markets(rooms))
+        async with open_session(rooms.channel("matching")) as session:
+            [outcome] = await session.ask(command)
+        return {"instrument": new.symbol.upper(), "instrument_id": str(outcome.created_id)}
+
+
+@app.command()
+def phase(
+    symbol: Symbol,
+    phase: Annotated[str, typer.Argument(help="continuous, halt, post_only or cancel_only.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a market takes. Open orders stay in its book."""
+    wanted = phase.lower().replace("-", "_")
+    said = perform(_phase(data, symbol, wanted))
+    show(said, as_json, f"{said['instrument']} is in {wanted} from now on.")
+
+
+async def _phase(data: Path, symbol: str, phase: str) -> dict[str, Any]:
+    if phase not in PHASE_OF:
+        raise Refused(f"There is no phase {phase}. Known: {', '.join(PHASE_OF)}.")
+    async with open_rooms(data) as rooms:
+        market = (await read_markets(rooms)).market(symbol)
+        wanted = matching.SetPhase(instrument=market.id)
+        wanted.phase = PHASE_OF[phase]  # type: ignore[assignment]  # a number of the contract's enum
+        async with open_session(rooms.channel("matching")) as session:
+            await session.ask(matching.Command(set_phase=wanted))
+        return {"instrument": market.symbol, "phase": phase}

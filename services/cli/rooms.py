@@ -1,0 +1,157 @@
+"""The way from the command line to the rooms of a house that runs."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import grpc
+
+from bourse.accounts import v1 as accounts
+from bourse.accounts.v1.rpc import AccountsServiceStub
+from bourse.ledger.v1.rpc import LedgerServiceStub
+from bourse.marketdata.v1.rpc import MarketdataServiceStub
+from bourse.matching import v1 as matching
+from bourse.matching.v1.rpc import MatchingServiceStub
+from bourse.notifications.v1.rpc import NotificationsServiceStub
+from bourse.orders.v1.rpc import OrdersServiceStub
+from bourse.types import v1 as types
+from services.cli.folder import read_birth, read_state
+from services.cli.terminal import Refused
+from services.domain.instruments import Market
+from services.runtime.config import ROOMS, Settings, load
+from services.runtime.rpc import open_channel
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 15.0
+"""How long a room may take to answer a person."""
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+
+class Rooms:
+    """Channels to the rooms, each opened when it is first used."""
+
+    def __init__(self, config: Settings, url: str = DEFAULT_URL) -> None:
+        self.config = config
+        self.url = url
+        """Of the public API, without a slash at its end."""
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def channel(self, room: str) -> grpc.aio.Channel:
+        """The channel to a room; to the first replica if there are several."""
+        if room not in self._channels:
+            self._channels[room] = open_channel(self.config.address_of(room).split(",")[0])
+        return self._channels[room]
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    @property
+    def accounts(self) -> AccountsServiceStub:
+        """Accounts and keys."""
+        return AccountsServiceStub(self.channel("accounts"))
+
+    @property
+    def ledger(self) -> LedgerServiceStub:
+        """The books, and the door for money."""
+        return LedgerServiceStub(self.channel("ledger"))
+
+    @property
+    def marketdata(self) -> MarketdataServiceStub:
+        """What the public sees."""
+        return MarketdataServiceStub(self.channel("marketdata"))
+
+    @property
+    def matching(self) -> MatchingServiceStub:
+        """What a shard can be asked."""
+        return MatchingServiceStub(self.channel("matching"))
+
+    @property
+    def notifications(self) -> NotificationsServiceStub:
+        """The private streams."""
+        return NotificationsServiceStub(self.channel("notifications"))
+
+    @property
+    def orders(self) -> OrdersServiceStub:
+        """History."""
+        return OrdersServiceStub(self.channel("orders"))
+
+
+@asynccontextmanager
+async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
+    """The rooms of the house that runs on a data folder. Raises Refused if none does."""
+    state = read_state(data)
+    if not state and not _is_elsewhere():
+        raise Refused(_absent(data))
+    rooms = Rooms(load(Settings, ["--data", str(data)]), state.get("url", DEFAULT_URL))
+    try:
+        yield rooms
+    finally:
+        await rooms.close()
+
+
+def _is_elsewhere() -> bool:
+    """Whether somebody else runs the rooms, and told us where they are."""
+    return any(f"BOURSE_{room.upper()}_ADDRESS" in os.environ for room in ROOMS)
+
+
+def _absent(data: Path) -> str:
+    if read_birth(data) is None:
+        return f"There is no exchange in {data}. Start one with `bourse up --data {data}`."
+    return f"The exchange in {data} does not run. Start it with `bourse up --data {data}`."
+
+
+async def account_named(rooms: Rooms, name: str) -> accounts.Account:
+    """The account of a name. What the room answers if there is none is a sentence."""
+    request = accounts.GetAccountRequest(name=name)
+    return (await rooms.accounts.GetAccount(request, timeout=PATIENCE_S)).account
+
+
+class Markets:
+    """Assets and instruments as the core states them, by name."""
+
+    def __init__(self, known: matching.WatchMarketsResponse) -> None:
+        self.assets = {asset.code: asset for asset in known.assets}
+        self._by_number = {asset.asset: asset for asset in known.assets}
+        # Ascending by number, so the newest instrument of a symbol is the one that stays.
+        self.markets = {each.symbol: self._market(each) for each in known.instruments}
+        self.by_id = {each.instrument: self._market(each) for each in known.instruments}
+
+    def _market(self, instrument: types.Instrument) -> Market:
+        base, quote = instrument.base_asset, instrument.quote_asset
+        return Market(instrument, self._by_number[base], self._by_number[quote])
+
+    def asset(self, code: str) -> types.Asset:
+        """The asset of a code. Raises Refused."""
+        return _known(self.assets, code.upper(), "asset")
+
+    def market(self, symbol: str) -> Market:
+        """The market of a symbol, the newest if there are several. Raises Refused."""
+        return _known(self.markets, symbol.upper(), "instrument")
+
+    def asset_numbered(self, number: int) -> types.Asset:
+        """The asset of a number. One nobody knows is shown by its number, in its smallest unit."""
+        return self._by_number.get(number) or types.Asset(asset=number, code=str(number))
+
+
+def _known(by_name: Mapping[str, T], name: str, what: str) -> T:
+    if name not in by_name:
+        names = ", ".join(sorted(by_name)) or "none"
+        raise Refused(f"There is no {what} {name}. Known: {names}.")
+    return by_name[name]
+
+
+async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
+    """What the core knows now."""
+    call = rooms.matching.WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
+    try:
+        async for known in call:
+            return Markets(known)
+    finally:
+        call.cancel()
+    raise Refused("Matching does not say which markets there are. Try again in a moment.")

@@ -1,0 +1,91 @@
+"""What a person at a terminal sees, and what a script reads: a sentence, a table, one JSON object.
+
+Refused         what was asked cannot be done; a sentence that says what to do instead
+"""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import grpc
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.runtime.config import ConfigError
+
+T = TypeVar("T")
+
+DataFolder = Annotated[
+    Path, typer.Option("--data", envvar="BOURSE_DATA", help="The data folder of the exchange.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+DEFAULT_DATA: Final = Path("var")
+
+# Never wrapped: a line is one line for whoever greps it.
+out: Final = Console(highlight=False, soft_wrap=True)
+errors: Final = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the message says why, and what to do instead."""
+
+
+def perform(asked: Coroutine[Any, Any, T]) -> T:
+    """Run what a command asks. What cannot be done is said in a sentence, with exit code 1."""
+    try:
+        return asyncio.run(asked)
+    except (Refused, ConfigError) as error:
+        fail(str(error))
+    except grpc.aio.AioRpcError as error:
+        fail(sentence(error))
+
+
+def fail(why: str) -> NoReturn:
+    """Say a sentence on standard error and end with exit code 1."""
+    errors.print(why, style="red", markup=False)
+    raise typer.Exit(1)
+
+
+def sentence(error: grpc.aio.AioRpcError) -> str:
+    """What a room answered, for a person. Its own words, if it understood the question."""
+    code, details = error.code(), (error.details() or "").strip()
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return f"A room does not answer ({details}). `bourse status` says which; try again."
+    head, _, rest = details.partition(": ")
+    said = rest if rest and head.replace("_", "").isalpha() and head.islower() else details
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on one line of standard output, whatever the terminal is."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def show(value: Mapping[str, Any], as_json: bool, *lines: str) -> None:
+    """The object for a script, or lines (with rich's markup) for a person."""
+    if as_json:
+        print_json(value)
+        return
+    for line in lines:
+        out.print(line)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A plain table. A column whose name starts with > is aligned to the right."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        justify: Any = "right" if column.startswith(">") else "left"
+        made.add_column(column.lstrip(">"), justify=justify, no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table as wide as it needs to be, so that no cell is cut when nobody watches."""
+    made = table(columns, rows)
+    width = Console(width=10_000).measure(made).maximum
+    out.print(made, width=max(width, out.width), no_wrap=True, crop=False)

@@ -1,0 +1,224 @@
+"""`bourse up`: the whole exchange in the foreground, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import grpc
+import typer
+
+from bourse.marketdata import v1 as marketdata
+from services.cli.bootstrap import bootstrap
+from services.cli.child import Severity
+from services.cli.folder import Birth, claimed, complete, open_folder, read_birth
+from services.cli.house import House, Wanted
+from services.cli.probes import any_free_port, port_is_free
+from services.cli.rooms import Markets, Rooms, read_markets
+from services.cli.screen import Screen
+from services.cli.status import read_status, status_table
+from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
+from services.runtime.config import ROOMS, Settings, load
+from services.runtime.embedded import EmbeddedError
+
+LOOK_S: Final = 2.0
+"""How often the table's figures are asked for while somebody watches."""
+
+AGAIN_S: Final = 0.5
+
+
+def up(
+    data: DataFolder = DEFAULT_DATA,
+    port: Annotated[
+        int,
+        typer.Option(envvar="BOURSE_GATEWAY_PORT", min=0, max=65535, help="0: any free one."),
+    ] = 8080,
+    host: Annotated[
+        str, typer.Option(envvar="BOURSE_GATEWAY_HOST", help="Where the public API listens.")
+    ] = "127.0.0.1",
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo/--no-demo",
+            help="Let demo accounts trade. A folder made with --no-demo never has a demo.",
+        ),
+    ] = True,
+) -> None:
+    """Run the whole exchange in the foreground; Ctrl-C stops it and loses nothing."""
+    perform(_up(data.expanduser().resolve(), host, port, demo))
+
+
+async def _up(data: Path, host: str, port: int, with_demo: bool) -> None:
+    with claimed(data):
+        read_birth(data)
+        port = _free_port(host, port)
+        birth = open_folder(data, with_demo)
+        wanted = Wanted(data, host, port, with_demo and birth.demo, birth.demo)
+        config = load(Settings, ["--data", str(data)])
+        rooms = Rooms(config)
+        try:
+            await _Run(wanted, birth, rooms).until_told()
+        except EmbeddedError as error:
+            raise Refused(str(error)) from error
+        finally:
+            await rooms.close()
+
+
+def _free_port(host: str, port: int) -> int:
+    try:
+        if port == 0:
+            return any_free_port(host)
+        if port_is_free(host, port):
+            return port
+    except OSError as error:
+        raise Refused(f"{host} is no address of this machine ({error.strerror}).") from None
+    raise Refused(
+        f"Port {port} on {host} is in use. End what listens there, or choose another:"
+        f" `bourse up --port {port + 1 if port < 65535 else port - 1}`."
+    )
+
+
+class _Run:
+    """One `bourse up`, from the first line to the last."""
+
+    def __init__(self, wanted: Wanted, birth: Birth, rooms: Rooms) -> None:
+        self._wanted = wanted
+        self._birth = birth
+        self._rooms = rooms
+        self._screen = Screen(out)
+        self._house = House(wanted, rooms, self._screen.line)
+        self._began_us = time.time_ns() // 1000
+        self._figures: dict[str, Any] = {}
+        self._told = asyncio.Event()
+
+    async def until_told(self) -> None:
+        """Start, stay up until a signal, stop. Raises Refused or EmbeddedError if it cannot."""
+        self._screen.line("bourse", f"starting in {self._wanted.data}")
+        self._say_demo()
+        with self._signals(), self._screen.showing(self._draw):
+            try:
+                await self._up_and_told()
+            finally:
+                self._screen.line("bourse", "stopping; Ctrl-C again ends everything at once")
+                await self._house.stop()
+        self._screen.line("bourse", "stopped. Nothing is lost; `bourse up` goes on from here.")
+
+    async def _up_and_told(self) -> None:
+        """All that goes on while the house is up. Ends with the signal, or with a failure."""
+        told = asyncio.create_task(self._told.wait())
+        async with _together(
+            self._start(), self._watch_settings(), self._watch_fills(), self._look()
+        ) as tasks:
+            waiting: set[asyncio.Task[Any]] = {*tasks, told}
+            while told in waiting:
+                done, waiting = await asyncio.wait(waiting, return_when="FIRST_COMPLETED")
+                for task in done:
+                    task.result()
+
+    async def _start(self) -> None:
+        await self._house.start()
+        await self._house.served(("matching", "ledger", "accounts"))
+        if not self._birth.complete:
+            await self._begin()
+        self._house.start_demo()
+        await self._house.served(ROOMS)
+        self._say_address()
+
+    async def _begin(self) -> None:
+        """The beginning of a new folder; again from its first step if a room dies meanwhile."""
+        while not self._birth.complete:
+            try:
+                await bootstrap(self._rooms)
+                self._birth = complete(self._wanted.data, self._birth)
+            except grpc.aio.AioRpcError as error:
+                self._screen.line("bourse", sentence(error), Severity.BAD)
+                await asyncio.sleep(AGAIN_S)
+        self._screen.line("bourse", "made assets, BTC-USD and the treasury", Severity.GOOD)
+
+    def _say_demo(self) -> None:
+        if self._wanted.demo:
+            self._screen.line("demo", "this is a demo: its accounts trade by themselves")
+        elif self._birth.demo:
+            said = "this folder was made with the demo; its accounts do not trade this time"
+            self._screen.line("demo", said)
+
+    def _say_address(self) -> None:
+        url = self._house.url
+        took_s = (time.time_ns() // 1000 - self._began_us) / 1e6
+        self._screen.line("bourse", f"up after {took_s:.1f} s at {url}", Severity.GOOD)
+        self._screen.text(f"\n  curl -s {url}/api/v1/orderbook/BTC-USD?depth=3\n")
+        where = "" if self._wanted.data == Path("var").resolve() else f" --data {self._wanted.data}"
+        self._screen.text(f"  bourse account create alice{where}\n")
+
+    async def _watch_settings(self) -> None:
+        """A room whose settings are wrong ends everything: a person must mend them."""
+        while True:
+            self._house.refuse_wrong_settings()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _watch_fills(self) -> None:
+        """Say when the first order of this start has filled."""
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError, Refused):
+                async for said in self._rooms.marketdata.Watch(marketdata.WatchRequest()):
+                    for trade in said.trades:
+                        if trade.time_us >= self._began_us:
+                            await self._say_fill(trade)
+                            return
+            await asyncio.sleep(AGAIN_S)
+
+    async def _say_fill(self, trade: marketdata.PublicTrade) -> None:
+        took_s = (time.time_ns() // 1000 - self._began_us) / 1e6
+        what = _trade_text(await read_markets(self._rooms), trade)
+        said = f"first order filled after {took_s:.1f} s: {what}"
+        self._screen.line("market", said, Severity.GOOD)
+
+    async def _look(self) -> None:
+        """Keep the table's figures fresh while somebody watches."""
+        while out.is_terminal:
+            self._figures = await read_status(self._rooms, self._wanted.data)
+            await asyncio.sleep(LOOK_S)
+
+    def _draw(self) -> Any:
+        return status_table(self._figures or {**self._house.state(), "log": {}})
+
+    @contextlib.contextmanager
+    def _signals(self) -> Any:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        if self._told.is_set():
+            self._house.kill()
+        self._told.set()
+
+
+def _trade_text(markets: Markets, trade: marketdata.PublicTrade) -> str:
+    market = markets.by_id.get(trade.instrument)
+    if market is None:
+        return f"instrument {trade.instrument}"
+    quantity = market.quantity_text(trade.lots)
+    return f"{market.symbol} {quantity} at {market.price_text(trade.price_ticks)}"
+
+
+@asynccontextmanager
+async def _together(*asked: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Tasks for as long as the block lasts."""
+    tasks = [asyncio.create_task(each) for each in asked]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
