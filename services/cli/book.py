@@ -1,6 +1,7 @@
 """`bourse book INSTRUMENT`: a live ladder of one book in the terminal."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -124,7 +125,7 @@ async def _book(data: Path, instrument: str, rows: int, once: bool, as_json: boo
                 await _watch(rooms, ladder, draw)
 
 
-async def _watch(rooms: Rooms, ladder: Ladder, draw: Any) -> None:
+async def _watch(rooms: Rooms, ladder: Ladder, draw: Callable[[], bool]) -> None:
     """Follow the market until `draw` has seen enough."""
     call = rooms.marketdata.Watch(marketdata.WatchRequest())
     try:

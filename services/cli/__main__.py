@@ -1,0 +1,41 @@
+"""The `bourse` command: every group of commands is a file of its own, and this lists them."""
+
+import typer
+
+from services.cli import account, doctor, instrument, key
+from services.cli.backup import backup, restore
+from services.cli.book import book
+from services.cli.demo import demo
+from services.cli.records import log
+from services.cli.status import status
+from services.cli.up import up
+from services.cli.verify import verify
+
+app = typer.Typer(
+    name="bourse",
+    help="A self-hosted exchange.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+)
+app.command()(up)
+app.command()(status)
+app.command()(doctor.doctor)
+app.command()(demo)
+app.command()(book)
+app.command()(log)
+app.command()(verify)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(account.app, name="account")
+app.add_typer(instrument.app, name="instrument")
+app.add_typer(key.app, name="key")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""`bourse backup` and `bourse restore`: the whole exchange at one sequence, in a folder.
+
+    manifest.json     what it is, the sequence it stands at, and the SHA-256 of every file
+    postgres.dump     all tables at one moment: the log, the books, accounts, history
+    snapshots/        the cores' snapshots, so that a restored exchange starts fast
+    secrets/          the master key of API secrets: keep a backup as you keep a key
+
+The log is the truth: what a reader had not posted at that moment it posts after the restore. Market
+data is drawn anew from the log.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import typer
+from pydantic import SecretStr
+
+from bourse.matching import v1 as matching
+from services.cli.folder import Birth, claimed, read_birth, write_birth
+from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
+from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, errors, perform, show
+from services.runtime.config import postgres_dsn
+from services.runtime.embedded import (
+    EmbeddedError,
+    postgres_binaries,
+    start_postgres,
+    stop_postgres,
+)
+from services.runtime.postgres import connect
+
+FORMAT: Final = 1
+"""Of a backup. A number above it was written by a newer Bourse."""
+
+Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
+
+
+def backup(folder: Folder, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Write the whole exchange, at one sequence, into a new folder, while it goes on trading."""
+    manifest = perform(_backup(folder.resolve(), data))
+    show(manifest, as_json, f"Sequence {manifest['sequence']} is in {folder}. It holds secrets.")
+
+
+def restore(folder: Folder, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Make a new data folder from a backup. Start it with `bourse up` afterwards."""
+    manifest = perform(_restore(folder.resolve(), data.expanduser().resolve()))
+    show(
+        manifest,
+        as_json,
+        f"{data} stands at sequence {manifest['sequence']}. Start it: `bourse up --data {data}`.",
+    )
+
+
+async def _backup(folder: Path, data: Path) -> dict[str, Any]:
+    birth = read_birth(data)
+    async with open_rooms(data) as rooms:
+        if rooms.config.log.address != rooms.config.postgres.address:
+            raise Refused(
+                "The log has a Postgres of its own here: back up both with their own tools, the log"
+                " last, and keep DATA/secrets with them."
+            )
+        _make_empty(folder)
+        with errors.status("the cores' snapshot"):
+            await rooms.matching.TakeSnapshot(matching.TakeSnapshotRequest(), timeout=PATIENCE_S)
+            for name in ("snapshots", "secrets"):
+                if (rooms.config.data / name).exists():
+                    shutil.copytree(rooms.config.data / name, folder / name)
+        with errors.status("the tables"):
+            sequence = await _dump(rooms, folder / "postgres.dump")
+    manifest = {
+        "format": FORMAT,
+        "sequence": sequence,
+        "taken_us": time.time_ns() // 1000,
+        "demo": birth is not None and birth.demo,
+        "files": _digests(folder),
+    }
+    _write(folder / "manifest.json", json.dumps(manifest, indent=1))
+    return {key: manifest[key] for key in ("sequence", "taken_us")}
+
+
+def _make_empty(folder: Path) -> None:
+    """Make the folder, which only we may enter. Raises Refused if something is in it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise Refused(f"{folder} is not empty. Name a new folder.")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written ({error.strerror}).") from None
+
+
+async def _dump(rooms: Rooms, file: Path) -> int:
+    """All tables at one moment, and the sequence the log stood at in it."""
+    address = rooms.config.postgres.address.get_secret_value()
+    connection = await connect(address, "backup")
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            moment = await connection.fetchval("select pg_export_snapshot()")
+            sequence = await _sequence(connection)
+            wanted = ("--format=custom", "--compress=1", f"--snapshot={moment}", f"--file={file}")
+            await asyncio.to_thread(_run_on, "pg_dump", rooms.config.postgres.address, *wanted)
+    finally:
+        await connection.close()
+    return sequence
+
+
+_LAST_EVENT: Final = """
+    select body from {schema}.record r join {schema}.topic t on t.id = r.topic_id
+    where t.name = 'bourse.events.0' order by record_offset desc limit 1
+"""
+
+
+async def _sequence(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """The last sequence whose events are in the log at this moment."""
+    schema = await connection.fetchval(
+        "select table_schema from information_schema.tables where table_name = 'record'"
+    )
+    body = await connection.fetchval(_LAST_EVENT.format(schema=schema)) if schema else None
+    if body is None:
+        return 0
+    record = matching.EventRecord.FromString(body)
+    return record.first_sequence + len(record.commands) - 1
+
+
+def _run_on(program: str, address: SecretStr, *arguments: str) -> None:
+    """Run a program of Postgres on a database; a password goes by the environment, not by argv."""
+    whole = urlsplit(address.get_secret_value())
+    place = whole._replace(netloc=whole.netloc.replace(f":{whole.password}@", "@"))
+    secret: Mapping[str, str] = {"PGPASSWORD": whole.password} if whole.password else {}
+    done = subprocess.run(
+        [str(postgres_binaries() / program), *arguments, f"--dbname={urlunsplit(place)}"],
+        env={**os.environ, **secret},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Refused(f"{program} ended with: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): _digest(file) for file in files}
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _write(file: Path, text: str) -> None:
+    with file.open("w") as written:
+        written.write(text)
+        written.flush()
+        os.fsync(written.fileno())
+
+
+# --- Restoring ------------------------------------------------------------------------------
+
+
+async def _restore(folder: Path, data: Path) -> dict[str, Any]:
+    manifest = _read_manifest(folder)
+    _refuse_used(data)
+    with claimed(data), errors.status("restoring"):
+        try:
+            await _fill(folder, data)
+        except EmbeddedError as error:
+            raise Refused(str(error)) from None
+        # Last: a folder without it was never finished, and is not started.
+        write_birth(data, Birth(demo=manifest["demo"], complete=True))
+    return {key: manifest[key] for key in ("sequence", "taken_us")}
+
+
+def _refuse_used(data: Path) -> None:
+    if data.exists() and any(data.iterdir()):
+        raise Refused(f"{data} is not empty. A backup is restored into a new folder: name one.")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """What the backup says of itself, once every file is what it says. Raises Refused."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{folder} holds no whole backup ({error}).") from None
+    if manifest["format"] > FORMAT:
+        raise Refused(f"{folder} was written by a newer Bourse. Restore it with that one.")
+    if _digests(folder) | {"manifest.json": ""} != manifest["files"] | {"manifest.json": ""}:
+        raise Refused(f"The files in {folder} are not those that were written. Use another backup.")
+    return manifest
+
+
+async def _fill(folder: Path, data: Path) -> None:
+    server = await asyncio.to_thread(start_postgres, data)
+    try:
+        address = SecretStr(server.dsn)
+        arguments = ("--exit-on-error", "--single-transaction", str(folder / "postgres.dump"))
+        await asyncio.to_thread(_run_on, "pg_restore", address, *arguments)
+        await _forget_market_data(postgres_dsn(data))
+    finally:
+        await asyncio.to_thread(stop_postgres, data)
+    for name in ("snapshots", "secrets"):
+        if (folder / name).exists():
+            shutil.copytree(folder / name, data / name)
+
+
+async def _forget_market_data(dsn: str) -> None:
+    """ClickHouse is empty in the new folder: market data reads the log from its start."""
+    connection = await connect(dsn, "restore")
+    try:
+        if await connection.fetchval("select to_regclass('marketdata.consumer_offset')"):
+            await connection.execute("delete from marketdata.consumer_offset")
+    finally:
+        await connection.close()
