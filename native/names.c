@@ -87,6 +87,7 @@ void names_end(struct names *names, uint32_t place, int64_t now_us) {
         names->names[names->last_ended].later = place;
     }
     names->last_ended = place;
+    names->ended++;
 }
 
 /* Give up the first of the ended names. */
@@ -96,6 +97,7 @@ static void forget_first(struct names *names) {
     names->hash -= name_hash(name);
     table_drop(&names->table, name_check(name->account, &name->text), place);
     names->count--;
+    names->ended--;
     names->first_ended = name->later;
     if (names->first_ended == NAMES_NONE) names->last_ended = NAMES_NONE;
     name->later = names->free;
@@ -152,6 +154,6 @@ int names_validate(const struct names *names, uint32_t *open) {
         *open += name->ended_us == NAMES_OPEN;
         hash += name_hash(name);
     }
-    CHECK(ended + *open == names->count && hash == names->hash);
+    CHECK(ended == names->ended && ended + *open == names->count && hash == names->hash);
     return 0;
 }

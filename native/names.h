@@ -40,6 +40,7 @@ struct names {
     struct name *names;
     struct table table;
     uint32_t count, room;
+    uint32_t ended; /* how many of them have ended */
     uint32_t fresh; /* the highest place that was ever used */
     uint32_t free;
     uint32_t first_ended, last_ended;

@@ -143,7 +143,7 @@ static uint64_t asset_hash(const struct risk_asset *asset) {
     return hash_words(HASH_ASSET, image, RISK_ASSET_WORDS);
 }
 
-void risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const uint8_t *code, uint32_t length) {
+uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const uint8_t *code, uint32_t length) {
     assert(risk->asset_count < RISK_MAX_ASSETS && length <= RISK_CODE_BYTES);
     uint32_t place = ++risk->asset_count;
     struct risk_asset *asset = &risk->assets[place];
@@ -151,7 +151,7 @@ void risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const uin
     memcpy(asset->code, code, length);
     table_put(&risk->asset_ids, id_check(id), place);
     risk->hash += asset_hash(asset);
-    asset->fee_balance = risk_add_balance(risk, RISK_FEE_PLACE, place);
+    return place;
 }
 
 /* ---- Balances ------------------------------------------------------------------------------------------------- */
@@ -184,6 +184,7 @@ uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset) {
     *balance = (struct risk_balance){.account = risk->accounts[account].id, .asset = risk->assets[asset].id};
     table_put(&risk->balance_ids, balance_check(balance->account, balance->asset), place);
     list_balance(risk, account, place);
+    if (account == RISK_FEE_PLACE) risk->assets[asset].fee_balance = place;
     risk_put(risk, place, 0, 0);
     return place;
 }

@@ -120,9 +120,9 @@ void risk_account_image(const struct risk_account *account, uint64_t image[RISK_
 uint32_t risk_find_asset(const struct risk *risk, uint32_t id);
 uint32_t risk_find_code(const struct risk *risk, const uint8_t *code, uint32_t length);
 
-/* Make an asset known; the fee account gets a balance of it. The caller has checked that number and code are free, the form
- * of the code, and that there is room for an asset and a balance. */
-void risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const uint8_t *code, uint32_t length);
+/* Make an asset known. The caller has checked that number and code are free, the form of the code, and that there is room for
+ * it and for the fee account's balance of it, which is the next thing to add. Returns its place. */
+uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const uint8_t *code, uint32_t length);
 
 #define RISK_ASSET_WORDS 4
 void risk_asset_image(const struct risk_asset *asset, uint64_t image[RISK_ASSET_WORDS]);

@@ -1,0 +1,325 @@
+/* Opening a core, applying records part by part, and the hashes of what stands in the core itself; see core.h. */
+
+#include "core.h"
+
+const struct codec_set_sizes core_first_sizes = {
+    .orders = 1048576,
+    .orders_per_account = 10000,
+    .accounts = 65536,
+    .balances = 262144,
+    .client_order_ids = 2097152,
+    .client_order_id_memory_us = 120000000,
+    .sessions = 256,
+    .instruments = 1024,
+};
+
+/* All ids of orders in a shard end in its number. */
+#define ID_SHIFT 10
+
+/* ---- Memory --------------------------------------------------------------------------------------------------- */
+
+/* Room for orders: the pool has its own, the cold halves follow it. The pool's limit stays what it is. */
+static bool reserve_orders(struct core *c, uint32_t orders) {
+    if (orders > c->pool->reserved && !book_pool_set_limit(c->pool, orders)) return false;
+    if (!book_pool_set_limit(c->pool, c->sizes.orders)) return false;
+    if (orders <= c->cold_room) return true;
+    struct core_cold *grown = array_grow(c->cold, sizeof *grown, c->pool->fresh_order, (size_t)orders + 1);
+    if (!grown) return false;
+    c->cold = grown;
+    c->cold_room = orders;
+    return true;
+}
+
+/* Room for instruments, and books for the first `books` of them. */
+static bool reserve_instruments(struct core *c, uint32_t instruments, uint32_t books) {
+    if (instruments > c->instrument_room) {
+        uint32_t *touched = array_grow(c->touched, sizeof *touched, c->touched_count, instruments);
+        if (!touched) return false;
+        c->touched = touched;
+        struct core_instrument *grown = array_grow(c->instruments, sizeof *grown, c->book_count, instruments);
+        if (!grown) return false;
+        c->instruments = grown;
+        c->instrument_room = instruments;
+    }
+    for (; c->book_count < books; c->book_count++) {
+        struct book *book = book_open(c->pool, c->book_count);
+        if (!book) return false;
+        c->instruments[c->book_count].book = book;
+    }
+    return true;
+}
+
+/* Room to sort what core_verify lists. */
+static bool reserve_sorted(struct core *c, uint32_t entries) {
+    if (entries <= c->sorted_room) return true;
+    uint64_t *grown = array_grow(c->sorted, sizeof *grown, 0, entries);
+    if (!grown) return false;
+    c->sorted = grown;
+    c->sorted_room = entries;
+    return true;
+}
+
+bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t books) {
+    uint32_t listed = sizes->orders > sizes->accounts ? sizes->orders : sizes->accounts;
+    return reserve_orders(c, sizes->orders) && reserve_instruments(c, sizes->instruments, books) &&
+           reserve_sorted(c, listed) && risk_reserve(&c->risk, sizes->accounts, sizes->balances) &&
+           names_reserve(&c->names, sizes->client_order_ids) && sessions_reserve(&c->sessions, sizes->sessions);
+}
+
+int core_new(uint32_t shard, core **out) {
+    assert(shard < CORE_SHARDS);
+    const struct codec_set_sizes *sizes = &core_first_sizes;
+    struct core *c = calloc(1, sizeof *c);
+    if (!c) return CORE_NO_ROOM;
+    c->shard = shard;
+    c->rules = 1;
+    c->sizes = *sizes;
+    c->pool = book_pool_open(sizes->orders, ID_SHIFT);
+    bool is_open = c->pool && risk_open(&c->risk, sizes->accounts, sizes->balances) &&
+                   names_open(&c->names, sizes->client_order_ids) && sessions_open(&c->sessions, sizes->sessions) &&
+                   core_reserve(c, sizes, 0);
+    if (!is_open) {
+        core_free(c);
+        return CORE_NO_ROOM;
+    }
+    *out = c;
+    return CORE_OK;
+}
+
+void core_free(core *c) {
+    if (!c) return;
+    for (uint32_t place = 0; place < c->book_count; place++) book_close(c->instruments[place].book);
+    book_pool_close(c->pool);
+    free(c->cold);
+    free(c->instruments);
+    free(c->touched);
+    free(c->sorted);
+    risk_close(&c->risk);
+    names_close(&c->names);
+    sessions_close(&c->sessions);
+    free(c);
+}
+
+/* ---- Hashes --------------------------------------------------------------------------------------------------- */
+
+void core_image(const struct core *c, uint64_t image[CORE_WORDS]) {
+    const struct codec_set_sizes *sizes = &c->sizes;
+    image[0] = (uint64_t)c->rules << 32 | c->shard;
+    image[1] = c->sequence;
+    image[2] = c->next_offset;
+    image[3] = (uint64_t)c->clock_us;
+    image[4] = c->orders_given;
+    image[5] = c->trades_given;
+    image[6] = c->markets_changed;
+    image[7] = (uint64_t)sizes->orders_per_account << 32 | sizes->orders;
+    image[8] = (uint64_t)sizes->balances << 32 | sizes->accounts;
+    image[9] = (uint64_t)sizes->sessions << 32 | sizes->client_order_ids;
+    image[10] = sizes->instruments;
+    image[11] = (uint64_t)sizes->client_order_id_memory_us;
+}
+
+void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]) {
+    const struct book_order *order = book_order_at(c->pool, slot);
+    const struct core_cold *cold = &c->cold[slot];
+    image[0] = order->order_id;
+    image[1] = (uint64_t)order->price_ticks;
+    image[2] = (uint64_t)order->remaining_lots;
+    image[3] = order->priority;
+    image[4] = (uint64_t)order->book << 32 | order->owner;
+    image[5] = (uint64_t)order->post_only << 16 | (uint64_t)order->self_trade << 8 | order->side;
+    image[6] = (uint64_t)cold->quantity_lots;
+    image[7] = (uint64_t)cold->filled_quote_minor;
+    image[8] = (uint64_t)cold->fee_minor;
+    image[9] = (uint64_t)cold->created_us;
+    image[10] = (uint64_t)cold->updated_us;
+    image[11] = cold->sequence;
+}
+
+void core_instrument_image(const struct core_instrument *instrument, uint64_t image[CORE_INSTRUMENT_WORDS]) {
+    image[0] = (uint64_t)instrument->base << 32 | instrument->id;
+    image[1] = (uint64_t)instrument->tick_scale << 32 | instrument->quote;
+    image[2] = (uint64_t)instrument->tiers << 48 | (uint64_t)instrument->symbol_length << 40 |
+               (uint64_t)instrument->phase << 32 | instrument->protection_ppm;
+    image[3] = (uint64_t)instrument->lot_minor;
+    image[4] = (uint64_t)instrument->tick_units;
+    image[5] = (uint64_t)instrument->tick_lot_minor;
+    image[6] = (uint64_t)instrument->min_quantity_lots;
+    image[7] = (uint64_t)instrument->max_quantity_lots;
+    image[8] = (uint64_t)instrument->min_notional_minor;
+    image[9] = (uint64_t)instrument->max_notional_minor;
+    for (uint32_t i = 0; i < CORE_SYMBOL_BYTES / 8; i++) image[10 + i] = hash_load((const uint8_t *)instrument->symbol + 8 * i);
+    for (uint32_t tier = 0; tier < CORE_TIERS; tier++) {
+        image[14 + tier] = (uint64_t)(uint32_t)instrument->taker_ppm[tier] << 32 | (uint32_t)instrument->maker_ppm[tier];
+    }
+}
+
+void core_market_image(const struct core_instrument *instrument, uint64_t image[CORE_MARKET_WORDS]) {
+    image[0] = instrument->id;
+    image[1] = (uint64_t)instrument->last_price_ticks;
+    image[2] = instrument->book->next_priority;
+    image[3] = 0;
+}
+
+uint64_t core_order_hash(const struct core *c, uint32_t slot) {
+    uint64_t image[CORE_ORDER_WORDS];
+    core_order_image(c, slot, image);
+    return hash_words(HASH_ORDER, image, CORE_ORDER_WORDS);
+}
+
+uint64_t core_instrument_hash(const struct core_instrument *instrument) {
+    uint64_t image[CORE_INSTRUMENT_WORDS];
+    core_instrument_image(instrument, image);
+    return hash_words(HASH_INSTRUMENT, image, CORE_INSTRUMENT_WORDS);
+}
+
+uint64_t core_market_hash(const struct core_instrument *instrument) {
+    uint64_t image[CORE_MARKET_WORDS];
+    core_market_image(instrument, image);
+    return hash_words(HASH_MARKET, image, CORE_MARKET_WORDS);
+}
+
+uint64_t core_state_hash(const struct core *c) {
+    uint64_t image[CORE_WORDS];
+    core_image(c, image);
+    return hash_words(HASH_CORE, image, CORE_WORDS) + c->hash + c->risk.hash + c->names.hash + c->sessions.hash;
+}
+
+/* Bring the hash up to date with what many changes touched once each. */
+static void settle_markets(struct core *c) {
+    for (uint32_t i = 0; i < c->touched_count; i++) {
+        struct core_instrument *instrument = &c->instruments[c->touched[i]];
+        uint64_t hash = core_market_hash(instrument);
+        c->hash += hash - instrument->market_hash;
+        instrument->market_hash = hash;
+        instrument->is_touched = 0;
+    }
+    c->touched_count = 0;
+}
+
+/* ---- Records -------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t greater(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* Raise the sizes to prepare for to those of a SetSizes that would be accepted, or might. */
+static void prepare_for_sizes(struct codec_set_sizes *most, const struct codec_set_sizes *sizes) {
+    const struct codec_set_sizes *first = &core_first_sizes;
+#define RAISE(size) \
+    if (sizes->size <= CORE_SIZE_FACTOR * first->size) most->size = greater(most->size, sizes->size)
+    RAISE(orders);
+    RAISE(accounts);
+    RAISE(balances);
+    RAISE(client_order_ids);
+    RAISE(sessions);
+    RAISE(instruments);
+#undef RAISE
+}
+
+/* Look ahead for what must be known or had before anything changes: versions of the rules, memory for sizes, books. */
+static int prepare(struct core *c, struct codec_record record) {
+    struct codec_set_sizes most = c->sizes;
+    uint32_t books = c->instrument_count;
+    struct codec_batch batch;
+    while (codec_record_next(&record, &batch)) {
+        struct codec_command command;
+        while (codec_batch_next(&batch, &command)) {
+            if (command.kind == COMMAND_USE_RULES && command.use_rules.version > CORE_KNOWN_RULES) return CORE_UNKNOWN_RULES;
+            if (command.kind == COMMAND_SET_SIZES) prepare_for_sizes(&most, &command.set_sizes);
+            if (command.kind == COMMAND_ADD_INSTRUMENT) books++;
+        }
+    }
+    return core_reserve(c, &most, books < most.instruments ? books : most.instruments) ? CORE_OK : CORE_NO_ROOM;
+}
+
+/* Sessions and names whose time is over go. */
+static void pass_time(struct core *c, int64_t time_us) {
+    if (time_us > c->clock_us) c->clock_us = time_us;
+    sessions_expire(&c->sessions, c->clock_us);
+    names_forget(&c->names, c->clock_us - c->sizes.client_order_id_memory_us);
+}
+
+/* Check the record and begin it. Anything but CORE_OK: the core is as it was. */
+static int begin_record(struct core *c, uint64_t offset, int64_t time_us, const uint8_t *bytes, uint32_t length) {
+    struct core_progress *p = &c->progress;
+    struct codec_record record;
+    uint32_t where;
+    if (p->is_under_way || offset != c->next_offset) return CORE_FOREIGN;
+    if (codec_record_check(bytes, length, &record, &where) != CORE_OK || record.shard != c->shard) return CORE_FOREIGN;
+    if (record.kinds & (1u << COMMAND_USE_RULES | 1u << COMMAND_SET_SIZES | 1u << COMMAND_ADD_INSTRUMENT)) {
+        int result = prepare(c, record);
+        if (result != CORE_OK) return result;
+    }
+    *p = (struct core_progress){.is_under_way = true, .record = record};
+    pass_time(c, time_us);
+    return CORE_OK;
+}
+
+/* The record is done: what holds from the next one on, and the hash of what came of it. */
+static void end_record(struct core *c) {
+    struct core_progress *p = &c->progress;
+    if (p->has_new_clock) {
+        c->clock_us = p->new_clock_us;
+        sessions_bring_forward(&c->sessions, c->clock_us);
+        names_bring_forward(&c->names, c->clock_us);
+    }
+    c->next_offset++;
+    settle_markets(c);
+    p->is_under_way = false;
+}
+
+/* Keep the places in the record as offsets, or find them again. */
+static void leave_record(struct core_progress *p, const uint8_t *bytes) {
+    p->record_at = (uint32_t)(p->record.at - bytes);
+    if (!p->is_in_batch) return;
+    p->batch_at = (uint32_t)(p->batch.at - bytes);
+    p->batch_end = (uint32_t)(p->batch.end - bytes);
+    p->command_at = (uint32_t)(p->command_start - bytes);
+}
+
+static void resume_record(struct core_progress *p, const uint8_t *bytes, uint32_t length) {
+    p->record.at = bytes + p->record_at;
+    p->record.end = bytes + length;
+    if (!p->is_in_batch) return;
+    p->batch.at = bytes + p->batch_at;
+    p->batch.end = bytes + p->batch_end;
+    if (p->stage == STAGE_DECIDE) return;
+    struct codec_batch again = p->batch;
+    again.at = p->command_start = bytes + p->command_at;
+    bool is_there = codec_batch_next(&again, &p->command);
+    assert(is_there && again.at == p->batch.at);
+    (void)is_there;
+}
+
+int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
+               struct core_part *out) {
+    struct core_progress *p = &c->progress;
+    if (part == 0) {
+        int result = begin_record(c, offset, time_us, record, length);
+        if (result != CORE_OK) return result;
+    } else {
+        if (!p->is_under_way || part != p->part || offset != c->next_offset) return CORE_FOREIGN;
+        resume_record(p, record, length);
+    }
+    c->out.part = out;
+    core_say_begin(c);
+    bool last = core_run(c);
+    if (last) end_record(c);
+    core_say_end(c, last);
+    if (!last) leave_record(p, record);
+    p->part = part + 1;
+    return CORE_OK;
+}
+
+void core_facts(const core *c, struct core_facts *out) {
+    *out = (struct core_facts){
+        .shard = c->shard,
+        .rules = c->rules,
+        .sequence = c->sequence,
+        .next_offset = c->next_offset,
+        .clock_us = c->clock_us,
+        .state_hash = core_state_hash(c),
+        .balance_hash = c->risk.balance_hash,
+        .open_orders = c->pool->order_count,
+        .client_order_id_memory_us = c->sizes.client_order_id_memory_us,
+        .markets_changed = c->markets_changed,
+    };
+}

@@ -1,0 +1,293 @@
+/* Events, marks and answers of the part being made; see core.h. Room has been made sure of before anything is said. */
+
+#include "core.h"
+
+/* ---- Views ---------------------------------------------------------------------------------------------------- */
+
+struct codec_bytes core_name(const struct core *c, uint32_t name) {
+    if (name == NAMES_NONE) return (struct codec_bytes){NULL, 0};
+    const struct names_text *text = &c->names.names[name].text;
+    return (struct codec_bytes){text->bytes, names_length(text)};
+}
+
+void core_view_order(const struct core *c, uint32_t slot, struct codec_order *order) {
+    const struct book_order *hot = book_order_at(c->pool, slot);
+    const struct core_cold *cold = &c->cold[slot];
+    const struct core_instrument *instrument = &c->instruments[hot->book];
+    *order = (struct codec_order){
+        .order_id = hot->order_id,
+        .account = c->risk.accounts[hot->owner].id,
+        .instrument = instrument->id,
+        .side = (uint8_t)(hot->side + 1),
+        .type = ORDER_TYPE_LIMIT,
+        .time_in_force = TIME_IN_FORCE_GTC,
+        .post_only = hot->post_only,
+        .self_trade_prevention = (uint8_t)(hot->self_trade + 1),
+        .client_order_id = core_name(c, cold->name),
+        .price_ticks = hot->price_ticks,
+        .quantity_lots = cold->quantity_lots,
+        .state = ORDER_STATE_OPEN,
+        .remaining_lots = hot->remaining_lots,
+        .filled_lots = cold->quantity_lots - hot->remaining_lots,
+        .filled_quote_minor = cold->filled_quote_minor,
+        .fee_asset = c->risk.assets[core_asset_received(instrument, hot->side)].id,
+        .fee_minor = cold->fee_minor,
+        .created_us = cold->created_us,
+        .updated_us = cold->updated_us,
+        .sequence = cold->sequence,
+    };
+}
+
+void core_view_incoming(const struct core *c, struct codec_order *order) {
+    const struct core_incoming *in = &c->incoming;
+    const struct core_instrument *instrument = &c->instruments[in->instrument];
+    *order = (struct codec_order){
+        .order_id = in->order_id,
+        .account = c->risk.accounts[in->account].id,
+        .instrument = instrument->id,
+        .side = (uint8_t)(in->side + 1),
+        .type = in->type,
+        .time_in_force = in->time_in_force,
+        .post_only = in->post_only,
+        .self_trade_prevention = (uint8_t)(in->self_trade + 1),
+        .client_order_id = core_name(c, in->name),
+        .price_ticks = in->price_ticks,
+        .quantity_lots = in->quantity_lots,
+        .quote_minor = in->quote_minor,
+        .state = in->state,
+        .reason = in->reason,
+        .remaining_lots = in->remaining_lots,
+        .filled_lots = in->filled_lots,
+        .filled_quote_minor = in->filled_quote_minor,
+        .fee_asset = c->risk.assets[core_asset_received(instrument, in->side)].id,
+        .fee_minor = in->fee_minor,
+        .created_us = in->created_us,
+        .updated_us = c->clock_us,
+        .sequence = c->sequence,
+    };
+}
+
+void core_view_asset(const struct risk_asset *asset, struct codec_asset *view) {
+    *view = (struct codec_asset){
+        .asset = asset->id,
+        .code = {(const uint8_t *)asset->code, asset->code_length},
+        .decimals = asset->decimals,
+    };
+}
+
+void core_view_instrument(const struct core *c, const struct core_instrument *instrument, struct codec_instrument *view) {
+    *view = (struct codec_instrument){
+        .instrument = instrument->id,
+        .symbol = {(const uint8_t *)instrument->symbol, instrument->symbol_length},
+        .base_asset = c->risk.assets[instrument->base].id,
+        .quote_asset = c->risk.assets[instrument->quote].id,
+        .lot_minor = instrument->lot_minor,
+        .tick_units = instrument->tick_units,
+        .tick_scale = instrument->tick_scale,
+        .tick_lot_minor = instrument->tick_lot_minor,
+        .phase = instrument->phase,
+        .min_quantity_lots = instrument->min_quantity_lots,
+        .max_quantity_lots = instrument->max_quantity_lots,
+        .min_notional_minor = instrument->min_notional_minor,
+        .max_notional_minor = instrument->max_notional_minor,
+        .market_protection_ppm = instrument->protection_ppm,
+        .last_price_ticks = instrument->last_price_ticks,
+    };
+    for (uint32_t tier = 0; tier < CORE_TIERS; tier++) {
+        if (!(instrument->tiers >> tier & 1)) continue;
+        view->fees[view->fee_count++] =
+            (struct codec_fee_rate){tier, instrument->maker_ppm[tier], instrument->taker_ppm[tier]};
+    }
+}
+
+/* ---- Events --------------------------------------------------------------------------------------------------- */
+
+void core_say_order(struct core *c, const struct codec_order *order) {
+    struct core_out *out = &c->out;
+    out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &out->order);
+}
+
+void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {
+    struct codec_level_event level = {c->out.commands, instrument->id, (uint8_t)(side + 1), price_ticks, lots};
+    c->out.event_at = codec_put_level_event_in(c->out.event_at, EVENT_RECORD_LEVELS_TAG, &level);
+}
+
+void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset) {
+    if (account == RISK_FEE_PLACE) return;
+    const struct risk_balance *now = &c->risk.balances[balance];
+    struct codec_balance_event event = {
+        .command = c->out.commands,
+        .account = c->risk.accounts[account].id,
+        .asset = c->risk.assets[asset].id,
+        .available_minor = now->available_minor,
+        .held_minor = now->held_minor,
+    };
+    c->out.event_at = codec_put_balance_event_in(c->out.event_at, EVENT_RECORD_BALANCES_TAG, &event);
+}
+
+void core_say_trade(struct core *c, struct codec_trade_event *trade) {
+    struct core_out *out = &c->out;
+    const uint8_t *written = out->event_at;
+    trade->command = out->commands;
+    out->event_at = codec_put_trade_event_in(out->event_at, EVENT_RECORD_TRADES_TAG, trade);
+    out->answer_at =
+        codec_put_trade_again_in(out->answer_at, SUBMIT_RESPONSE_TRADES_TAG, c->progress.batch_applied, written);
+}
+
+void core_say_move(struct core *c) {
+    const struct codec_command *command = &c->progress.command;
+    bool is_credit = command->kind == COMMAND_CREDIT;
+    struct codec_move_event move = {
+        .command = c->out.commands,
+        .source = c->progress.batch.source,
+        .number = c->sessions.sources[c->progress.batch.source],
+        .account = command->account,
+        .asset = is_credit ? command->credit.asset : command->debit.asset,
+        .amount_minor = is_credit ? command->credit.amount_minor : -command->debit.amount_minor,
+    };
+    c->out.event_at = codec_put_move_event_in(c->out.event_at, EVENT_RECORD_MOVES_TAG, &move);
+}
+
+void core_say_asset(struct core *c, const struct risk_asset *asset) {
+    struct codec_asset view;
+    core_view_asset(asset, &view);
+    c->out.event_at = codec_put_asset_event_in(c->out.event_at, c->out.commands, &view);
+}
+
+void core_say_instrument(struct core *c, const struct core_instrument *instrument) {
+    struct codec_instrument view;
+    core_view_instrument(c, instrument, &view);
+    c->out.event_at = codec_put_instrument_event_in(c->out.event_at, c->out.commands, &view);
+}
+
+void core_say_account(struct core *c, uint32_t account) {
+    const struct risk_account *now = &c->risk.accounts[account];
+    struct codec_account_event event = {
+        .command = c->out.commands,
+        .account = now->id,
+        .fee_tier = now->fee_tier,
+        .self_trade_prevention = (uint8_t)(now->self_trade + 1),
+        .suspended = now->suspended,
+    };
+    c->out.event_at = codec_put_account_event_in(c->out.event_at, EVENT_RECORD_ACCOUNTS_TAG, &event);
+}
+
+void core_say_cancelled(struct core *c, uint64_t order_id) {
+    struct codec_cancelled_order cancelled = {c->progress.batch_applied, order_id};
+    c->out.answer_at = codec_put_cancelled_order_in(c->out.answer_at, SUBMIT_RESPONSE_CANCELLED_TAG, &cancelled);
+}
+
+/* ---- Marks and answers ---------------------------------------------------------------------------------------- */
+
+void core_say_mark(struct core *c) {
+    const struct codec_command *command = &c->progress.command;
+    const struct core_verdict *verdict = &c->progress.verdict;
+    struct codec_command_mark mark = {
+        .request_id = command->request_id,
+        .causation = command->causation,
+        .trace = command->trace,
+        .account = command->account,
+        .valid_until_us = command->valid_until_us,
+        .kind = (uint8_t)command->kind,
+        .refusal = verdict->refusal,
+        .order_id = verdict->order_id,
+        .created_id = verdict->created_id,
+        .repeated = verdict->repeated,
+        .needed_minor = verdict->needed_minor,
+        .available_minor = verdict->available_minor,
+    };
+    c->out.event_at = codec_put_command_mark_in(c->out.event_at, EVENT_RECORD_COMMANDS_TAG, &mark);
+    c->out.commands++;
+}
+
+void core_say_outcome(struct core *c) {
+    const struct core_verdict *verdict = &c->progress.verdict;
+    struct codec_outcome outcome = {
+        .refusal = verdict->refusal,
+        .repeated = verdict->repeated,
+        .created_id = verdict->created_id,
+        .needed_minor = verdict->needed_minor,
+        .available_minor = verdict->available_minor,
+    };
+    c->out.answer_at = codec_put_outcome_in(c->out.answer_at, &outcome, verdict->order);
+}
+
+/* The head of an answer, said at its end, when all of it is known. */
+static void say_head(struct core *c) {
+    const struct core_progress *p = &c->progress;
+    bool is_applied = p->batch_status == BATCH_STATUS_APPLIED;
+    struct codec_submit_response head = {
+        .session = p->batch.session,
+        .number = p->batch.number,
+        .source = p->batch.source,
+        .status = p->batch_status,
+        .first_sequence = p->batch_first,
+        .time_us = is_applied ? c->clock_us : 0,
+        .command_offset = p->batch_offset,
+        .expected = p->batch_expected,
+    };
+    c->out.answer_at = codec_put_submit_response(c->out.answer_at, &head);
+}
+
+void core_say_batch(struct core *c, bool done) {
+    struct core_out *out = &c->out;
+    const struct core_progress *p = &c->progress;
+    if (out->commands != out->batch_first) {
+        struct codec_batch_mark mark = {
+            .session = p->batch.session,
+            .number = p->batch.number,
+            .source = p->batch.source,
+            .first_command = out->batch_first,
+            .commands = out->commands - out->batch_first,
+        };
+        out->event_at = codec_put_batch_mark_in(out->event_at, EVENT_RECORD_BATCHES_TAG, &mark);
+    }
+    if (done) say_head(c);
+    uint32_t end = (uint32_t)(out->answer_at - out->part->answers);
+    if (end == out->answer_start && !done) return;
+    out->part->index[out->part->index_length++] = (struct core_answer){
+        .batch = p->batch_index,
+        .start = out->answer_start,
+        .length = end - out->answer_start,
+        .done = done,
+        .status = p->batch_status,
+    };
+}
+
+/* ---- Parts ---------------------------------------------------------------------------------------------------- */
+
+void core_say_begin(struct core *c) {
+    const struct core_progress *p = &c->progress;
+    struct core_out *out = &c->out;
+    bool goes_on = p->stage != STAGE_DECIDE;
+    struct codec_event_record head = {
+        .shard = c->shard,
+        .command_offset = c->next_offset,
+        .part = p->part,
+        .time_us = c->clock_us,
+        .first_sequence = goes_on ? c->sequence : c->sequence + 1,
+    };
+    out->part->index_length = 0;
+    out->event_at = codec_put_event_record(out->part->events, &head);
+    out->answer_at = out->part->answers;
+    out->commands = out->batch_first = out->answer_start = 0;
+}
+
+void core_say_end(struct core *c, bool last) {
+    struct core_out *out = &c->out;
+    if (c->progress.is_in_batch) {
+        if (c->progress.stage != STAGE_DECIDE) core_say_mark(c);
+        core_say_batch(c, false);
+    }
+    struct codec_event_record tail = {
+        .rules = c->rules,
+        .last = last,
+        .state_hash = last ? core_state_hash(c) : 0,
+        .balance_hash = last ? c->risk.balance_hash : 0,
+    };
+    out->event_at = codec_put_event_record(out->event_at, &tail);
+    out->part->events_length = (uint32_t)(out->event_at - out->part->events);
+    out->part->answers_length = (uint32_t)(out->answer_at - out->part->answers);
+    out->part->last = last;
+    assert(out->part->events_length <= CORE_PART_BYTES && out->part->answers_length <= CORE_ANSWER_BYTES);
+}
