@@ -14,11 +14,9 @@ struct fill {
     int64_t maker_fee_minor; /* negative: a rebate */
 };
 
-/* The maker's fee, or its rebate as far as the fee account reaches. What the fee account trades itself pays no rebate: it may
- * have promised that money to the trade. */
+/* The maker's fee, or its rebate as far as the fee account reaches. (That account has no orders, so all it has is there.) */
 static int64_t fee_of_maker(const struct core *c, int32_t ppm, int64_t received_minor, uint32_t asset) {
     if (ppm >= 0) return risk_fee(received_minor, ppm);
-    if (c->incoming.account == RISK_FEE_PLACE) return 0;
     const struct risk_balance *chest = &c->risk.balances[c->risk.assets[asset].fee_balance];
     return -risk_rebate(received_minor, ppm, chest->available_minor);
 }
