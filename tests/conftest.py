@@ -2,14 +2,18 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 import pytest
 
-from services.runtime.config import postgres_dsn
+from services.runtime.clickhouse import open_clickhouse
+from services.runtime.config import ClickHouseConfig, clickhouse_address, postgres_dsn
 from services.runtime.embedded import EmbeddedPostgres, start_postgres, stop_postgres
 
 _numbers = itertools.count()
@@ -51,3 +55,58 @@ async def _execute(data: Path, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+class ClickHouse(NamedTuple):
+    """A running owner of an embedded ClickHouse."""
+
+    data: Path
+    process: subprocess.Popen[bytes]
+
+    def config(self) -> ClickHouseConfig:
+        """What `open_clickhouse` wants."""
+        return ClickHouseConfig(address=clickhouse_address(self.data))
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """An owner for the whole session. Tests that kill it start one of their own instead."""
+    with clickhouse_owner(tmp_path_factory.mktemp("clickhouse")) as owner:
+        yield owner
+
+
+@pytest.fixture
+def clickhouse(clickhouse_server: ClickHouse) -> Iterator[tuple[ClickHouseConfig, str]]:
+    """The settings of ClickHouse, and the name of an empty database for this test alone."""
+    config, name = clickhouse_server.config(), f"test_{next(_numbers)}"
+    yield config, name
+    asyncio.run(_drop(config, name))
+
+
+@contextmanager
+def clickhouse_owner(data: Path) -> Iterator[ClickHouse]:
+    """`python -m services.clickhouse` on a data folder, once it answers; ended at the end."""
+    command = [sys.executable, "-m", "services.clickhouse", "--data", str(data)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+    owner = ClickHouse(data, process)
+    try:
+        asyncio.run(_answers(owner.config()))
+        yield owner
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _answers(config: ClickHouseConfig) -> None:
+    client = await open_clickhouse(config)
+    await client.close()
+
+
+async def _drop(config: ClickHouseConfig, name: str) -> None:
+    client = await open_clickhouse(config)
+    await client.command("DROP DATABASE IF EXISTS {name:Identifier}", {"name": name})
+    await client.close()
