@@ -74,6 +74,11 @@ class OrderEntry:
         """Whether a command asked now would be sent at once."""
         return self._linked and self._desk.session != 0 and not self._stopping
 
+    @property
+    def waiting(self) -> int:
+        """Commands queued or under way."""
+        return self._desk.waiting
+
     async def ask(self, command: matching.Command) -> Answer:
         """Send a command and wait for what became of it. Answers NOT_TAKEN at once if full."""
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -85,6 +90,16 @@ class OrderEntry:
 
     def _out_of_reach(self) -> bool:
         return self._loop.time() - self._in_reach > OUT_OF_REACH_S
+
+    async def serve(self) -> None:
+        """Run until cancelled, then stop in order."""
+        running = asyncio.create_task(self.run())
+        try:
+            await asyncio.wait([running])
+        finally:
+            await self.stop()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def run(self) -> None:
         """Keep a stream to a replica, and the next one when it is lost."""

@@ -1,0 +1,205 @@
+"""The public market as marketdata tells it: books in memory, and a channel for each topic.
+
+The books are kept whole, for snapshots and checksums; a gap, or a lost stream, means that all of it
+is asked for again, and whoever listens gets a new snapshot.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Final, TypeVar
+
+import grpc
+import structlog
+
+from bourse.marketdata import v1 as marketdata
+from bourse.marketdata.v1 import rpc
+from services.domain.instruments import Market
+from services.domain.words import INTERVAL_OF, INTERVALS
+from services.gateway import messages, translate
+from services.gateway.books import Book, Gap
+from services.gateway.channels import BookChannel, Channel, LatestChannel, framed
+from services.gateway.markets import Markets
+from services.gateway.problems import Problem
+from services.gateway.reads import READ_S, read
+
+PACE_S: Final = 0.1
+"""Tickers and candles are told at most this often."""
+
+_WAIT_S: Final = 2.0
+_BACKOFF_S: Final = 0.2
+
+AnswerT = TypeVar("AnswerT")
+_log = structlog.get_logger()
+
+
+class MarketFeed:
+    """Everything public of one house. `run` and `pace` run for ever."""
+
+    def __init__(self, channel: grpc.aio.Channel, markets: Markets) -> None:
+        self._channel = channel
+        self._marketdata = rpc.MarketdataServiceStub(channel)
+        self._markets = markets
+        self._channels: dict[str, Channel] = {}
+        self._moved = asyncio.Event()
+        self.sequence = 0
+        """All of the market is known up to here."""
+        self.live = False
+        """Whether the stream stands and the books are whole."""
+
+    def channel(self, name: str) -> Channel:
+        """The channel of that name. Raises Problem if there is none, or no such instrument."""
+        kind, _, rest = name.partition(".")
+        symbol, _, interval = rest.partition(".")
+        expected = {"orderbook": False, "trades": False, "ticker": False, "candles": True}
+        if kind not in expected or expected[kind] != bool(interval):
+            raise Problem("invalid_value", f"There is no channel {name[:64]}.")
+        if interval and interval not in INTERVAL_OF:
+            raise Problem("invalid_value", f"There are no candles of {interval[:16]}.")
+        self._markets.find(symbol)
+        return self._made(name)
+
+    def _made(self, name: str) -> Channel:
+        """The channel of that name; of names that were checked, or that we chose."""
+        found = self._channels.get(name)
+        if found is None:
+            kinds = {"orderbook": BookChannel, "trades": Channel}
+            found = self._channels[name] = kinds.get(name.partition(".")[0], LatestChannel)(name)
+        return found
+
+    async def book(self, symbol: str, after: int) -> Book:
+        """The book of a symbol, at or after a sequence. Raises Problem."""
+        self._markets.find(symbol)
+        await self._wait_until(after)
+        channel = self._made(f"orderbook.{symbol}")
+        if not self.live or not isinstance(channel, BookChannel) or channel.book is None:
+            raise Problem("unavailable", "The book is not known at the moment. Try again.")
+        return channel.book
+
+    async def _wait_until(self, after: int) -> None:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                while self.sequence < after:
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Problem("lagging") from None
+
+    async def run(self) -> None:
+        """Follow the market for ever; marketdata out of reach is waited for."""
+        while True:
+            try:
+                async for told in self._marketdata.Watch(marketdata.WatchRequest()):
+                    await self.take(told)
+            except (Gap, Problem) as error:
+                _log.warning("the market is asked for again", reason=str(error))
+            except grpc.aio.AioRpcError as error:
+                _log.warning("the market is interrupted", reason=error.code().name)
+            self.live = False
+            await asyncio.sleep(_BACKOFF_S)
+
+    async def pace(self) -> None:
+        """Tell tickers and candles, the latest of each, at a steady pace."""
+        while True:
+            await asyncio.sleep(PACE_S)
+            for channel in list(self._channels.values()):
+                if isinstance(channel, LatestChannel):
+                    channel.flush()
+
+    async def take(self, told: marketdata.WatchResponse) -> None:
+        """Take in one tick. Raises Gap if something is missing before it."""
+        for depth in told.depths:
+            if market := await self._trading(depth.instrument):
+                self._take_depth(market, depth)
+        await self._take_trades(told.trades)
+        for ticker in told.tickers:
+            if market := await self._trading(ticker.instrument):
+                self._take_ticker(market, ticker)
+        for candle in told.candles:
+            if market := await self._trading(candle.instrument):
+                self._take_candle(market, candle)
+        self.sequence = max(self.sequence, told.sequence)
+        self.live = True
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _trading(self, instrument: int) -> Market | None:
+        """The market of that number, if it is the one that trades under its symbol."""
+        market = await self._markets.wait_for(instrument)
+        return market if self._markets.find(market.symbol).id == instrument else None
+
+    def _take_depth(self, market: Market, depth: marketdata.Depth) -> None:
+        name = f"orderbook.{market.symbol}"
+        channel = self._made(name)
+        assert isinstance(channel, BookChannel), "books have channels of books"
+        if depth.snapshot:
+            channel.book = Book(name, market, depth)
+            channel.tell(channel.now())
+            return
+        if channel.book is None or channel.book.market.id != market.id:
+            raise Gap(f"{name}: an update before its snapshot")
+        update = channel.book.update(depth)
+        if channel.listeners:
+            channel.tell(framed(update))
+
+    async def _take_trades(self, trades: Iterable[marketdata.PublicTrade]) -> None:
+        frames: dict[Channel, bytes] = {}
+        for trade in trades:
+            market = await self._trading(trade.instrument)
+            channel = self._made(f"trades.{market.symbol}") if market else None
+            if market and channel and channel.listeners:
+                said = translate.trade(trade, market)
+                message = translate.on_channel(messages.TradeMessage, channel.name, said)
+                frames[channel] = frames.get(channel, b"") + framed(message)
+        for channel, joined in frames.items():
+            channel.tell(joined)
+
+    def _take_ticker(self, market: Market, ticker: marketdata.Ticker) -> None:
+        channel = self._made(f"ticker.{market.symbol}")
+        assert isinstance(channel, LatestChannel), "a ticker has a channel of the latest"
+        said = translate.ticker(ticker, market)
+        channel.put(translate.on_channel(messages.TickerMessage, channel.name, said))
+
+    def _take_candle(self, market: Market, candle: marketdata.Candle) -> None:
+        interval = INTERVALS.get(candle.interval)
+        if interval is None:
+            return
+        channel = self._made(f"candles.{market.symbol}.{interval}")
+        assert isinstance(channel, LatestChannel), "candles have channels of the latest"
+        said = translate.candle(candle, market)
+        message = translate.on_channel(messages.CandleMessage, channel.name, said)
+        channel.put(message, candle.open_us)
+
+    async def prepare(self, channel: Channel) -> None:
+        """See that a channel has something to begin with, where there is anything at all.
+
+        Raises Problem if a book is asked for and not known.
+        """
+        kind, _, rest = channel.name.partition(".")
+        symbol, _, interval = rest.partition(".")
+        market = self._markets.find(symbol)
+        if kind == "orderbook":
+            await self.book(symbol, 0)
+        elif kind == "ticker" and not channel.now():
+            asked = marketdata.GetTickerRequest(instrument=market.id)
+            self._take_ticker(market, (await self.ticker(asked)).ticker)
+        elif kind == "candles" and not channel.now():
+            length = marketdata.Interval.Name(INTERVAL_OF[interval])
+            latest = marketdata.ListCandlesRequest(instrument=market.id, interval=length, limit=1)
+            for candle in (await self.candles(latest)).candles:
+                self._take_candle(market, candle)
+
+    async def trades(self, request: marketdata.ListTradesRequest) -> marketdata.ListTradesResponse:
+        """Trades, newest first. Raises Problem."""
+        return await self._read(self._marketdata.ListTrades(request, timeout=READ_S))
+
+    async def ticker(self, request: marketdata.GetTickerRequest) -> marketdata.GetTickerResponse:
+        """The last 24 hours. Raises Problem."""
+        return await self._read(self._marketdata.GetTicker(request, timeout=READ_S))
+
+    async def candles(
+        self, request: marketdata.ListCandlesRequest
+    ) -> marketdata.ListCandlesResponse:
+        """Candles, oldest first. Raises Problem."""
+        return await self._read(self._marketdata.ListCandles(request, timeout=READ_S))
+
+    async def _read(self, call: Awaitable[AnswerT]) -> AnswerT:
+        return await read(call, self._channel)

@@ -1,0 +1,41 @@
+"""Which rooms answer, asked once a second, so that asking the gateway costs nothing."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import grpc
+
+from services.gateway.shapes import Health, RoomState
+from services.runtime.rpc import is_serving
+
+EVERY_S: Final = 1.0
+
+
+class Rooms:
+    """The other rooms as their health services see them. `run` runs for ever."""
+
+    def __init__(
+        self, channels: Mapping[str, grpc.aio.Channel], takes_orders: Callable[[], bool]
+    ) -> None:
+        self._channels = channels
+        self._takes_orders = takes_orders
+        self._serving = dict.fromkeys(channels, False)
+
+    async def run(self) -> None:
+        """Ask all of them, for ever."""
+        while True:
+            names = list(self._channels)
+            answers = await asyncio.gather(*(is_serving(self._channels[name]) for name in names))
+            self._serving = dict(zip(names, answers, strict=True))
+            await asyncio.sleep(EVERY_S)
+
+    def health(self) -> Health:
+        """What is said of the whole house."""
+        rooms: dict[str, RoomState] = {
+            name: "serving" if serving else "degraded" for name, serving in self._serving.items()
+        }
+        if not self._takes_orders():
+            return Health("unavailable", rooms)
+        whole = all(self._serving.values())
+        return Health("serving" if whole else "degraded", rooms)

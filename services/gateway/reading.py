@@ -1,0 +1,111 @@
+"""Reading a request into one of the public shapes, or saying all that is wrong with it.
+
+The common way is one strict decode. Only if that fails is the request looked at field by field, so
+that every mistake is named with its pointer, in one answer.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from services.gateway.problems import Problem, invalid
+from services.gateway.shapes import FieldError
+
+ShapeT = TypeVar("ShapeT", bound=msgspec.Struct)
+
+_PRECEDENCE: Final = ("unknown_field", "missing_field", "invalid_value")
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Reader(Generic[ShapeT]):
+    """Reads bodies and queries of one shape."""
+
+    def __init__(self, shape: type[ShapeT]) -> None:
+        self.shape = shape
+        self._decoder = msgspec.json.Decoder(shape)
+        self._fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+        # A struct of one field each: the only way to have one field judged by itself.
+        self._alone = {
+            name: msgspec.defstruct(name, [(name, field.type, msgspec.UNSET)])
+            for name, field in self._fields.items()
+        }
+
+    def body(self, data: bytes) -> ShapeT:
+        """The body as its shape. Raises Problem with every mistake in it."""
+        try:
+            return self._decoder.decode(data)
+        except msgspec.ValidationError:
+            raise self._explain(data) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Problem("malformed_json") from None
+
+    def query(self, pairs: Iterable[tuple[str, str]]) -> ShapeT:
+        """The parameters as their shape. Raises Problem with every mistake in them."""
+        values: dict[str, str] = {}
+        for name, value in pairs:
+            if name in values:
+                raise invalid(f"/{_escaped(name)}", "It is given twice.")
+            values[name] = value
+        try:
+            return msgspec.convert(values, self.shape, strict=False)
+        except msgspec.ValidationError:
+            raise self._explain_query(values) from None
+
+    def _explain(self, data: bytes) -> Problem:
+        try:
+            values = _object.decode(data)
+        except msgspec.ValidationError:
+            return invalid("", "The body is not a JSON object.")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Problem("malformed_json")
+        mistakes = self._names(values)
+        for name, raw in values.items():
+            if name in self._alone:
+                one = b'{"' + name.encode() + b'":' + bytes(raw) + b"}"
+                try:
+                    msgspec.json.decode(one, type=self._alone[name])
+                except msgspec.ValidationError as error:
+                    mistakes.append(("invalid_value", _mistake(name, error)))
+        return _problem(mistakes)
+
+    def _explain_query(self, values: Mapping[str, str]) -> Problem:
+        mistakes = self._names(values)
+        for name, value in values.items():
+            if name in self._alone:
+                try:
+                    msgspec.convert({name: value}, self._alone[name], strict=False)
+                except msgspec.ValidationError as error:
+                    mistakes.append(("invalid_value", _mistake(name, error)))
+        return _problem(mistakes)
+
+    def _names(self, values: Mapping[str, object]) -> list[tuple[str, FieldError]]:
+        unknown = [
+            ("unknown_field", FieldError(f"/{_escaped(name)}", "There is no such field."))
+            for name in values
+            if name not in self._fields
+        ]
+        missing = [
+            ("missing_field", FieldError(f"/{name}", "This field is required."))
+            for name, field in self._fields.items()
+            if field.required and name not in values
+        ]
+        return unknown + missing
+
+
+def _mistake(name: str, error: msgspec.ValidationError) -> FieldError:
+    """What the decoder says of a field, without its own way of saying where."""
+    return FieldError(f"/{name}", f"{str(error).rpartition(' - at ')[0][:200]}.")
+
+
+def _escaped(name: str) -> str:
+    """A name as a part of a JSON pointer, not longer than is worth repeating."""
+    return name[:64].replace("~", "~0").replace("/", "~1")
+
+
+def _problem(mistakes: list[tuple[str, FieldError]]) -> Problem:
+    found = {code for code, _ in mistakes}
+    code = next((code for code in _PRECEDENCE if code in found), "invalid_value")
+    errors = [error for _, error in mistakes]
+    detail = "; ".join(f"{error.pointer}: {error.detail}" for error in errors[:5])
+    return Problem(code, detail, errors=errors)
