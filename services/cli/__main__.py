@@ -7,6 +7,7 @@ from services.cli.backup import backup, restore
 from services.cli.book import book
 from services.cli.demo import demo
 from services.cli.records import log
+from services.cli.replay import replay
 from services.cli.status import status
 from services.cli.up import up
 from services.cli.verify import verify
@@ -25,6 +26,7 @@ app.command()(doctor.doctor)
 app.command()(demo)
 app.command()(book)
 app.command()(log)
+app.command()(replay)
 app.command()(verify)
 app.command()(backup)
 app.command()(restore)
