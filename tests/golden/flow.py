@@ -62,7 +62,7 @@ class Flow:
             yield self._time_us, self._record([self._in_session(session, self._many(500))])
         sweep = self._order(types.ORDER_TYPE_LIMIT, types.TIME_IN_FORCE_IOC)
         sweep.instrument, sweep.side = self.instruments[0], types.SIDE_BUY
-        sweep.price_ticks, sweep.quantity_lots = 3 * PRICE, orders + 10
+        sweep.price_ticks, sweep.quantity_lots = 3 * PRICE, 2 * orders + 10
         sweep.self_trade_prevention = types.SELF_TRADE_PREVENTION_NONE
         sweeping = self._command(ACCOUNTS[0], place_order=sweep)
         sweeping.valid_until_us = 0
@@ -70,8 +70,9 @@ class Flow:
         yield self._time_us, self._record([self._in_session(session, after)])
 
     def _reset(self) -> list[matching.Command]:
-        """An open market, an account that may sell, and no deadlines."""
+        """An open market, accounts that may have many orders, and no deadlines."""
         commands = [
+            self._command(0, set_sizes=self._sizes(orders_per_account=10_000)),
             self._command(
                 0,
                 set_phase=matching.SetPhase(
@@ -89,7 +90,7 @@ class Flow:
         for _ in range(count):
             order = self._order(types.ORDER_TYPE_LIMIT, types.TIME_IN_FORCE_GTC)
             order.instrument, order.side = self.instruments[0], types.SIDE_SELL
-            order.price_ticks, order.quantity_lots = 2 * PRICE + self._chance.randrange(99), 1
+            order.price_ticks, order.quantity_lots = 2 * PRICE + self._chance.randrange(99), 2
             command = self._command(self._account(), place_order=order)
             command.valid_until_us = 0
             commands.append(command)
@@ -378,16 +379,6 @@ class Flow:
                 (1, types.PHASE_CLOSED),
             ]
         )
-        sizes = matching.SetSizes(
-            orders=100_000,
-            orders_per_account=self._chance.randrange(50, 10_000),
-            accounts=10_000,
-            balances=20_000,
-            client_order_ids=50_000,
-            client_order_id_memory_us=self._chance.randrange(110, 200) * 1_000_000,
-            sessions=self._chance.randrange(2, 20),
-            instruments=20,
-        )
         clock = matching.SetClock(time_us=self._time_us + self._chance.randrange(-9, 9) * 10**6)
         return [
             *self._assets()[:1],
@@ -408,10 +399,22 @@ class Flow:
                     instrument=self.instruments[1], phase=types.PHASE_CONTINUOUS
                 ),
             ),
-            self._command(0, set_sizes=sizes),
+            self._command(0, set_sizes=self._sizes(self._chance.randrange(50, 10_000))),
             self._command(0, use_rules=matching.UseRules(version=1)),
             self._command(0, set_clock=clock),
         ]
+
+    def _sizes(self, orders_per_account: int) -> matching.SetSizes:
+        return matching.SetSizes(
+            orders=100_000,
+            orders_per_account=orders_per_account,
+            accounts=10_000,
+            balances=20_000,
+            client_order_ids=50_000,
+            client_order_id_memory_us=self._chance.randrange(110, 200) * 1_000_000,
+            sessions=self._chance.randrange(2, 20),
+            instruments=20,
+        )
 
     # --- chance -----------------------------------------------------------------------------
 
