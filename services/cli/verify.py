@@ -71,7 +71,7 @@ def _print(found: dict[str, Any]) -> None:
 async def _verify(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         core = await rooms.matching.Verify(matching.VerifyRequest(), timeout=PATIENCE_S)
-        checks = [check async for check in _shown(_all_checks(rooms, core))]
+        checks = [check async for check in _shown(all_checks(rooms, core))]
     return {
         "ok": all(check.ok for check in checks),
         "sequence": core.sequence,
@@ -89,7 +89,8 @@ async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
             yield check
 
 
-async def _all_checks(rooms: Rooms, core: matching.VerifyResponse) -> AsyncIterator[Check]:
+async def all_checks(rooms: Rooms, core: matching.VerifyResponse) -> AsyncIterator[Check]:
+    """Every check of the house against what the core said of itself, one after the other."""
     for check in _core_checks(core):
         yield check
     books = await rooms.ledger.Verify(_totals(core), timeout=PATIENCE_S)
