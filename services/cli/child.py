@@ -111,17 +111,20 @@ class Child:
     async def stop(self) -> None:
         """Tell it to end, wait for as long as its plan allows, then kill it."""
         self._told_to_stop.set()
-        if self._keeping is None:
-            return
+        if self._keeping is not None:
+            await self._end(self._keeping)
+        self._become(ChildState.STOPPED)
+        self._listener.close()
+
+    async def _end(self, keeping: asyncio.Task[None]) -> None:
         if self.pid:
             self._become(ChildState.STOPPING)
             self._signal(signal.SIGTERM)
-        _, late = await asyncio.wait([self._keeping], timeout=self.plan.stop_s)
+        _, late = await asyncio.wait([keeping], timeout=self.plan.stop_s)
         if late:
             self._tell(self.name, f"does not end in {self.plan.stop_s:g} s: killed", Severity.BAD)
             self.kill()
-            await asyncio.wait([self._keeping], timeout=KILLED_S)
-        self._become(ChildState.STOPPED)
+            await asyncio.wait([keeping], timeout=KILLED_S)
 
     def kill(self) -> None:
         """End it at once, as a crash would, and do not start it again."""

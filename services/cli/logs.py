@@ -37,8 +37,8 @@ class LogFile:
             self._rotate()
         try:
             self._size += self._out.write(line) or 0
-        except OSError:
-            return
+        except (OSError, ValueError):
+            return  # no room left, or closed already
 
     def _rotate(self) -> None:
         self._out.close()
@@ -79,6 +79,10 @@ class Listener:
     def forget(self) -> None:
         """A new process begins: what the old one said explains nothing any more."""
         self._last.clear()
+
+    def close(self) -> None:
+        """Close its file."""
+        self._file.close()
 
     def _may_show(self) -> bool:
         now_s = time.monotonic()
