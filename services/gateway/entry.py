@@ -6,6 +6,7 @@ means, is `state.py`'s to say; here are only the stream, its loss, and the clock
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -156,9 +157,9 @@ class OrderEntry:
         if self._desk.idle and self._desk.session:
             idle_s = self._loop.time() - self._heard
             if idle_s > RENEW_S or self._stopping:
-                return self._desk.close_session()
+                return self._desk.close_session(secrets.token_bytes(16))
         if self._desk.session == 0 and not self._stopping:
-            return self._desk.open_session()
+            return self._desk.open_session(secrets.token_bytes(16))
         return self._desk.next_batch()
 
     def _notice_a_hanging_stream(self) -> None:

@@ -163,18 +163,18 @@ class Desk:
             gathered.append(self._queue.popleft())
         return gathered
 
-    def open_session(self) -> bytes | None:
+    def open_session(self, request_id: bytes) -> bytes | None:
         """The batch that opens a session, if there is none and nothing is under way."""
         if self.session or self._sent:
             return None
-        command = matching.Command(open_session=matching.OpenSession())
+        command = matching.Command(request_id=request_id, open_session=matching.OpenSession())
         return self._send(Purpose.OPEN, [Asked(command, _nobody)])
 
-    def close_session(self) -> bytes | None:
+    def close_session(self, request_id: bytes) -> bytes | None:
         """The batch that closes the session, if there is one and nothing is under way."""
         if self.session == 0 or self._retired or not self.idle:
             return None
-        command = matching.Command(close_session=matching.CloseSession())
+        command = matching.Command(request_id=request_id, close_session=matching.CloseSession())
         return self._send(Purpose.CLOSE, [Asked(command, _nobody)])
 
     def _send(self, purpose: Purpose, asked: list[Asked]) -> bytes:

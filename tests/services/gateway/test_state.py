@@ -17,7 +17,7 @@ class Story:
         self.open(7)
 
     def open(self, session: int) -> None:
-        assert self.desk.open_session() is not None
+        assert self.desk.open_session(bytes(16)) is not None
         opened = matching.Outcome(created_id=session)
         self.desk.answer(response(0, 0, outcomes=[opened]))
         assert self.desk.session == session
@@ -201,7 +201,7 @@ def test_an_unknown_session_is_replaced_once_its_batches_are_answered() -> None:
     unknown = matching.BATCH_STATUS_UNKNOWN
     story.desk.answer(response(7, 1, unknown))
     assert story.desk.next_batch() is None, "nothing new travels in a session that is gone"
-    assert story.desk.open_session() is None
+    assert story.desk.open_session(bytes(16)) is None
     story.desk.answer(response(7, 2, unknown))
     assert story.ended == {"a": UNKNOWN, "b": UNKNOWN}
     story.open(7)
@@ -211,11 +211,11 @@ def test_an_unknown_session_is_replaced_once_its_batches_are_answered() -> None:
 def test_a_session_is_closed_when_nothing_is_under_way() -> None:
     story = Story()
     story.ask("a")
-    assert story.desk.close_session() is None
+    assert story.desk.close_session(bytes(16)) is None
     story.send()
-    assert story.desk.close_session() is None
+    assert story.desk.close_session(bytes(16)) is None
     story.desk.answer(applied(1, 1))
-    encoded = story.desk.close_session()
+    encoded = story.desk.close_session(bytes(16))
     assert encoded is not None
     batch = matching.SubmitRequest.FromString(encoded)
     assert (batch.number, batch.commands[0].WhichOneof("kind")) == (2, "close_session")
@@ -226,13 +226,13 @@ def test_a_session_is_closed_when_nothing_is_under_way() -> None:
 @pytest.mark.parametrize("lost", ["open", "close"])
 def test_a_session_command_that_is_lost_is_not_repeated(lost: str) -> None:
     story = Story()
-    assert story.desk.close_session() is not None
+    assert story.desk.close_session(bytes(16)) is not None
     if lost == "open":
         story.desk.answer(applied(1, 1))
-        assert story.desk.open_session() is not None
+        assert story.desk.open_session(bytes(16)) is not None
     assert story.desk.send_again() == []
     assert story.desk.session == 0
-    assert story.desk.open_session() is not None
+    assert story.desk.open_session(bytes(16)) is not None
 
 
 def test_an_answer_out_of_order_breaks_the_stream() -> None:
@@ -246,7 +246,7 @@ def test_an_answer_out_of_order_breaks_the_stream() -> None:
 
 def test_a_refused_opening_is_tried_again() -> None:
     desk = Desk(10)
-    assert desk.open_session() is not None
+    assert desk.open_session(bytes(16)) is not None
     refused = matching.Outcome(refusal=matching.REFUSAL_CAPACITY_FULL)
     assert desk.answer(response(0, 0, outcomes=[refused])) is After.SEND_AGAIN
     assert desk.session == 0
