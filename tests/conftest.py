@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,33 @@ from services.runtime.embedded import EmbeddedPostgres, start_postgres, stop_pos
 _numbers = itertools.count()
 
 
+@contextmanager
+def folder_for_postgres() -> Iterator[Path]:
+    """An empty folder that a Postgres can live in, removed at the end.
+
+    Not below pytest's own: every session that starts closes that to other users, and the embedded
+    Postgres of a root is another user.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bourse-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """A data folder for a test that starts a Postgres, or a whole house, of its own."""
+    with folder_for_postgres() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres_server() -> Iterator[EmbeddedPostgres]:
     """A server for the whole session. Tests that kill it start one of their own instead."""
-    data = tmp_path_factory.mktemp("postgres")
-    yield start_postgres(data, {"shared_buffers": "64MB", "max_wal_size": "1GB"})
-    stop_postgres(data, "immediate")
+    with folder_for_postgres() as data:
+        yield start_postgres(data, {"shared_buffers": "64MB", "max_wal_size": "1GB"})
+        stop_postgres(data, "immediate")
 
 
 @pytest.fixture

@@ -28,52 +28,52 @@ def ask(dsn: str, *statements: str) -> object:
     return asyncio.run(run())
 
 
-def test_what_was_committed_survives_a_kill_of_every_process(tmp_path: Path) -> None:
-    first = start_postgres(tmp_path, SMALL)
+def test_what_was_committed_survives_a_kill_of_every_process(data_folder: Path) -> None:
+    first = start_postgres(data_folder, SMALL)
     ask(first.dsn, "create table t (n int)", "insert into t values (7)", "select 1")
     for process in [first.pid, *children(first.pid)]:
         os.kill(process, signal.SIGKILL)
-    second = start_postgres(tmp_path, SMALL)
+    second = start_postgres(data_folder, SMALL)
     try:
         assert second.pid != first.pid
         assert second.dsn == first.dsn, "an address found once is good after a crash"
         assert ask(second.dsn, "select n from t") == 7
     finally:
-        stop_postgres(tmp_path)
+        stop_postgres(data_folder)
 
 
-def test_a_kill_of_the_postmaster_alone_waits_for_its_children(tmp_path: Path) -> None:
-    first = start_postgres(tmp_path, SMALL)
+def test_a_kill_of_the_postmaster_alone_waits_for_its_children(data_folder: Path) -> None:
+    first = start_postgres(data_folder, SMALL)
     os.kill(first.pid, signal.SIGKILL)
-    second = start_postgres(tmp_path, SMALL)
+    second = start_postgres(data_folder, SMALL)
     try:
         assert ask(second.dsn, "select 1") == 1
     finally:
-        stop_postgres(tmp_path)
+        stop_postgres(data_folder)
 
 
-def test_a_stale_pid_file_that_names_another_program_is_not_believed(tmp_path: Path) -> None:
-    first = start_postgres(tmp_path, SMALL)
-    pid_file = tmp_path / "postgres" / "postmaster.pid"
+def test_a_stale_pid_file_that_names_another_program_is_not_believed(data_folder: Path) -> None:
+    first = start_postgres(data_folder, SMALL)
+    pid_file = data_folder / "postgres" / "postmaster.pid"
     left = pid_file.read_text()
-    stop_postgres(tmp_path)
+    stop_postgres(data_folder)
     with subprocess.Popen(["sleep", "600"]) as another:
         pid_file.write_text(left.replace(str(first.pid), str(another.pid), 1))
         try:
-            assert ask(start_postgres(tmp_path, SMALL).dsn, "select 1") == 1
+            assert ask(start_postgres(data_folder, SMALL).dsn, "select 1") == 1
         finally:
-            stop_postgres(tmp_path)
+            stop_postgres(data_folder)
             another.kill()
 
 
-def test_starting_twice_is_starting_once(tmp_path: Path) -> None:
+def test_starting_twice_is_starting_once(data_folder: Path) -> None:
     script = (
         "import sys, pathlib; from services.runtime.embedded import start_postgres;"
         " print(start_postgres(pathlib.Path(sys.argv[1]), eval(sys.argv[2])).pid)"
     )
     starting = [
         subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), repr(SMALL)],
+            [sys.executable, "-c", script, str(data_folder), repr(SMALL)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -82,13 +82,13 @@ def test_starting_twice_is_starting_once(tmp_path: Path) -> None:
     pids = {process.communicate(timeout=60)[0].strip() for process in starting}
     try:
         assert len(pids) == 1
-        assert pids == {str(start_postgres(tmp_path, SMALL).pid)}
+        assert pids == {str(start_postgres(data_folder, SMALL).pid)}
     finally:
-        stop_postgres(tmp_path)
+        stop_postgres(data_folder)
 
 
-def test_a_long_path_still_has_a_socket(tmp_path: Path) -> None:
-    data = tmp_path / ("long-" * 12) / ("path-" * 12)
+def test_a_long_path_still_has_a_socket(data_folder: Path) -> None:
+    data = data_folder / ("long-" * 12) / ("path-" * 12)
     server = start_postgres(data, SMALL)
     try:
         assert ask(server.dsn, "show fsync") == "on"
@@ -96,15 +96,15 @@ def test_a_long_path_still_has_a_socket(tmp_path: Path) -> None:
         stop_postgres(data)
 
 
-def test_the_folder_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "postgres").mkdir()
-    (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
+def test_the_folder_of_another_version_is_refused_with_a_sentence(data_folder: Path) -> None:
+    (data_folder / "postgres").mkdir()
+    (data_folder / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(EmbeddedError, match="was made by Postgres 16, and this is 18"):
-        start_postgres(tmp_path)
+        start_postgres(data_folder)
 
 
-def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
-    stop_postgres(tmp_path)
+def test_stopping_what_does_not_run_is_no_error(data_folder: Path) -> None:
+    stop_postgres(data_folder)
 
 
 def children(pid: int) -> list[int]:
