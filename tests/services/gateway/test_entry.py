@@ -1,7 +1,7 @@
 """Order entry against a real gRPC server on the other side of a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.gateway.entry import OrderEntry
 from services.gateway.state import Answered, Undecided
+from tests.services.gateway.world import story, until
 
-TIME_LIMIT_S = 30.0
 Reply = Callable[[matching.SubmitRequest], matching.SubmitResponse | None]
 
 
@@ -105,20 +105,6 @@ def place(valid_until_us: int = 0) -> matching.Command:
 
 def cancel() -> matching.Command:
     return matching.Command(cancel_order=matching.CancelOrder(order_id=1))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    # The far side is a process's affair and says nothing when it has changed: ask.
-    while not true():  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
-
-
-def story(told: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(TIME_LIMIT_S):
-            await told()
-
-    asyncio.run(limited())
 
 
 def test_what_is_asked_in_one_turn_goes_as_one_batch(tmp_path: Path) -> None:

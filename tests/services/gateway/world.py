@@ -1,6 +1,7 @@
 """A gateway as it stands when the other rooms have said what they say at the start."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -94,9 +95,8 @@ class Client:
         async with self._session.request(
             method, url, data=body or None, headers=sent, skip_auto_headers=skip
         ) as response:
-            return Answer(
-                response.status, dict(response.headers), await response.json(content_type=None)
-            )
+            told = await response.json(content_type=None)
+            return Answer(response.status, response.headers, told)
 
     def socket(self) -> Any:
         return self._session.ws_connect(self.url / "ws")
@@ -137,6 +137,26 @@ async def gateway(
         await server.close()
         for channel in house.channels.values():
             await channel.close()
+
+
+async def ask(socket: aiohttp.ClientWebSocketResponse, **request: Any) -> Any:
+    """Say something on a socket, and what comes next."""
+    await socket.send_str(json.dumps(request))
+    return await socket.receive_json()
+
+
+def signed(client: Client, key: str = "reader") -> dict[str, str]:
+    """What `authenticate` takes."""
+    timestamp = str(client.clock.now_us() // 1000)
+    text = signing.text(timestamp, "5000", "GET", "/ws", b"")
+    return {"key": key, "timestamp": timestamp, "signature": signing.sign(SECRET, text)}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that the other side does."""
+    # The far side is a process's affair and says nothing when it has changed: ask.
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 def story(told: Callable[[], Awaitable[None]]) -> None:

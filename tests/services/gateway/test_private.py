@@ -1,0 +1,136 @@
+"""Private streams: told in order, resumed behind the cursor, never with something left out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from bourse.notifications import v1 as notifications
+from bourse.notifications.v1 import rpc
+from bourse.types import v1 as types
+from tests.services.gateway.world import Client, ask, gateway, signed, story, until
+
+
+class Far(rpc.NotificationsServiceServicer):
+    """The far side of private streams: says what the story tells it to."""
+
+    def __init__(self) -> None:
+        self.asked: list[notifications.FollowRequest] = []
+        self.says: asyncio.Queue[notifications.FollowResponse | None] = asyncio.Queue()
+
+    async def Follow(  # noqa: N802
+        self, requests: AsyncIterator[notifications.FollowRequest], context: Any
+    ) -> AsyncIterator[notifications.FollowResponse]:
+        listening = asyncio.create_task(self._listen(requests))
+        while (said := await self.says.get()) is not None:
+            yield said
+        listening.cancel()
+
+    async def _listen(self, requests: AsyncIterator[notifications.FollowRequest]) -> None:
+        async for request in requests:
+            self.asked.append(request)
+            gone = request.after == "gone"
+            started = notifications.FOLLOW_STATUS_STARTED
+            status = notifications.FOLLOW_STATUS_CURSOR_GONE if gone else started
+            if not request.drop:
+                answer = notifications.FollowResponse(
+                    subscription=request.subscription, status=status
+                )
+                self.says.put_nowait(answer)
+
+    async def GetStatus(  # noqa: N802
+        self, request: notifications.GetStatusRequest, context: Any
+    ) -> notifications.GetStatusResponse:
+        return notifications.GetStatusResponse()
+
+    def tell(self, cursor: str, lots: int) -> None:
+        order = types.Order(
+            order_id=1024,
+            instrument=1024,
+            side=types.SIDE_BUY,
+            type=types.ORDER_TYPE_LIMIT,
+            time_in_force=types.TIME_IN_FORCE_GTC,
+            state=types.ORDER_STATE_OPEN,
+            quantity_lots=lots,
+        )
+        one = notifications.Notification(cursor=cursor, sequence=7, time_us=1, order=order)
+        balance = notifications.AccountBalance(asset=1, available_minor=10**8)
+        two = notifications.Notification(
+            cursor=cursor + "b", sequence=7, time_us=1, balance=balance
+        )
+        subscription = self.asked[-1].subscription
+        self.says.put_nowait(
+            notifications.FollowResponse(subscription=subscription, notifications=[one, two])
+        )
+
+
+@asynccontextmanager
+async def told_privately(tmp_path: Path) -> AsyncIterator[tuple[Far, Client]]:
+    async with gateway(tmp_path) as (house, client):
+        far, server = Far(), grpc.aio.server()
+        rpc.add_NotificationsServiceServicer_to_server(far, server)
+        server.add_insecure_port(f"unix:{tmp_path}/run/notifications.sock")
+        await server.start()
+        running = asyncio.create_task(house.private.run())
+        try:
+            yield far, client
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await server.stop(None)
+
+
+def test_private_channels_are_told_in_order_and_resumed(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with told_privately(tmp_path) as (far, client), client.socket() as socket:
+            await ask(socket, op="authenticate", **signed(client))
+            channels = ["user.orders", "user.balances"]
+            answer = await ask(socket, op="subscribe", id=1, channels=channels)
+            assert answer == {"type": "subscribed", "id": 1, "channels": channels}
+            assert (far.asked[-1].account, far.asked[-1].after) == (1000, "")
+            far.tell("c1", lots=10_000)
+            order, balance = [await socket.receive_json() for _ in range(2)]
+            assert (order["channel"], order["type"], order["cursor"]) == (
+                "user.orders",
+                "order",
+                "c1",
+            )
+            assert (order["sequence"], order["order"]["quantity"]) == (7, "1")
+            assert balance["balance"] == {"asset": "USD", "available": "1", "held": "0"}
+            far.says.put_nowait(None)
+            await until(lambda: len(far.asked) == 2)
+            assert far.asked[-1].after == "c1b", "after a lost stream it goes on where it was"
+            far.tell("c2", lots=20_000)
+            assert (await socket.receive_json())["order"]["quantity"] == "2"
+
+    story(told)
+
+
+def test_a_client_continues_one_channel_behind_its_cursor(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with told_privately(tmp_path) as (far, client), client.socket() as socket:
+            await ask(socket, op="authenticate", **signed(client))
+            request = {"op": "subscribe", "id": 1, "channels": ["user.balances"]}
+            assert (await ask(socket, **request, after="gone"))["code"] == "cursor_gone"
+            assert (await ask(socket, **request, after="c7"))["type"] == "subscribed"
+            assert far.asked[-1].after == "c7"
+            far.tell("c8", lots=1)
+            assert (await socket.receive_json())["type"] == "balance", "and nothing of others"
+
+    story(told)
+
+
+def test_a_private_stream_that_cannot_go_on_closes_the_socket(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with told_privately(tmp_path) as (far, client), client.socket() as socket:
+            await ask(socket, op="authenticate", **signed(client))
+            await ask(socket, op="subscribe", channels=["user.orders"])
+            far.says.put_nowait(None)
+            assert (await socket.receive_json())["type"] == "closing"
+            await socket.receive()
+            assert socket.close_code == 1012
+
+    story(told)
