@@ -91,8 +91,12 @@ class Outbox:
     async def _ask(
         self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", waiting: Sequence[Sending]
     ) -> matching.SubmitResponse:
-        await call.write(batch(_run_of(waiting)).SerializeToString())
-        answer = await call.read()
+        try:
+            await call.write(batch(_run_of(waiting)).SerializeToString())
+            answer = await call.read()
+        except asyncio.InvalidStateError as error:
+            # What grpc says of a stream that ended between two questions.
+            raise CoreSilent(str(error)) from error
         if answer is grpc.aio.EOF or not isinstance(answer, bytes):
             raise CoreSilent("the core closed the stream")
         return matching.SubmitResponse.FromString(answer)
