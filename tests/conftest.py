@@ -46,7 +46,9 @@ def data_folder() -> Iterator[Path]:
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """A server for the whole session. Tests that kill it start one of their own instead."""
     with folder_for_postgres() as data:
-        yield start_postgres(data, {"shared_buffers": "64MB", "max_wal_size": "1GB"})
+        # Tests kill processes and never the power, so the disk need not be waited for.
+        settings = {"shared_buffers": "64MB", "max_wal_size": "1GB", "fsync": "off"}
+        yield start_postgres(data, settings)
         stop_postgres(data, "immediate")
 
 

@@ -47,6 +47,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
+    # After a crash everything written before is synced first: by one call, not file by file.
+    "recovery_init_sync_method": "syncfs",
     # The log drops partitions in one transaction, one lock each.
     "max_locks_per_transaction": "256",
     # A compilation costs more than any statement we have.
@@ -138,8 +140,8 @@ class _Server:
         half = self.folder.with_name("postgres.new")
         shutil.rmtree(half, ignore_errors=True)
         self._own(half)
-        wanted = ("--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions")
-        self.run("initdb", "-D", str(half), "-U", "postgres", *wanted)
+        wanted = ("--encoding=UTF8", "--locale=C", "--auth=trust", "--sync-method=syncfs")
+        self.run("initdb", "-D", str(half), "-U", "postgres", "--no-instructions", *wanted)
         half.rename(self.folder)
 
     def check_version(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.runtime.config import run_folder
 from services.runtime.embedded import EmbeddedError, start_postgres, stop_postgres
 
-SMALL = {"shared_buffers": "16MB", "max_wal_size": "128MB", "min_wal_size": "32MB"}
+SMALL = {"shared_buffers": "16MB", "max_wal_size": "128MB", "min_wal_size": "32MB", "fsync": "off"}
 
 
 def ask(dsn: str, *statements: str) -> object:
@@ -89,11 +91,12 @@ def test_starting_twice_is_starting_once(data_folder: Path) -> None:
 
 def test_a_long_path_still_has_a_socket(data_folder: Path) -> None:
     data = data_folder / ("long-" * 12) / ("path-" * 12)
-    server = start_postgres(data, SMALL)
+    server = start_postgres(data)
     try:
         assert ask(server.dsn, "show fsync") == "on"
     finally:
         stop_postgres(data)
+        shutil.rmtree(run_folder(data))
 
 
 def test_the_folder_of_another_version_is_refused_with_a_sentence(data_folder: Path) -> None:
