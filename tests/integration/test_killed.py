@@ -32,8 +32,8 @@ EVERYTHING = 2
 
 
 @pytest.mark.timeout(600)
-def test_a_house_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    asyncio.run(_story(House(tmp_path)))
+def test_a_house_that_is_killed_loses_nothing(data_folder: Path) -> None:
+    asyncio.run(_story(House(data_folder)))
 
 
 async def _story(house: House) -> None:
