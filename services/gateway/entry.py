@@ -113,7 +113,8 @@ class OrderEntry:
                 try:
                     await self._converse(call)
                 except (StreamBroken, grpc.aio.AioRpcError) as error:
-                    _log.warning("order entry is interrupted", reason=_reason(error))
+                    if failures == 0:
+                        _log.warning("order_entry_is_interrupted", reason=_reason(error))
                 finally:
                     self._linked = False
                     call.cancel()
@@ -172,7 +173,7 @@ class OrderEntry:
         async for response in call:
             self._heard = self._loop.time()
             if response.status == matching.BATCH_STATUS_MALFORMED:
-                _log.error("a batch of ours is malformed", detail=response.detail)
+                _log.error("batch_is_malformed", detail=response.detail)
             self._remember(response)
             after = self._desk.answer(response)
             self._wake.set()

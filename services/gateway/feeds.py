@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Iterable
 from typing import Final, TypeVar
 
 import grpc
-import structlog
 
 from bourse.marketdata import v1 as marketdata
 from bourse.marketdata.v1 import rpc
@@ -18,6 +17,7 @@ from services.domain.words import INTERVAL_OF, INTERVALS
 from services.gateway import messages, translate
 from services.gateway.books import Book, Gap
 from services.gateway.channels import BookChannel, Channel, LatestChannel, framed
+from services.gateway.follow import Interrupted, follow
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem
 from services.gateway.reads import READ_S, read
@@ -26,10 +26,8 @@ PACE_S: Final = 0.1
 """Tickers and candles are told at most this often."""
 
 _WAIT_S: Final = 2.0
-_BACKOFF_S: Final = 0.2
 
 AnswerT = TypeVar("AnswerT")
-_log = structlog.get_logger()
 
 
 class MarketFeed:
@@ -85,16 +83,17 @@ class MarketFeed:
 
     async def run(self) -> None:
         """Follow the market for ever; marketdata out of reach is waited for."""
-        while True:
-            try:
-                async for told in self._marketdata.Watch(marketdata.WatchRequest()):
-                    await self.take(told)
-            except (Gap, Problem) as error:
-                _log.warning("the market is asked for again", reason=str(error))
-            except grpc.aio.AioRpcError as error:
-                _log.warning("the market is interrupted", reason=error.code().name)
-            self.live = False
-            await asyncio.sleep(_BACKOFF_S)
+        everything = marketdata.WatchRequest()
+        await follow("market", lambda: self._marketdata.Watch(everything), self._take, self._lose)
+
+    async def _take(self, told: marketdata.WatchResponse) -> None:
+        try:
+            await self.take(told)
+        except (Gap, Problem) as error:
+            raise Interrupted(str(error)) from None
+
+    def _lose(self) -> None:
+        self.live = False
 
     async def pace(self) -> None:
         """Tell tickers and candles, the latest of each, at a steady pace."""

@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
-import structlog
 
 from bourse.accounts import v1 as accounts
 from bourse.accounts.v1 import rpc
 from services.domain.words import SCOPES
+from services.gateway.follow import follow
 from services.gateway.problems import Problem
 
 SILENT_S: Final = 5.0
 """Accounts says something each second; after this much silence no key can be trusted."""
 
-_BACKOFF_S: Final = 0.2
-
-_log = structlog.get_logger()
+_EVERYTHING: Final = accounts.WatchKeysRequest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,9 @@ class KeyRing:
 
     async def run(self) -> None:
         """Follow the keys for ever; accounts out of reach is waited for."""
-        while True:
-            try:
-                async for change in self._accounts.WatchKeys(accounts.WatchKeysRequest()):
-                    self.take(change)
-            except grpc.aio.AioRpcError as error:
-                _log.warning("keys are interrupted", reason=f"{error.code().name}")
-            await asyncio.sleep(_BACKOFF_S)
+        await follow("keys", lambda: self._accounts.WatchKeys(_EVERYTHING), self.take)
 
-    def take(self, change: accounts.WatchKeysResponse) -> None:
+    async def take(self, change: accounts.WatchKeysResponse) -> None:
         """Take in a change, and tell of every key that ended by it."""
         self._heard = self._loop.time()
         keys = {one.key.key: _key(one) for one in change.keys}

@@ -7,19 +7,17 @@ import asyncio
 from typing import Final
 
 import grpc
-import structlog
 
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from bourse.types import v1 as types
 from services.domain.ids import shard_of
 from services.domain.instruments import Market
+from services.gateway.follow import follow
 from services.gateway.problems import Problem
 
-_BACKOFF_S: Final = 0.2
 _WAIT_S: Final = 2.0
-
-_log = structlog.get_logger()
+_EVERYTHING: Final = matching.WatchMarketsRequest()
 
 
 class Markets:
@@ -88,16 +86,9 @@ class Markets:
 
     async def run(self) -> None:
         """Follow the markets for ever; matching out of reach is waited for."""
-        while True:
-            try:
-                request = matching.WatchMarketsRequest()
-                async for told in self._matching.WatchMarkets(request):
-                    self.take(told)
-            except grpc.aio.AioRpcError as error:
-                _log.warning("markets are interrupted", reason=error.code().name)
-            await asyncio.sleep(_BACKOFF_S)
+        await follow("markets", lambda: self._matching.WatchMarkets(_EVERYTHING), self.take)
 
-    def take(self, told: matching.WatchMarketsResponse) -> None:
+    async def take(self, told: matching.WatchMarketsResponse) -> None:
         """Take in all there is."""
         self._assets = {asset.asset: asset for asset in told.assets}
         self._by_id = {

@@ -7,17 +7,17 @@ without a word.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final, Protocol
 
 import grpc
 import msgspec
-import structlog
 
 from bourse.notifications import v1 as notifications
 from bourse.notifications.v1 import rpc
 from services.gateway import messages, translate
 from services.gateway.channels import framed
+from services.gateway.follow import Interrupted, follow
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem
 from services.gateway.reads import Reads
@@ -28,9 +28,6 @@ BALANCES: Final = "user.balances"
 CHANNELS: Final = (ORDERS, FILLS, BALANCES)
 
 _START_S: Final = 3.0
-_BACKOFF_S: Final = 0.2
-
-_log = structlog.get_logger()
 
 
 class CursorGone(Exception):
@@ -128,17 +125,12 @@ class PrivateFeed:
 
     async def run(self) -> None:
         """Keep the stream for ever; notifications out of reach is waited for."""
-        while True:
-            self._requests = asyncio.Queue()
-            self._resume()
-            try:
-                async for told in self._notifications.Follow(_each(self._requests)):
-                    await self._take(told)
-            except Problem as problem:
-                _log.warning("private streams begin again", reason=str(problem))
-            except grpc.aio.AioRpcError as error:
-                _log.warning("private streams are interrupted", reason=error.code().name)
-            await asyncio.sleep(_BACKOFF_S)
+        await follow("private", self._begin, self._take)
+
+    def _begin(self) -> AsyncIterable[notifications.FollowResponse]:
+        self._requests = asyncio.Queue()
+        self._resume()
+        return self._notifications.Follow(_each(self._requests))
 
     def _resume(self) -> None:
         for number, subscription in list(self._subscriptions.items()):
@@ -156,7 +148,10 @@ class PrivateFeed:
             subscription.started.set_result(True)
         if told.status == notifications.FOLLOW_STATUS_CURSOR_GONE:
             self._lose(told.subscription, subscription)
-        frames = [await self._framed(one, subscription) for one in told.notifications]
+        try:
+            frames = [await self._framed(one, subscription) for one in told.notifications]
+        except Problem as problem:
+            raise Interrupted(str(problem)) from None
         if told.notifications:
             subscription.cursor = told.notifications[-1].cursor
             _offer(subscription, b"".join(frames))

@@ -146,7 +146,7 @@ class Edge:
         except web.HTTPException as error:
             response = problems.response(_of_http(error), request_id.hex())
         except Exception:
-            _log.exception("a request failed", request_id=request_id.hex(), path=request.path)
+            _log.exception("request_failed", request_id=request_id.hex(), path=request.path)
             response = problems.response(_of_crash(request), request_id.hex())
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id.hex()

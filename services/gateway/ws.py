@@ -145,7 +145,7 @@ class Socket:
             async with asyncio.timeout(2 * STOP_S):
                 await self.response.close(code=code, message=reason.encode()[:120], drain=False)
         except (TimeoutError, ConnectionError):
-            _log.info("a socket did not take its close", code=code)
+            _log.info("socket_did_not_take_its_close", code=code)
         self._transport.abort()
 
     def leave(self) -> None:

@@ -28,6 +28,7 @@ BESIDES = {
         "documents": "the OpenAPI and AsyncAPI documents",
         "entry": "the client of order entry",
         "feeds": "the client of marketdata",
+        "follow": "another room's stream, for ever",
         "health": "which rooms answer",
         "keys": "the client of accounts",
         "markets": "the client of matching's registry",

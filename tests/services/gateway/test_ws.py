@@ -231,7 +231,7 @@ def test_a_revoked_key_loses_its_sockets(tmp_path: Path) -> None:
         async with gateway(tmp_path) as (house, client), client.socket() as socket:
             answer = await ask(socket, op="authenticate", id=2, **signed(client))
             assert answer == {"type": "authenticated", "id": 2}
-            house.keys.take(accounts.WatchKeysResponse(revoked=["reader"]))
+            await house.keys.take(accounts.WatchKeysResponse(revoked=["reader"]))
             assert (await socket.receive_json())["type"] == "closing"
             await socket.receive()
             assert socket.close_code == 4003

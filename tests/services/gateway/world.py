@@ -122,9 +122,9 @@ async def gateway(
     """A gateway whose rooms are out of reach, but have said what they say first."""
     config = GatewayConfig(data=tmp_path, **settings)
     house = Gateway(config)
-    house.markets.take(MARKETS)
+    await house.markets.take(MARKETS)
     if keys:
-        house.keys.take(snapshot_of_keys())
+        await house.keys.take(snapshot_of_keys())
     server = TestServer(house.application())
     await server.start_server()
     entering = asyncio.create_task(house.entry.run())
