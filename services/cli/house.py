@@ -148,7 +148,12 @@ class House:
             "BOURSE_GATEWAY_PORT": str(self.wanted.port),
         }
         plans = [
-            Plan(room, f"services.{room}", self._probe(room), environment=environment)
+            Plan(
+                room,
+                f"services.{room}",
+                room_serves(self._rooms.channel(room)),
+                environment=environment,
+            )
             for room in ROOMS
         ]
         if _needs_clickhouse():
@@ -161,11 +166,6 @@ class House:
             answers = page_answers(self.wanted.host, self.wanted.port, _TARGET)
             plans.append(Plan("demo", "services.cli", answers, bots, environment))
         return [plan._replace(stop_s=_STOP_S.get(plan.name, _STOP_OTHERS_S)) for plan in plans]
-
-    def _probe(self, room: str) -> Any:
-        if room == "gateway":
-            return page_answers(self.wanted.host, self.wanted.port, _TARGET)
-        return room_serves(self._rooms.channel(room))
 
 
 def _needs_postgres() -> bool:

@@ -20,6 +20,7 @@ from services.cli.terminal import (
     AsJson,
     DataFolder,
     Refused,
+    out,
     perform,
     print_json,
     print_table,
@@ -46,7 +47,8 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     rows = [[str(each[name]) for name in (*names, *fees)] for each in said["instruments"]]
     titles = ("instrument", "phase", ">tick", ">lot", ">min", ">max", ">maker ppm", ">taker ppm")
     print_table(titles, rows)
-    print_table(("\nasset", ">\ndecimals"), _assets(said))
+    out.print()
+    print_table(("asset", ">decimals"), _assets(said))
 
 
 def _assets(said: dict[str, Any]) -> list[list[str]]:

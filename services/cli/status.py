@@ -207,8 +207,8 @@ def _row(kept: Mapping[str, Any]) -> Sequence[str]:
         f"[{COLOURS.get(state, 'default')}]{state}[/]",
         str(kept.get("pid") or ""),
         str(kept.get("sequence", "")),
-        str(kept["lag_records"]) if follows else "",
-        str(kept["lag_ms"]) if follows else "",
+        str(kept.get("lag_records", "")) if follows else "",
+        str(kept.get("lag_ms", "")) if follows else "",
         str(kept.get("restarts") or ""),
         f"[red]{escape(kept['stopped'])}[/]" if kept.get("stopped") else "",
     )

@@ -24,6 +24,8 @@ DataFolder = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 DEFAULT_DATA: Final = Path("var")
 
+_WIDEST: Final = 10_000
+
 # Never wrapped: a line is one line for whoever greps it.
 out: Final = Console(highlight=False, soft_wrap=True)
 errors: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -85,7 +87,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table as wide as it needs to be, so that no cell is cut when nobody watches."""
+    """Print a table as wide as it needs to be: a figure that is cut is a wrong figure."""
     made = table(columns, rows)
-    width = Console(width=10_000).measure(made).maximum
-    out.print(made, width=max(width, out.width), no_wrap=True, crop=False)
+    width = Console(width=_WIDEST).measure(made).maximum
+    Console(highlight=False, width=max(width, out.width)).print(made)

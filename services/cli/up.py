@@ -184,7 +184,11 @@ class _Run:
             await asyncio.sleep(LOOK_S)
 
     def _draw(self) -> Any:
-        return status_table(self._figures or {**self._house.state(), "log": {}})
+        """What runs as it is now, with the figures that were asked for last."""
+        state = self._house.state()
+        figures = {room["name"]: room for room in self._figures.get("rooms", [])}
+        rooms = [{**figures.get(room["name"], {}), **room} for room in state["rooms"]]
+        return status_table({**state, "rooms": rooms})
 
     @contextlib.contextmanager
     def _signals(self) -> Any:
