@@ -34,6 +34,12 @@ APPEND_PARTS: Final = 1024
 LOOK_S: Final = 0.05
 """How often one who does not lead looks at what was published."""
 
+REST: Final = 2.0
+"""After an append, so many times its duration pass until the next: events gather meanwhile, and the
+disk, which events share with the commands that people wait for, is left to these."""
+
+LONGEST_REST_S: Final = 0.02
+
 _PAUSE_S: Final = 0.2
 _BACKWARDS: Final = 4096
 """How far before its place a part may be looked for, where others were published twice."""
@@ -160,6 +166,8 @@ class Publisher:
     async def _publish(self) -> None:
         """Append what is next; then see what stands in the log by it, own or another's."""
         parts = self._next_parts()
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
         crash_point("matching.before_publish")
         appended = await self._log.append(
             self._topic, [part.body for part in parts], clock_us=self._clock.now_us()
@@ -169,6 +177,7 @@ class Publisher:
         for part in parts:
             self._see(part.body)
         self._position = appended.first_offset + len(parts)
+        await asyncio.sleep(min(REST * (clock() - begun_s), LONGEST_REST_S))
 
     def _next_parts(self) -> list[Part]:
         parts: list[Part] = []
