@@ -1,0 +1,49 @@
+"""The embedded Postgres is one of the processes of the house: it comes back, and it goes last."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from services.cli.child import Backoff, ChildState, Severity
+from services.cli.stores import PostgresKeeper
+from services.runtime.embedded import start_postgres, stop_postgres
+
+PATIENCE_S = 60.0
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.02)
+
+
+def test_a_server_that_is_killed_comes_back_and_one_left_behind_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+
+    def tell(_name: str, text: str, _severity: Severity) -> None:
+        said.append(text)
+
+    async def story() -> None:
+        left_behind = await asyncio.to_thread(start_postgres, tmp_path)
+        keeper = PostgresKeeper(tmp_path, tell, Backoff(first_s=0.01))
+        await keeper.start()
+        assert keeper.pid == left_behind.pid
+        os.kill(keeper.pid, signal.SIGKILL)
+        await until(lambda: keeper.state is ChildState.SERVING and keeper.restarts == 1)
+        assert keeper.pid != left_behind.pid
+        await keeper.stop()
+        assert keeper.state is ChildState.STOPPED
+        assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+
+    try:
+        asyncio.run(story())
+    finally:
+        stop_postgres(tmp_path, "immediate")
+    assert said[1].startswith("ended; starts again in")
+    assert said[-1] == "stopped"
