@@ -50,6 +50,8 @@ class Flow:
     """By the name of the taker, in order."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Events that have no step, by the reason."""
+    hidden: set[str] = field(default_factory=set)
+    """Takers that met an iceberg: a maker traded more than the file shows of it."""
 
     def leave_out(self, why: str, count: int = 1) -> None:
         """Note events that cannot be asked for."""
@@ -99,6 +101,7 @@ class _Databento:
         self.flow = Flow("Databento MBO", 0, 2, 25, 2, len(records))
         self._book: dict[int, _Resting] = {}
         self._takes = 0
+        self._taker = ""
         # Orders that gather for an auction cross each other: they are sent once it has uncrossed.
         auctions = [n for n, record in enumerate(records) if _is_auction(record)]
         self._gathering = bool(auctions)
@@ -112,15 +115,27 @@ class _Databento:
             self._close_group(len(records))
 
     def _close_group(self, number: int) -> None:
-        """What happened at one moment: takers first, then what it left of the book."""
+        """What happened at one moment: what went untraded, the takers, what changed and came.
+
+        The venue's self-match prevention takes orders away in the moment in which another comes or
+        trades: whoever comes must find them gone.
+        """
         group, self._group = self._group, []
-        self._take(group)
+        by_action: dict[str, list[dbn.MBOMsg]] = {}
         for record in group:
-            action = str(record.action)
-            if action == "A":
-                self._add(record)
-            elif action in "CM":
-                self._change(record, action)
+            by_action.setdefault(str(record.action), []).append(record)
+        traded = {record.order_id for record in by_action.get("F", ())}
+        cancels = sorted(by_action.get("C", ()), key=lambda record: record.order_id in traded)
+        untraded = sum(record.order_id not in traded for record in cancels)
+        for record in cancels[:untraded]:
+            self._change(record, "C")
+        self._take(group)
+        for record in cancels[untraded:]:
+            self._change(record, "C")
+        for record in by_action.get("M", ()):
+            self._change(record, "M")
+        for record in by_action.get("A", ()):
+            self._add(record)
         if self._gathering and number >= self._last_auction:
             self._gathering = False
             for order_id, order in self._book.items():
@@ -136,10 +151,11 @@ class _Databento:
                 if record.order_id not in takers:
                     self._takes += 1
                     takers[record.order_id] = (f"T{self._takes}", [])
-                name, trades = takers[record.order_id]
+                self._taker, trades = takers[record.order_id]
                 trades.append(record)
-                fills = self.flow.fills.setdefault(name, [])
-            elif action == "F":
+                fills = self.flow.fills.setdefault(self._taker, [])
+            elif action == "F" and record.order_id not in takers:
+                # A resting order that was moved across is the taker, and its own fill stands too.
                 self._fill(record, fills)
         for name, trades in takers.values():
             self._send_take(name, trades)
@@ -152,6 +168,8 @@ class _Databento:
             name = _name(record.order_id, order.version if order else 0)
             fills.append(Fill(name, record.price // _TICK, record.size))
         if order is not None:
+            if record.size > order.ours:
+                self.flow.hidden.add(self._taker)
             order.ours -= record.size
 
     def _send_take(self, name: str, trades: list[dbn.MBOMsg]) -> None:
@@ -248,12 +266,22 @@ def read_bitstamp(content: bytes, *, is_packed: bool) -> Flow:
     return flow
 
 
+class _Shrunk(NamedTuple):
+    """Some of an order's volume went by a trade; the other side of it is looked for."""
+
+    name: str
+    step: int
+    """Where in the steps the file says so."""
+    left: int
+
+
 class _Bitstamp:
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._left: dict[str, int] = {}
+        self._wanted: dict[str, int] = {}
         self._prices: dict[str, int] = {}
-        self._shrunk: dict[tuple[bool, int], list[str]] = {}
+        self._shrunk: dict[tuple[bool, int], list[_Shrunk]] = {}
 
     def read(self, rows: list[dict[str, str]]) -> None:
         """Turn rows into steps, one after the other."""
@@ -266,13 +294,25 @@ class _Bitstamp:
                 self._flow.leave_out("changes of orders created before the log begins")
             else:
                 self._change(row["action"], name, is_buy, lots)
-        unpaired = sum(map(len, self._shrunk.values()))
-        if unpaired:
-            self._flow.leave_out("fills against orders created before the log begins", unpaired)
+        self._take_off_what_strangers_took()
+
+    def _take_off_what_strangers_took(self) -> None:
+        """Shrink orders that traded with those from before the log, where the file says so."""
+        alone = [(shrunk, lots) for (_, lots), others in self._shrunk.items() for shrunk in others]
+        found: list[tuple[int, Step]] = []
+        for shrunk, lots in sorted(alone, key=lambda one: one[0].step):
+            total = self._wanted[shrunk.name] = self._wanted[shrunk.name] - lots
+            step = Step("amend", shrunk.name, lots=total)
+            found.append((shrunk.step, step if shrunk.left else Step("cancel", shrunk.name)))
+        for place, step in reversed(found):
+            self._flow.steps.insert(place, step)
+        if alone:
+            why = "fills against orders created before the log begins"
+            self._flow.leave_out(why, len(alone))
 
     def _create(self, name: str, is_buy: bool, price: str, lots: int) -> None:
         whole, _, cents = price.partition(".")
-        self._left[name] = lots
+        self._left[name] = self._wanted[name] = lots
         self._prices[name] = int(whole) * 100 + int(cents.ljust(2, "0")[:2] or "0")
         self._flow.steps.append(Step("add", name, is_buy, self._prices[name], lots))
 
@@ -291,8 +331,9 @@ class _Bitstamp:
     def _shrink(self, name: str, is_buy: bool, lots: int) -> None:
         others = self._shrunk.get((not is_buy, lots))
         if not others:
-            self._shrunk.setdefault((is_buy, lots), []).append(name)
+            left = self._left[name] - lots
+            shrunk = _Shrunk(name, len(self._flow.steps), left)
+            self._shrunk.setdefault((is_buy, lots), []).append(shrunk)
             return
-        other = others.pop(0)
-        maker, taker = sorted((name, other), key=int)
+        maker, taker = sorted((name, others.pop(0).name), key=int)
         self._flow.fills.setdefault(taker, []).append(Fill(maker, self._prices[maker], lots))

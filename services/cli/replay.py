@@ -228,7 +228,7 @@ async def _clear(session: Session, result: Result) -> None:
 def compare(result: Result) -> dict[str, Any]:
     """The object of `bourse replay --json`: counts, and the first differences by their reason."""
     ours, theirs = result.fills, result.flow.fills
-    differences = list(_differences(ours, theirs))
+    differences = list(_differences(result))
     matched = sum(
         (Counter(fills) & Counter(ours.get(taker, ()))).total() for taker, fills in theirs.items()
     )
@@ -252,14 +252,16 @@ def compare(result: Result) -> dict[str, Any]:
     }
 
 
-def _differences(
-    ours: dict[str, list[Fill]], theirs: dict[str, list[Fill]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _differences(result: Result) -> Iterator[tuple[str, dict[str, Any]]]:
     """(reason, both sides) of every taker whose fills are not the file's."""
+    ours, theirs = result.fills, result.flow.fills
     for taker in sorted(ours.keys() | theirs.keys()):
         here, there = ours.get(taker, []), theirs.get(taker, [])
         if here != there:
-            yield _why(here, there), {"taker": taker, "here": here, "file": there}
+            why = _why(here, there)
+            if taker in result.flow.hidden:
+                why = "a maker had more than the file shows of it (an iceberg)"
+            yield why, {"taker": taker, "here": here, "file": there}
 
 
 def _why(here: Sequence[Fill], there: Sequence[Fill]) -> str:
