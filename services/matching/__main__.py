@@ -28,7 +28,8 @@ from services.runtime.telemetry import Telemetry, start_telemetry
 STOP_S: Final = 5.0
 """On an orderly stop, what has come has this long to be answered, and events to be published."""
 
-TICK_LOOK_S: Final = 0.25
+TICK_LOOK_S: Final = 0.1
+"""How often it is asked whether a tick is due."""
 
 
 class Shard:

@@ -110,9 +110,12 @@ class Replica:
     async def reach(self, appended: Appended, body: bytes) -> None:
         """Apply the log up to, and with, a record that was appended."""
         offset = appended.first_offset
-        if self.facts.next_offset < offset:
-            async with self._reading:
-                await self._apply_up_to(offset)
+        while self.facts.next_offset < offset:
+            try:
+                async with self._reading:
+                    await self._apply_up_to(offset)
+            except LogUnavailable as error:
+                await self._wait_for_log(error)
         if self.facts.next_offset == offset:
             self._apply(Record(offset, appended.time_us, body))
         if self._expected is not None:
@@ -149,11 +152,14 @@ class Replica:
             async with self._reading:
                 await self._apply_up_to(end, as_room_allows=True)
         except LogUnavailable as error:
-            _log.warning("log_out_of_reach", topic=self._topic, why=str(error))
-            await asyncio.sleep(LOOK_S)
+            await self._wait_for_log(error)
             return
         if self.facts.next_offset >= end:
             self._is_fresh(looked_s)
+
+    async def _wait_for_log(self, error: LogUnavailable) -> None:
+        _log.warning("log_out_of_reach", topic=self._topic, why=str(error))
+        await asyncio.sleep(LOOK_S)
 
     async def _apply_up_to(self, end: int, *, as_room_allows: bool = False) -> None:
         async with aclosing(self._tail.records(self.facts.next_offset, end)) as records:

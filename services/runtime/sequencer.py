@@ -259,8 +259,18 @@ class Sequencer:
             return str(error)
         self._compare_clocks(sent_us, appended.time_us)
         crash_point("matching.after_append")
-        await self._follower.reach(appended, flight.body)
+        await self._reach(appended, flight)
         return ""
+
+    async def _reach(self, appended: Appended, flight: Flight) -> None:
+        """Have the record applied. It is durable, but what stands before it may be out of reach."""
+        try:
+            async with asyncio.timeout(self._limits.patience_s):
+                await self._follower.reach(appended, flight.body)
+        except TimeoutError:
+            why = "It is durable, and the log before it is out of reach."
+            flight.refuse(matching.BATCH_STATUS_UNKNOWN, why)
+            await self._follower.reach(appended, flight.body)
 
     def _compare_clocks(self, sent_us: int, log_us: int) -> None:
         """Stop at a record whose time is not ours. A log that can refuse one has done so."""

@@ -67,6 +67,11 @@ class Shard:
     def __init__(self, data: Path) -> None:
         self.channel = open_channel(f"unix:{run_folder(data) / 'matching'}.sock")
         self.stub = rpc.MatchingServiceStub(self.channel)
+        self.submit: grpc.aio.StreamStreamMultiCallable[bytes, matching.SubmitResponse]
+        self.submit = self.channel.stream_stream(
+            f"/{rpc.ORDER_ENTRY_SERVICE}/Submit",
+            response_deserializer=matching.SubmitResponse.FromString,
+        )
 
     async def serving(self) -> None:
         for _ in range(int(START_S / 0.05)):
@@ -78,12 +83,7 @@ class Shard:
     async def ask(self, batches: list[bytes]) -> list[matching.SubmitResponse]:
         """The answers to batches, as far as they came."""
         answers: list[matching.SubmitResponse] = []
-        submit: grpc.aio.StreamStreamMultiCallable[bytes, matching.SubmitResponse]
-        submit = self.channel.stream_stream(
-            f"/{rpc.ORDER_ENTRY_SERVICE}/Submit",
-            response_deserializer=matching.SubmitResponse.FromString,
-        )
-        call = submit()
+        call = self.submit()
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             for each in batches:
                 await call.write(each)
@@ -187,8 +187,13 @@ def test_an_orderly_stop_leaves_a_snapshot_and_nothing_unpublished(
             await shard.serving()
             session = await _open(shard)
             await shard.ask([_orders(session, number) for number in range(2, 10)])
+            # Streams that others keep open do not keep it from stopping.
+            idle = shard.submit()
+            watch = shard.stub.WatchMarkets(matching.WatchMarketsRequest())
             first.terminate()
             assert await asyncio.to_thread(first.wait, START_S) == 0
+            idle.cancel()
+            watch.cancel()
         assert len(list((tmp_path / "snapshots" / "0").glob("*.snapshot"))) == 1
         with process(tmp_path, postgres):
             await shard.serving()
