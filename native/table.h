@@ -1,8 +1,9 @@
 /* Where a thing with a given key is found: open addressing from a 32-bit hash of the key to the thing's place in an array.
  *
  * The table knows hashes and places only; the caller looks whether what stands there is what it wants. Never more than half
- * full, so a search looks at one or two entries, neighbours in one cache line. Removing moves later entries of the run into
- * the hole, so there are no graves and a table does not age. Place 0 means nothing. */
+ * full, so a search looks at one or two entries. Eight entries are one cache line, and hashes that differ in their low three
+ * bits only are neighbours there: whoever makes the hash decides by these what is found together. Removing moves later entries
+ * of the run into the hole, so there are no graves and a table does not age. Place 0 means nothing. */
 
 #ifndef BOURSE_TABLE_H
 #define BOURSE_TABLE_H
@@ -14,7 +15,7 @@
 #include <string.h>
 
 struct table_entry {
-    uint32_t check; /* the hash; its high bits say where the entry would like to stand */
+    uint32_t check; /* the hash */
     uint32_t place; /* 0: empty */
 };
 
@@ -26,8 +27,13 @@ struct table {
 
 static inline uint32_t table_mask(const struct table *table) { return (uint32_t)((UINT64_C(1) << table->bits) - 1); }
 
-/* Where a search for this hash begins. */
-static inline uint32_t table_home(const struct table *table, uint32_t check) { return check >> (32 - table->bits); }
+/* Odd and near 2^32 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
+#define TABLE_SPREAD UINT32_C(0x9E3779B1)
+
+/* Where a search for this hash begins: groups of eight are spread, within a group they are neighbours. */
+static inline uint32_t table_home(const struct table *table, uint32_t check) {
+    return ((check >> 3) * TABLE_SPREAD >> (35 - table->bits)) << 3 | (check & 7);
+}
 
 /* The next place under this hash, 0 if there are no more. *at is where to look and moves behind what was found. */
 static inline uint32_t table_next(const struct table *table, uint32_t check, uint32_t *at) {
@@ -67,7 +73,7 @@ static inline void table_drop(struct table *table, uint32_t check, uint32_t plac
     table->count--;
 }
 
-/* Make room for this many entries, at most 2^30; what is there stays. False: no memory, and nothing changed. */
+/* Make room for this many entries, at most 2^28; what is there stays. False: no memory, and nothing changed. */
 static inline bool table_reserve(struct table *table, uint32_t entries) {
     uint32_t bits = 4;
     while ((UINT64_C(1) << bits) < 2 * (uint64_t)entries) bits++;
