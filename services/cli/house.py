@@ -151,7 +151,7 @@ class House:
             Plan(
                 room,
                 f"services.{room}",
-                room_serves(self._rooms.channel(room)),
+                room_serves(self._rooms.config.address_of(room), self._rooms.channel(room)),
                 environment=environment,
             )
             for room in ROOMS

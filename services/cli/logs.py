@@ -16,7 +16,6 @@ LINE_BYTES: Final = 64 * 1024
 SHOWN_PER_MINUTE: Final = 5
 """A room that cries without end is heard this often; the rest is in its file."""
 
-_REMEMBERED_LINES: Final = 5
 _SEVERE: Final = frozenset({"error", "critical"})
 _ENVELOPE: Final = frozenset({"event", "level", "timestamp", "room", "logger", "exception", "kind"})
 
@@ -58,7 +57,8 @@ class Listener:
         self._file = file
         self._tell = tell
         self._shown_at: deque[float] = deque(maxlen=SHOWN_PER_MINUTE)
-        self._last: deque[str] = deque(maxlen=_REMEMBERED_LINES)
+        self._last = ""
+        self._last_severe = ""
 
     def hear(self, line: bytes) -> None:
         """One line, with or without its end."""
@@ -68,17 +68,19 @@ class Listener:
         if not text:
             return
         said, severe = read_line(text)
-        self._last.append(said)
-        if severe and self._may_show():
-            self._tell(said)
+        self._last = said
+        if severe:
+            self._last_severe = said
+            if self._may_show():
+                self._tell(said)
 
     def last_words(self) -> str:
-        """The last line it said; empty if it said nothing since `forget`."""
-        return self._last[-1] if self._last else ""
+        """Its last severe line, else its last one; empty if it said nothing since `forget`."""
+        return self._last_severe or self._last
 
     def forget(self) -> None:
         """A new process begins: what the old one said explains nothing any more."""
-        self._last.clear()
+        self._last = self._last_severe = ""
 
     def close(self) -> None:
         """Close its file."""

@@ -13,13 +13,21 @@ from services.runtime.rpc import is_serving
 _ANSWER_S = 2.0
 
 
-def room_serves(channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:
-    """Asks a room's health service."""
+def room_serves(address: str, channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:
+    """Asks a room's health service; not before its socket is there.
+
+    Each connection that fails makes gRPC wait longer before the next, up to a second.
+    """
 
     async def ask() -> bool:
-        return await is_serving(channel, timeout_s=_ANSWER_S)
+        return _may_answer(address) and await is_serving(channel, timeout_s=_ANSWER_S)
 
     return ask
+
+
+def _may_answer(address: str) -> bool:
+    path = address.removeprefix("unix:")
+    return path == address or Path("/" + path.lstrip("/")).exists()
 
 
 def page_answers(host: str, port: int, target: str) -> Callable[[], Awaitable[bool]]:

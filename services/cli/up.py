@@ -125,6 +125,8 @@ class _Run:
         if not self._birth.complete:
             await self._begin()
         self._house.start_demo()
+        await self._house.served(("gateway",))
+        self._screen.line("bourse", f"takes orders at {self._house.url}")
         await self._house.served(ROOMS)
         self._say_address()
 
