@@ -73,6 +73,8 @@ def plan(s: State, order: types.Order, limit_ticks: int) -> tuple[list[Step], bo
         if own and lots == could:
             return steps, True
         lots_left, quote_left = lots_left - lots, quote_left - lots * cost
+        if lots < maker.remaining_lots:
+            break
     return steps, False
 
 

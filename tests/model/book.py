@@ -29,7 +29,8 @@ def rest(s: State, order: types.Order) -> None:
 
 
 def leave(s: State, order: types.Order) -> None:
-    s.books[order.instrument, order.side].remove(order)
+    queue = s.books[order.instrument, order.side]
+    queue[:] = [other for other in queue if other is not order]
     del s.orders[order.order_id]
 
 

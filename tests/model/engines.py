@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from services.matching.core import PART_BYTES, Core
 from tests.model.invariants import broken
 from tests.model.model import Model
 
@@ -61,9 +62,49 @@ class ModelEngine:
         return broken(self.model)
 
 
+class CoreEngine:
+    """The core in C."""
+
+    def __init__(self, core: Core | None = None) -> None:
+        self.core = core or Core(0)
+        self.parts: list[bytes] = []
+        """The event records of the last command record, as they are published."""
+
+    def apply(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        parts = list(self.core.apply(offset, time_us, record.SerializeToString()))
+        self.parts = [part.events for part in parts]
+        assert all(len(part) <= PART_BYTES for part in self.parts)
+        whole = join([matching.EventRecord.FromString(part) for part in self.parts])
+        assert whole.state_hash == self.core.facts().state_hash
+        whole.ClearField("state_hash")
+        pieces = [(answer.batch, answer.piece) for part in parts for answer in part.answers]
+        return whole, join_answers(pieces, len(record.requests))
+
+    def balance(self, account: int, asset: int) -> tuple[int, int]:
+        answer = matching.GetBalancesResponse.FromString(self.core.get_balances(account))
+        found = [b for b in answer.balances if b.asset == asset]
+        return (found[0].available_minor, found[0].held_minor) if found else (0, 0)
+
+    def orders(self) -> list[types.Order]:
+        return list(matching.VerifyResponse.FromString(self.core.verify()).orders)
+
+    def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
+        answer = matching.GetDepthResponse.FromString(self.core.get_depth(instrument))
+        levels = answer.bids if side == types.SIDE_BUY else answer.asks
+        return [(level.price_ticks, level.lots) for level in levels]
+
+    def check(self) -> str:
+        line = self.core.validate()
+        return f"line {line} of native/ says so" if line else ""
+
+
 def join(parts: Sequence[matching.EventRecord]) -> matching.EventRecord:
     """One record of all parts: lists one after the other, the marks of what went on merged."""
     whole = matching.EventRecord()
+    assert [part.part for part in parts] == list(range(len(parts)))
+    assert [part.last for part in parts] == [False] * (len(parts) - 1) + [True]
     whole.CopyFrom(parts[0])
     for part in parts[1:]:
         first = part.first_sequence - whole.first_sequence

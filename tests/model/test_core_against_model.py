@@ -1,0 +1,119 @@
+"""The core in C is held against the model: the same random records, the same of everything.
+
+`tools/soak core 5000000` does the same with other seeds for as long as one likes.
+"""
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from tests.model.asker import LARGE, SMALL, World
+from tests.model.comparison import Comparison, Different, Given, Stride, run
+from tests.model.engines import CoreEngine
+from tests.model.writer import Writer, record_of
+
+COMMANDS_IN_CI = 200_000
+
+
+@pytest.mark.parametrize("world", [SMALL, LARGE], ids=["small", "large"])
+def test_long_histories_agree(world: World) -> None:
+    """Seeds are hypothesis's; a failure is made short by leaving batches out, not by shrinking."""
+    done = 0
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(seed=st.integers(0, 2**64 - 1))
+    def histories(seed: int) -> None:
+        nonlocal done
+        done += run(Random(seed), world, Stride(records=150, most_commands=20)).commands
+
+    histories()
+    assert done >= COMMANDS_IN_CI / 2
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(random=st.randoms(use_true_random=False), world=st.sampled_from([SMALL, LARGE]))
+def test_short_histories_agree(random: Random, world: World) -> None:
+    """Every choice is hypothesis's, so a failure shrinks to few and small commands."""
+    stride = Stride(records=8, most_commands=4, validate_every=1, look_every=3)
+    run(random, world, stride)
+
+
+def test_a_record_of_many_parts_agrees() -> None:
+    """Thousands of orders placed, swept by one order, and cancelled by one command."""
+    comparison = Comparison()
+    writer = Writer(Random(1), comparison.model.model, SMALL)
+    for record in writer.opening():
+        comparison.give(Given(writer.pass_time(), record))
+    money = [writer.credit(account) for account in (1000, 1001) for _ in range(3)]
+    for index, command in enumerate(money):
+        command.credit.asset, command.credit.amount_minor = index % 3 + 1, 10**9
+    comparison.give(Given(writer.time_us, record_of(writer.from_source(7, 1, money))))
+
+    def parts_of(*commands: matching.Command) -> int:
+        batch = writer.next_batch(writer.gateways[0], list(commands))
+        comparison.give(Given(writer.time_us, record_of(batch)))
+        return len(comparison.core.parts)
+
+    orders = [_order(1000, 100 + index % 7, 1) for index in range(4096)]
+    for index, order in enumerate(orders):
+        order.place_order.client_order_id = f"an-order-with-a-name-{index}"
+    assert parts_of(*orders) > 1
+    parts_of(*[_order(1000, 100 + index % 7, 1) for index in range(3000)])
+    comparison.restore()
+    sweep = _order(1001, 106, 1_000, side=types.SIDE_BUY)
+    everything = matching.Command(account=1000, request_id=bytes(16))
+    everything.cancel_all.SetInParent()
+    assert parts_of(sweep, sweep, sweep, everything, orders[1], _order(1000, 99, 3), sweep) > 2
+    comparison.compare_state()
+
+
+def _order(
+    account: int, price: int, lots: int, side: types.Side = types.SIDE_SELL
+) -> matching.Command:
+    command = matching.Command(account=account, request_id=bytes(16))
+    command.place_order.CopyFrom(
+        matching.PlaceOrder(
+            instrument=2048,
+            side=side,
+            type=types.ORDER_TYPE_LIMIT,
+            time_in_force=types.TIME_IN_FORCE_GTC,
+            price_ticks=price,
+            quantity_lots=lots,
+        )
+    )
+    return command
+
+
+def test_a_difference_is_found_and_made_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison itself: a core that lies about one kind of event is caught, briefly."""
+    honest = CoreEngine.apply
+
+    def lying(
+        self: CoreEngine, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        events, answers = honest(self, offset, time_us, record)
+        for trade in events.trades:
+            trade.lots += 1
+        return events, answers
+
+    monkeypatch.setattr(CoreEngine, "apply", lying)
+    with pytest.raises(Different, match="trades") as caught:
+        run(Random(3), SMALL, Stride(records=60))
+    assert str(caught.value).count("place_order") < 40
