@@ -234,7 +234,7 @@ def _decode(content: bytes, is_packed: bool) -> list[dbn.MBOMsg]:
     packing: dbn.Compression = dbn.Compression.ZSTD if is_packed else dbn.Compression.NONE  # type: ignore[assignment]  # its stubs say str
     try:
         records = dbn.DBNDecoder(compression=packing).write_and_decode(content)
-    except dbn.DBNError as error:
+    except (dbn.DBNError, RuntimeError) as error:
         raise Refused(f"This is not a Databento file: {error}.") from None
     return [record for record in records if isinstance(record, dbn.MBOMsg)]
 

@@ -1,0 +1,55 @@
+"""Recorded order flow through the whole house, then a backup of it, restored somewhere else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+from tests.journey.house import House, command
+
+# Taken out of the environment: `bourse` reads the same name as its own data folder.
+FLOW = Path(os.environ.pop("BOURSE_DATA", "") or ROOT.parent / "shared" / "data")
+FUTURES = FLOW / "esh4-20231225.mbo.dbn.zst"
+BITCOIN = FLOW / "bitstamp-btcusd-20150501.orders.csv.xz"
+
+
+@pytest.mark.skipif(
+    not FUTURES.exists(),
+    reason=f"recorded flow is not part of the repository: put {FUTURES.name} and {BITCOIN.name}"
+    " into ../shared/data, or name their folder in BOURSE_DATA",
+)
+@pytest.mark.timeout(600)
+def test_real_order_flow_is_replayed_verified_backed_up_and_restored(data_folder: Path) -> None:
+    first = House(data_folder / "var", "--no-demo")
+    try:
+        first.until_said(" up after ")
+        futures = first.bourse("replay", str(FUTURES))
+        assert futures["refused"] == {}, "every id the file refers to is known"
+        assert futures["trades_out"] == futures["trades_in_file"] == 6229
+        assert futures["matched"] >= 6202
+        bitcoin = first.bourse("replay", str(BITCOIN))
+        assert bitcoin["matched"] >= 341
+        before = first.bourse("verify")
+        assert before["ok"], before
+        saved = first.bourse("backup", str(data_folder / "saved"))
+        assert saved["sequence"] >= before["sequence"]
+        again = command("backup", str(data_folder / "saved"), "--data", str(first.data))
+        assert (again.returncode, "is not empty" in again.stderr) == (1, True)
+    finally:
+        first.stop()
+    _restored(data_folder, saved["sequence"])
+
+
+def _restored(folder: Path, sequence: int) -> None:
+    data = folder / "restored"
+    made = command("restore", str(folder / "saved"), "--data", str(data))
+    assert made.returncode == 0, made.stderr
+    second = House(data)
+    try:
+        second.until_said(" up after ")
+        found = second.bourse("verify")
+        assert found["ok"], found
+        assert found["sequence"] >= sequence
+    finally:
+        second.stop()
