@@ -16,6 +16,9 @@ LINE_BYTES: Final = 64 * 1024
 SHOWN_PER_MINUTE: Final = 5
 """A room that cries without end is heard this often; the rest is in its file."""
 
+_FAILED: Final = "failed "
+"""How a room begins the line that says why it ends; see `services/runtime/main.py`."""
+
 _SEVERE: Final = frozenset({"error", "critical"})
 _ENVELOPE: Final = frozenset({"event", "level", "timestamp", "room", "logger", "exception", "kind"})
 
@@ -58,7 +61,7 @@ class Listener:
         self._tell = tell
         self._shown_at: deque[float] = deque(maxlen=SHOWN_PER_MINUTE)
         self._last = ""
-        self._last_severe = ""
+        self._why = ""
 
     def hear(self, line: bytes) -> None:
         """One line, with or without its end."""
@@ -69,18 +72,18 @@ class Listener:
             return
         said, severe = read_line(text)
         self._last = said
-        if severe:
-            self._last_severe = said
-            if self._may_show():
-                self._tell(said)
+        if said.startswith(_FAILED):
+            self._why = said
+        if severe and self._may_show():
+            self._tell(said)
 
     def last_words(self) -> str:
-        """Its last severe line, else its last one; empty if it said nothing since `forget`."""
-        return self._last_severe or self._last
+        """Why it failed, if it said so, else its last line; empty if it said nothing at all."""
+        return self._why or self._last
 
     def forget(self) -> None:
         """A new process begins: what the old one said explains nothing any more."""
-        self._last = self._last_severe = ""
+        self._last = self._why = ""
 
     def close(self) -> None:
         """Close its file."""
