@@ -97,6 +97,7 @@ static risk_wide walk(const struct core *c, const struct core_incoming *in, cons
         if (is_own && in->self_trade != BOOK_SELF_TRADE_DECREMENT) break;
         if (is_own && lots == could) break;
         if (!is_own) need += core_hold(instrument, in->side, maker->price_ticks, lots);
+        if (lots < maker->remaining_lots) break;
         /* What is left of a quote may pay for lots at a lower price, but this order stands before it. */
         if (lots < maker->remaining_lots) break;
         lots_left -= lots;
