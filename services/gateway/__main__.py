@@ -1,6 +1,7 @@
 """The wiring of the gateway."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -34,6 +35,8 @@ STOP_S: Final = 5.0
 """Requests under way have this long to be answered once the gateway is told to stop."""
 
 _log = structlog.get_logger("gateway")
+_quiet = logging.getLogger("gateway.http")
+_quiet.setLevel(logging.CRITICAL)
 
 
 class Gateway:
@@ -92,7 +95,15 @@ class Gateway:
 
     async def serve_public(self) -> None:
         """Serve HTTP until cancelled; then tell the sockets, and answer what is under way."""
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=STOP_S)
+        runner = web.AppRunner(
+            self.application(),
+            access_log=None,
+            shutdown_timeout=STOP_S,
+            # What is signed is the body as sent, and a packed one could be any size.
+            auto_decompress=False,
+            # aiohttp would write a trace for each line of garbage that somebody sends.
+            logger=_quiet,
+        )
         await runner.setup()
         host, port = self._config.host, self._config.port
         try:

@@ -200,4 +200,6 @@ def _shortage(outcome: matching.Outcome, market: Market, side: int) -> str:
 def unreachable(error: grpc.aio.AioRpcError, *, waited: bool) -> Problem:
     """A room that did not answer a read. `waited`: it was reached, and had not come far enough."""
     late = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    return Problem("lagging" if waited and error.code() in late else "unavailable")
+    if waited and error.code() in late:
+        return Problem("lagging")
+    return Problem("unavailable", "What was asked for cannot be read at the moment. Try again.")

@@ -6,6 +6,7 @@ A route is a line of a table (`rest_orders`, `rest_account`, `rest_public`); the
 of the same lines. Here is what all of them share.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ PREFIX: Final = "/api/v1"
 SEQUENCE_HEADER: Final = "X-Bourse-Sequence"
 AFTER_HEADER: Final = "X-Bourse-After"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
+
+BODY_S: Final = 10.0
+"""A body has this long to arrive, seconds."""
 
 _BODY_METHODS: Final = ("POST", "PATCH")
 _NO_QUERY: Final = Reader(NoQuery)
@@ -156,11 +160,17 @@ class Edge:
 
 
 async def _read(request: web.Request) -> bytes:
-    """The whole body. Raises Problem if it is larger than the configuration allows."""
+    """The whole body. Raises Problem if it is too large, or does not come whole and in time."""
+    length = request.content_length
+    if length is not None and length > request.client_max_size:
+        raise Problem("body_too_large")
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise Problem("body_too_large") from None
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+        raise Problem("malformed_json", "The body did not come whole.") from None
 
 
 def _check_content(request: web.Request, body: bytes) -> None:

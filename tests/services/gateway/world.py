@@ -69,10 +69,11 @@ def snapshot_of_keys() -> accounts.WatchKeysResponse:
 class Client:
     """Speaks HTTP to a gateway, and signs."""
 
+    clock = SystemClock()
+
     def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
         self._session = session
         self.url = url
-        self.clock = SystemClock()
 
     async def ask(
         self,
