@@ -101,3 +101,15 @@ struct book *book_open(struct book_pool *pool, uint32_t number) {
 void book_close(struct book *book) { free(book); }
 
 uint32_t book_find(const struct book_pool *pool, uint64_t order_id) { return ids_find(pool, order_id); }
+
+void book_warm(const struct book_pool *pool, uint64_t order_id) {
+    __builtin_prefetch(&pool->ids.entries[ids_home(&pool->ids, ids_check(&pool->ids, order_id))]);
+}
+
+uint32_t book_guess(const struct book_pool *pool, uint64_t order_id) {
+    const struct book_ids *ids = &pool->ids;
+    uint32_t check = ids_check(ids, order_id);
+    uint32_t at = ids_home(ids, check);
+    while (ids->entries[at].slot != BOOK_NONE && ids->entries[at].check != check) at = (at + 1) & ids_mask(ids);
+    return ids->entries[at].slot;
+}

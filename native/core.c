@@ -267,44 +267,44 @@ static void end_record(struct core *c) {
 }
 
 /* Keep the places in the record as offsets, or find them again. */
-static void leave_record(struct core_progress *p, const uint8_t *bytes) {
+static void leave_record(struct core *c, const uint8_t *bytes) {
+    struct core_progress *p = &c->progress;
     p->record_at = (uint32_t)(p->record.at - bytes);
     if (!p->is_in_batch) return;
-    p->batch_at = (uint32_t)(p->batch.at - bytes);
+    p->batch_at = (uint32_t)(core_command_start(c) - bytes);
     p->batch_end = (uint32_t)(p->batch.end - bytes);
-    p->command_at = (uint32_t)(p->command_start - bytes);
 }
 
-static void resume_record(struct core_progress *p, const uint8_t *bytes, uint32_t length) {
+static void resume_record(struct core *c, const uint8_t *bytes, uint32_t length) {
+    struct core_progress *p = &c->progress;
     p->record.at = bytes + p->record_at;
     p->record.end = bytes + length;
     if (!p->is_in_batch) return;
     p->batch.at = bytes + p->batch_at;
     p->batch.end = bytes + p->batch_end;
     if (p->stage == STAGE_DECIDE) return;
-    struct codec_batch again = p->batch;
-    again.at = p->command_start = bytes + p->command_at;
-    bool is_there = codec_batch_next(&again, &p->command);
-    assert(is_there && again.at == p->batch.at);
+    bool is_there = core_next_command(c);
+    assert(is_there && "a command under way is there again");
     (void)is_there;
 }
 
 int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
                struct core_part *out) {
     struct core_progress *p = &c->progress;
+    c->ahead.count = c->ahead.next = 0;
     if (part == 0) {
         int result = begin_record(c, offset, time_us, record, length);
         if (result != CORE_OK) return result;
     } else {
         if (!p->is_under_way || part != p->part || offset != c->next_offset) return CORE_FOREIGN;
-        resume_record(p, record, length);
+        resume_record(c, record, length);
     }
     c->out.part = out;
     core_say_begin(c);
     bool last = core_run(c);
     if (last) end_record(c);
     core_say_end(c, last);
-    if (!last) leave_record(p, record);
+    if (!last) leave_record(c, record);
     p->part = part + 1;
     return CORE_OK;
 }

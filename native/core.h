@@ -9,6 +9,7 @@
  *   instruments  by place; their ids are (place + 1) × 1024 + shard
  *
  * Files: core.c opens, applies records, makes parts · core_batch.c batches, sessions, sources and what command goes where ·
+ * core_ahead.c decodes commands before it is their turn ·
  * core_place.c decides an order · core_match.c lets it meet the book · core_amend.c changes and ends resting orders ·
  * core_money.c credits and debits, accounts, sizes, rules, clock · core_market.c assets and instruments · core_say.c writes
  * events and answers · core_query.c answers questions · core_validate.c checks everything · snapshot.h writes and reads all.
@@ -138,8 +139,8 @@ struct core_verdict {
     struct codec_bytes order; /* as it stands after the command, encoded; in this part's events, or in `scrap` */
 };
 
-/* How far the record under way is worked off. Between calls positions are kept as offsets, X_at for X: the bytes may lie
- * elsewhere in the next call. */
+/* How far the record under way is worked off. Between calls places in it are kept as offsets, since its bytes may lie elsewhere
+ * in the next call: where the next batch begins, and in a batch where the command under way, or the next one, does. */
 struct core_progress {
     bool is_under_way;
     uint32_t part;
@@ -155,15 +156,22 @@ struct core_progress {
     uint64_t batch_first;     /* sequence of its first applied command; 0: none yet */
     uint32_t batch_applied;   /* how many of its commands were, without the one under way */
     uint32_t batch_passed;    /* from a source: commands walked */
-    struct codec_command command;
+    const struct codec_command *command; /* under way; in core.ahead */
     enum core_stage stage;
-    const uint8_t *command_start; /* where the command under way begins */
-    uint32_t command_at;
     struct core_verdict verdict;
     uint32_t next_slot;
     uint32_t next_instrument;
     bool has_new_clock;
     int64_t new_clock_us; /* SetClock's, for the end of the record */
+};
+
+/* Commands that were decoded before it is their turn, so that what they touch could be brought near meanwhile. */
+#define CORE_AHEAD 16u
+struct core_ahead {
+    uint32_t count; /* how many there are; 0 between calls */
+    uint32_t next;  /* which of them is to begin next */
+    const uint8_t *starts[CORE_AHEAD];
+    struct codec_command commands[CORE_AHEAD];
 };
 
 /* The part being made. Pointers into the caller's buffers, meaningless between calls. */
@@ -204,6 +212,7 @@ struct core {
     uint64_t hash; /* of instruments and orders; risk, names and sessions have their own */
     struct core_incoming incoming;
     struct core_progress progress;
+    struct core_ahead ahead;
     struct core_out out;
 };
 
@@ -286,6 +295,12 @@ void core_unlist_order(struct core *c, uint32_t slot);
 /* Work off batches until the record is done, or false: the part is full (core_batch.c). */
 bool core_run(struct core *c);
 
+/* Move to the next command of the batch: it becomes progress.command. False after the last (core_ahead.c). */
+bool core_next_command(struct core *c);
+
+/* Where the command under way begins, or if there is none the next one of the batch (core_ahead.c). */
+const uint8_t *core_command_start(const struct core *c);
+
 /* Each decides the command in progress.command, changes what it does at once, and leaves the verdict, and the stage if there
  * is more to do. There is room for one step. */
 void core_place_order(struct core *c);   /* core_place.c */
@@ -311,7 +326,7 @@ bool core_open_market(struct core *c);
 
 /* Is the command's deadline over? */
 static inline bool core_is_expired(const struct core *c) {
-    int64_t until_us = c->progress.command.valid_until_us;
+    int64_t until_us = c->progress.command->valid_until_us;
     return until_us != 0 && until_us < c->clock_us;
 }
 

@@ -171,7 +171,7 @@ static void move_to_back(struct core *c, uint32_t slot, int64_t held_minor) {
 }
 
 void core_amend_order(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_amend_order *body = &command->amend_order;
     struct core_verdict *verdict = &c->progress.verdict;
     uint32_t account = risk_find_account(&c->risk, command->account);
@@ -203,7 +203,7 @@ void core_amend_order(struct core *c) {
 static uint8_t reason_of(bool by_operator) { return by_operator ? END_REASON_BY_OPERATOR : END_REASON_BY_OWNER; }
 
 void core_cancel_order(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_cancel_order *body = &command->cancel_order;
     struct core_verdict *verdict = &c->progress.verdict;
     verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
@@ -218,7 +218,7 @@ void core_cancel_order(struct core *c) {
 }
 
 void core_cancel_all(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     uint32_t instrument = command->cancel_all.instrument;
     struct core_progress *p = &c->progress;
     p->verdict.refusal = REFUSAL_EXPIRED_IN_TRANSIT;
@@ -232,7 +232,7 @@ void core_cancel_all(struct core *c) {
 
 bool core_cancel_more(struct core *c) {
     struct core_progress *p = &c->progress;
-    const struct codec_cancel_all *body = &p->command.cancel_all;
+    const struct codec_cancel_all *body = &p->command->cancel_all;
     while (p->next_slot != BOOK_NONE) {
         uint32_t slot = p->next_slot;
         const struct book_order *order = book_order_at(c->pool, slot);

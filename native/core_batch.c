@@ -21,7 +21,7 @@ static void decide_settings(struct core *c) {
         c->progress.verdict.refusal = REFUSAL_EXPIRED_IN_TRANSIT;
         return;
     }
-    switch (c->progress.command.kind) {
+    switch (c->progress.command->kind) {
     case COMMAND_ADD_ASSET: core_add_asset(c); break;
     case COMMAND_ADD_INSTRUMENT: core_add_instrument(c); break;
     case COMMAND_SET_PHASE: core_set_phase(c); break;
@@ -42,7 +42,7 @@ static void decide(struct core *c) {
     if (p->batch_first == 0) p->batch_first = c->sequence;
     p->verdict = (struct core_verdict){0};
     p->stage = STAGE_DONE;
-    switch (p->command.kind) {
+    switch (p->command->kind) {
     case COMMAND_PLACE_ORDER: core_place_order(c); break;
     case COMMAND_AMEND_ORDER: core_amend_order(c); break;
     case COMMAND_CANCEL_ORDER: core_cancel_order(c); break;
@@ -139,9 +139,8 @@ static bool run_batch(struct core *c) {
     for (;;) {
         if (p->stage == STAGE_DECIDE) {
             if (!core_has_room(c)) return false;
-            p->command_start = p->batch.at;
-            if (!codec_batch_next(&p->batch, &p->command)) return true;
-            if (p->command.kind == COMMAND_TICK) continue;
+            if (!core_next_command(c)) return true;
+            if (p->command->kind == COMMAND_TICK) continue;
             if (p->batch.source != 0 && !take_number(c)) continue;
             decide(c);
         }

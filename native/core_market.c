@@ -16,7 +16,7 @@ bool core_is_asset(const struct codec_asset *asset) {
 }
 
 void core_add_asset(struct core *c) {
-    const struct codec_asset *asset = &c->progress.command.add_asset.asset;
+    const struct codec_asset *asset = &c->progress.command->add_asset.asset;
     struct core_verdict *verdict = &c->progress.verdict;
     verdict->refusal = REFUSAL_SETTING_INVALID;
     if (!core_is_asset(asset)) return;
@@ -145,7 +145,7 @@ static void open_instrument(struct core *c, const struct codec_instrument *from,
 }
 
 void core_add_instrument(struct core *c) {
-    const struct codec_instrument *from = &c->progress.command.add_instrument.instrument;
+    const struct codec_instrument *from = &c->progress.command->add_instrument.instrument;
     struct core_verdict *verdict = &c->progress.verdict;
     uint32_t base = risk_find_asset(&c->risk, from->base_asset);
     uint32_t quote = risk_find_asset(&c->risk, from->quote_asset);
@@ -190,7 +190,7 @@ bool core_open_market(struct core *c) {
 }
 
 void core_set_phase(struct core *c) {
-    const struct codec_set_phase *body = &c->progress.command.set_phase;
+    const struct codec_set_phase *body = &c->progress.command->set_phase;
     struct core_instrument *instrument = core_find_instrument(c, body->instrument);
     c->progress.verdict.refusal = instrument ? REFUSAL_PHASE_FORBIDS_IT : REFUSAL_INSTRUMENT_UNKNOWN;
     if (!instrument || !is_phase(body->phase)) return;
@@ -199,7 +199,7 @@ void core_set_phase(struct core *c) {
 }
 
 void core_set_limits(struct core *c) {
-    const struct codec_set_limits *body = &c->progress.command.set_limits;
+    const struct codec_set_limits *body = &c->progress.command->set_limits;
     struct core_instrument *instrument = core_find_instrument(c, body->instrument);
     c->progress.verdict.refusal = instrument ? REFUSAL_SETTING_INVALID : REFUSAL_INSTRUMENT_UNKNOWN;
     if (!instrument) return;
@@ -220,7 +220,7 @@ void core_set_limits(struct core *c) {
 }
 
 void core_set_fees(struct core *c) {
-    const struct codec_set_fees *body = &c->progress.command.set_fees;
+    const struct codec_set_fees *body = &c->progress.command->set_fees;
     struct core_instrument *instrument = core_find_instrument(c, body->instrument);
     c->progress.verdict.refusal = instrument ? REFUSAL_SETTING_INVALID : REFUSAL_INSTRUMENT_UNKNOWN;
     if (!instrument || !is_fee(&body->fee)) return;

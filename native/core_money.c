@@ -12,7 +12,7 @@ uint32_t core_meet(struct core *c, uint32_t account_id, uint32_t *account, uint3
 /* ---- Credits and debits --------------------------------------------------------------------------------------- */
 
 void core_credit(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_credit *body = &command->credit;
     struct core_verdict *verdict = &c->progress.verdict;
     core_say_move(c);
@@ -32,7 +32,7 @@ void core_credit(struct core *c) {
 }
 
 void core_debit(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_debit *body = &command->debit;
     struct core_verdict *verdict = &c->progress.verdict;
     core_say_move(c);
@@ -57,7 +57,7 @@ void core_debit(struct core *c) {
 /* ---- Settings ------------------------------------------------------------------------------------------------- */
 
 void core_set_account(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_set_account *body = &command->set_account;
     struct core_verdict *verdict = &c->progress.verdict;
     verdict->refusal = REFUSAL_SETTING_INVALID;
@@ -83,7 +83,7 @@ static uint32_t most_open_orders(const struct core *c) {
 }
 
 void core_set_sizes(struct core *c) {
-    const struct codec_set_sizes *body = &c->progress.command.set_sizes;
+    const struct codec_set_sizes *body = &c->progress.command->set_sizes;
     const struct codec_set_sizes *first = &core_first_sizes;
     c->progress.verdict.refusal = REFUSAL_SETTING_INVALID;
 #define REFUSE_OUTSIDE(size, in_use) \
@@ -105,7 +105,7 @@ void core_set_sizes(struct core *c) {
 }
 
 void core_use_rules(struct core *c) {
-    uint32_t version = c->progress.command.use_rules.version;
+    uint32_t version = c->progress.command->use_rules.version;
     if (version < c->rules) {
         c->progress.verdict.refusal = REFUSAL_SETTING_INVALID;
         return;
@@ -116,5 +116,5 @@ void core_use_rules(struct core *c) {
 
 void core_set_clock(struct core *c) {
     c->progress.has_new_clock = true;
-    c->progress.new_clock_us = c->progress.command.set_clock.time_us;
+    c->progress.new_clock_us = c->progress.command->set_clock.time_us;
 }

@@ -71,7 +71,7 @@ static uint8_t why_not_room(const struct core *c) {
         if (risk->accounts[in->account].open_orders >= c->sizes.orders_per_account) return REFUSAL_TOO_MANY_OPEN_ORDERS;
         if (c->pool->order_count >= c->sizes.orders) return REFUSAL_CAPACITY_FULL;
     }
-    bool has_name = c->progress.command.place_order.client_order_id.length != 0;
+    bool has_name = c->progress.command->place_order.client_order_id.length != 0;
     if (has_name && c->names.count >= c->sizes.client_order_ids) return REFUSAL_CAPACITY_FULL;
     if (in->account == RISK_NONE && risk->account_count >= c->sizes.accounts) return REFUSAL_CAPACITY_FULL;
     if (in->receives == RISK_NONE && risk->balance_count >= c->sizes.balances) return REFUSAL_CAPACITY_FULL;
@@ -97,7 +97,6 @@ static risk_wide walk(const struct core *c, const struct core_incoming *in, cons
         if (is_own && in->self_trade != BOOK_SELF_TRADE_DECREMENT) break;
         if (is_own && lots == could) break;
         if (!is_own) need += core_hold(instrument, in->side, maker->price_ticks, lots);
-        if (lots < maker->remaining_lots) break;
         /* What is left of a quote may pay for lots at a lower price, but this order stands before it. */
         if (lots < maker->remaining_lots) break;
         lots_left -= lots;
@@ -146,7 +145,7 @@ static int64_t protection(const struct core_incoming *in, const struct core_inst
 
 /* Fill in `incoming` from the command, all but what being taken in gives it. The account may be unknown. */
 static void describe(struct core *c, uint32_t account, const struct core_instrument *instrument) {
-    const struct codec_place_order *body = &c->progress.command.place_order;
+    const struct codec_place_order *body = &c->progress.command->place_order;
     const struct risk_account *owner = &c->risk.accounts[account];
     uint8_t side = (uint8_t)(body->side - 1);
     uint8_t self_trade = account == RISK_NONE ? BOOK_SELF_TRADE_CANCEL_TAKER : owner->self_trade;
@@ -180,7 +179,7 @@ static void describe(struct core *c, uint32_t account, const struct core_instrum
 static uint8_t why_not(struct core *c, uint32_t account) {
     if (core_is_expired(c)) return REFUSAL_EXPIRED_IN_TRANSIT;
     if (risk_is_suspended(&c->risk, account)) return REFUSAL_ACCOUNT_SUSPENDED;
-    const struct core_instrument *instrument = core_find_instrument(c, c->progress.command.place_order.instrument);
+    const struct core_instrument *instrument = core_find_instrument(c, c->progress.command->place_order.instrument);
     if (!instrument) return REFUSAL_INSTRUMENT_UNKNOWN;
     describe(c, account, instrument);
     uint8_t refusal = core_why_not_size(c);
@@ -195,7 +194,7 @@ static void take_in(struct core *c, const struct names_text *text, uint64_t body
     const struct core_instrument *instrument = core_market(c);
     in->order_id = ++c->orders_given * CORE_SHARDS + c->shard;
     if (in->receives == RISK_NONE) {
-        in->receives = core_meet(c, c->progress.command.account, &in->account, core_asset_received(instrument, in->side));
+        in->receives = core_meet(c, c->progress.command->account, &in->account, core_asset_received(instrument, in->side));
     }
     if (names_length(text) != 0) in->name = names_add(&c->names, in->account, text, in->order_id, body);
     if (in->type == ORDER_TYPE_LIMIT) {
@@ -206,7 +205,7 @@ static void take_in(struct core *c, const struct names_text *text, uint64_t body
 }
 
 void core_place_order(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct codec_place_order *body = &command->place_order;
     uint32_t account = risk_find_account(&c->risk, command->account);
     struct names_text text = {{0}};

@@ -135,7 +135,7 @@ void core_say_trade(struct core *c, struct codec_trade_event *trade) {
 }
 
 void core_say_move(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     bool is_credit = command->kind == COMMAND_CREDIT;
     struct codec_move_event move = {
         .command = c->out.commands,
@@ -180,7 +180,7 @@ void core_say_cancelled(struct core *c, uint64_t order_id) {
 /* ---- Marks and answers ---------------------------------------------------------------------------------------- */
 
 void core_say_mark(struct core *c) {
-    const struct codec_command *command = &c->progress.command;
+    const struct codec_command *command = c->progress.command;
     const struct core_verdict *verdict = &c->progress.verdict;
     struct codec_command_mark mark = {
         .request_id = command->request_id,

@@ -78,6 +78,18 @@ uint32_t risk_find_account(const struct risk *risk, uint32_t id) {
     return RISK_NONE;
 }
 
+void risk_warm_account(const struct risk *risk, uint32_t id) { table_warm(&risk->account_ids, id_check(id)); }
+
+void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
+    table_warm(&risk->balance_ids, balance_check(account_id, asset_id));
+}
+
+void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
+    uint32_t check = balance_check(account_id, asset_id);
+    uint32_t at = table_home(&risk->balance_ids, check);
+    __builtin_prefetch(&risk->balances[table_next(&risk->balance_ids, check, &at)], 1);
+}
+
 void risk_account_image(const struct risk_account *account, uint64_t image[RISK_ACCOUNT_WORDS]) {
     image[0] = account->id;
     image[1] = (uint64_t)account->fee_tier << 16 | (uint64_t)account->self_trade << 8 | account->suspended;

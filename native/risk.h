@@ -98,6 +98,12 @@ bool risk_reserve(struct risk *risk, uint32_t accounts, uint32_t balances);
 /* The place of an account, or RISK_NONE. */
 uint32_t risk_find_account(const struct risk *risk, uint32_t id);
 
+/* Bring near what risk_find_account, risk_find_balance would look at first; then what they would find, as far as that can be
+ * told without looking into it. Change nothing. */
+void risk_warm_account(const struct risk *risk, uint32_t id);
+void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id);
+void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id);
+
 /* Make an account known that is not, with the settings of a new one. There is room. Returns its place. */
 uint32_t risk_add_account(struct risk *risk, uint32_t id);
 

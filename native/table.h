@@ -35,6 +35,11 @@ static inline uint32_t table_home(const struct table *table, uint32_t check) {
     return ((check >> 3) * TABLE_SPREAD >> (35 - table->bits)) << 3 | (check & 7);
 }
 
+/* Bring near where a search for this hash begins. */
+static inline void table_warm(const struct table *table, uint32_t check) {
+    __builtin_prefetch(&table->entries[table_home(table, check)]);
+}
+
 /* The next place under this hash, 0 if there are no more. *at is where to look and moves behind what was found. */
 static inline uint32_t table_next(const struct table *table, uint32_t check, uint32_t *at) {
     uint32_t mask = table_mask(table);

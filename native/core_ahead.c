@@ -1,0 +1,93 @@
+/* Decoding commands before it is their turn; see core.h.
+ *
+ * A command touches a dozen cache lines that nothing before it has touched: its account, two balances, an order and its
+ * neighbours. One after the other they cost more than all the rest. So commands are decoded sixteen at a time, and what each
+ * will look at is asked for in rounds: first what follows from the command alone, then what is found there. None of this
+ * decides anything: what is near may be wrong by the time it is used, and is looked up again. */
+
+#include "core.h"
+
+/* The order a command names by its id, or 0. */
+static uint64_t order_named(const struct codec_command *command) {
+    switch (command->kind) {
+    case COMMAND_CANCEL_ORDER: return command->cancel_order.order_id;
+    case COMMAND_AMEND_ORDER: return command->amend_order.order_id;
+    default: return 0;
+    }
+}
+
+/* First round: where account, balances and order are found. */
+static void warm_entries(const struct core *c, const struct codec_command *command) {
+    uint64_t order_id = order_named(command);
+    risk_warm_account(&c->risk, command->account);
+    if (order_id != 0) book_warm(c->pool, order_id);
+    if (command->kind != COMMAND_PLACE_ORDER) return;
+    const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
+    if (!instrument) return;
+    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
+    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
+}
+
+/* Second round: account, balances and order. Returns the slot where the order probably is, or BOOK_NONE. */
+static uint32_t warm_things(const struct core *c, const struct codec_command *command) {
+    uint64_t order_id = order_named(command);
+    __builtin_prefetch(&c->risk.accounts[risk_find_account(&c->risk, command->account)], 1);
+    if (order_id != 0) {
+        uint32_t slot = book_guess(c->pool, order_id);
+        __builtin_prefetch(book_order_at(c->pool, slot), 1);
+        __builtin_prefetch(&c->cold[slot], 1);
+        return slot;
+    }
+    if (command->kind != COMMAND_PLACE_ORDER) return BOOK_NONE;
+    const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
+    if (!instrument) return BOOK_NONE;
+    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
+    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
+    return BOOK_NONE;
+}
+
+/* Third round: an order's neighbours in both its lists, and its balance; the youngest order of who places one. */
+static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
+    if (slot == BOOK_NONE) {
+        uint32_t account = risk_find_account(&c->risk, command->account);
+        __builtin_prefetch(&c->cold[c->risk.accounts[account].last_order], 1);
+        return;
+    }
+    const struct book_order *order = book_order_at(c->pool, slot);
+    __builtin_prefetch(book_order_at(c->pool, order->next), 1);
+    __builtin_prefetch(book_order_at(c->pool, order->previous), 1);
+    __builtin_prefetch(&c->pool->levels[order->level], 1);
+    __builtin_prefetch(&c->cold[c->cold[slot].older], 1);
+    __builtin_prefetch(&c->cold[c->cold[slot].younger], 1);
+    __builtin_prefetch(&c->risk.balances[core_gives(order)], 1);
+}
+
+/* Decode the next commands of the batch, and bring near what they will touch. */
+static void look_ahead(struct core *c) {
+    struct core_ahead *ahead = &c->ahead;
+    struct codec_batch *batch = &c->progress.batch;
+    uint32_t slots[CORE_AHEAD];
+    ahead->count = ahead->next = 0;
+    do {
+        ahead->starts[ahead->count] = batch->at;
+        if (!codec_batch_next(batch, &ahead->commands[ahead->count])) break;
+        warm_entries(c, &ahead->commands[ahead->count]);
+    } while (++ahead->count < CORE_AHEAD);
+    if (ahead->count < 2) return;
+    for (uint32_t i = 0; i < ahead->count; i++) slots[i] = warm_things(c, &ahead->commands[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, &ahead->commands[i], slots[i]);
+}
+
+bool core_next_command(struct core *c) {
+    struct core_ahead *ahead = &c->ahead;
+    if (ahead->next == ahead->count) look_ahead(c);
+    if (ahead->count == 0) return false;
+    c->progress.command = &ahead->commands[ahead->next++];
+    return true;
+}
+
+const uint8_t *core_command_start(const struct core *c) {
+    const struct core_ahead *ahead = &c->ahead;
+    if (c->progress.stage != STAGE_DECIDE) return ahead->starts[ahead->next - 1];
+    return ahead->next < ahead->count ? ahead->starts[ahead->next] : c->progress.batch.at;
+}
