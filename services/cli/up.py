@@ -15,6 +15,7 @@ import typer
 from bourse.marketdata import v1 as marketdata
 from services.cli.bootstrap import bootstrap
 from services.cli.child import Severity
+from services.cli.edge import ask
 from services.cli.folder import Birth, claimed, complete, open_folder, read_birth
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
@@ -29,6 +30,7 @@ LOOK_S: Final = 2.0
 """How often the table's figures are asked for while somebody watches."""
 
 AGAIN_S: Final = 0.5
+LOOK_AGAIN_S: Final = 0.1
 
 
 def up(
@@ -128,7 +130,16 @@ class _Run:
         await self._house.served(("gateway",))
         self._screen.line("bourse", f"takes orders at {self._house.url}")
         await self._house.served(ROOMS)
+        await self._whole()
         self._say_address()
+
+    async def _whole(self) -> None:
+        """Wait until the gateway sees every room too: only then is each answer to be had."""
+        while True:
+            answer = await ask(self._house.url, "GET", "/api/v1/health")
+            if answer.status == 200 and answer.body["status"] == "serving":
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _begin(self) -> None:
         """The beginning of a new folder; again from its first step if a room dies meanwhile."""
