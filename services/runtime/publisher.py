@@ -40,6 +40,9 @@ disk, which events share with the commands that people wait for, is left to thes
 
 LONGEST_REST_S: Final = 0.02
 
+BEHIND_BYTES: Final = MAX_APPEND_BYTES // 2
+"""With so much to publish there is no rest: falling further behind would stop order entry."""
+
 _PAUSE_S: Final = 0.2
 _BACKWARDS: Final = 4096
 """How far before its place a part may be looked for, where others were published twice."""
@@ -177,7 +180,8 @@ class Publisher:
         for part in parts:
             self._see(part.body)
         self._position = appended.first_offset + len(parts)
-        await asyncio.sleep(min(REST * (clock() - begun_s), LONGEST_REST_S))
+        if self.retained_bytes < BEHIND_BYTES:
+            await asyncio.sleep(min(REST * (clock() - begun_s), LONGEST_REST_S))
 
     def _next_parts(self) -> list[Part]:
         parts: list[Part] = []
