@@ -50,7 +50,13 @@ _Submit: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, matching.SubmitR
 class OrderEntry:
     """The way into one shard. Runs for ever in `run`; `ask` may be called by any task."""
 
-    def __init__(self, replicas: Sequence[grpc.aio.Channel], clock: Clock, capacity: int) -> None:
+    def __init__(
+        self,
+        replicas: Sequence[grpc.aio.Channel],
+        clock: Clock,
+        capacity: int,
+        renew_s: float = RENEW_S,
+    ) -> None:
         self._submits: list[_Submit] = [
             channel.stream_stream(
                 f"/{rpc.ORDER_ENTRY_SERVICE}/Submit",
@@ -59,6 +65,7 @@ class OrderEntry:
             for channel in replicas
         ]
         self._clock = clock
+        self._renew_s = renew_s
         self._desk = Desk(capacity)
         self._wake = asyncio.Event()
         self._stopping = False
@@ -157,7 +164,7 @@ class OrderEntry:
         """The next batch: a session first, then orders; a session that was idle is renewed."""
         if self._desk.idle and self._desk.session:
             idle_s = self._loop.time() - self._heard
-            if idle_s > RENEW_S or self._stopping:
+            if idle_s > self._renew_s or self._stopping:
                 return self._desk.close_session(secrets.token_bytes(16))
         if self._desk.session == 0 and not self._stopping:
             return self._desk.open_session(secrets.token_bytes(16))

@@ -174,6 +174,8 @@ class Desk:
         """The batch that closes the session, if there is one and nothing is under way."""
         if self.session == 0 or self._retired or not self.idle:
             return None
+        # What comes after it in the same session would be refused as unknown.
+        self._retired = True
         command = matching.Command(request_id=request_id, close_session=matching.CloseSession())
         return self._send(Purpose.CLOSE, [Asked(command, _nobody)])
 

@@ -83,10 +83,12 @@ async def served(shard: Shard, address: str) -> AsyncIterator[grpc.aio.Server]:
 
 
 @asynccontextmanager
-async def entered(clock: HandClock, *addresses: str) -> AsyncIterator[OrderEntry]:
+async def entered(
+    clock: HandClock, *addresses: str, renew_s: float = 300.0
+) -> AsyncIterator[OrderEntry]:
     options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
     channels = [grpc.aio.insecure_channel(address, options) for address in addresses]
-    entry = OrderEntry(channels, clock, capacity=100)
+    entry = OrderEntry(channels, clock, capacity=100, renew_s=renew_s)
     running = asyncio.create_task(entry.run())
     try:
         yield entry
@@ -233,5 +235,17 @@ def test_an_orderly_stop_answers_what_is_under_way_and_closes_the_session(tmp_pa
             await stopping
             assert isinstance(await asked, Answered)
             assert shard.kinds()[-1] == (2, ["close_session"])
+
+    story(told)
+
+
+def test_an_idle_session_is_renewed_before_the_core_closes_it(tmp_path: Path) -> None:
+    async def told() -> None:
+        shard, address = Shard(), f"unix:{tmp_path}/shard.sock"
+        async with served(shard, address), entered(HandClock(), address, renew_s=0.1) as entry:
+            await until(lambda: len(shard.batches) >= 5)
+            assert isinstance(await entry.ask(place()), Answered)
+            first = [kinds for _, kinds in shard.kinds()[:3]]
+            assert first == [["open_session"], ["close_session"], ["open_session"]]
 
     story(told)

@@ -219,8 +219,12 @@ def test_a_session_is_closed_when_nothing_is_under_way() -> None:
     assert encoded is not None
     batch = matching.SubmitRequest.FromString(encoded)
     assert (batch.number, batch.commands[0].WhichOneof("kind")) == (2, "close_session")
+    story.ask("b")
+    assert story.desk.next_batch() is None, "nothing follows it in the session"
     story.desk.answer(applied(2, 1))
     assert story.desk.session == 0
+    story.open(7)
+    assert story.send() == (1, ["b"])
 
 
 @pytest.mark.parametrize("lost", ["open", "close"])
