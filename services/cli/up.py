@@ -176,19 +176,28 @@ class _Run:
     async def _watch_fills(self) -> None:
         """Say when the first order of this start has filled."""
         while True:
+            # A room that is away is somebody else's news; it must not end the house.
             with contextlib.suppress(grpc.aio.AioRpcError, Refused):
-                async for said in self._rooms.marketdata.Watch(marketdata.WatchRequest()):
-                    for trade in said.trades:
-                        if trade.time_us >= self._began_us:
-                            await self._say_fill(trade)
-                            return
-            await asyncio.sleep(AGAIN_S)
-
-    async def _say_fill(self, trade: marketdata.PublicTrade) -> None:
+                if trade := await self._first_trade():
+                    what = _trade_text(await read_markets(self._rooms), trade)
+                    break
+            await asyncio.sleep(LOOK_AGAIN_S)
         took_s = (time.time_ns() // 1000 - self._began_us) / 1e6
-        what = _trade_text(await read_markets(self._rooms), trade)
         said = f"first order filled after {took_s:.1f} s: {what}"
         self._screen.line("market", said, Severity.GOOD)
+
+    async def _first_trade(self) -> marketdata.PublicTrade | None:
+        """The first trade since we began, as market data tells it; None if its stream ends."""
+        call = self._rooms.marketdata.Watch(marketdata.WatchRequest())
+        try:
+            async for said in call:
+                for trade in said.trades:
+                    if trade.time_us >= self._began_us:
+                        return trade
+        finally:
+            # A stream that is left open would keep market data from stopping at once.
+            call.cancel()
+        return None
 
     async def _look(self) -> None:
         """Keep the table's figures fresh while somebody watches."""
