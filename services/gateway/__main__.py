@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -111,7 +112,7 @@ class Gateway:
         except OSError as error:
             await runner.cleanup()
             raise AddressError(
-                f"{host}:{port} cannot be listened on: {error.strerror}."
+                f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0).lower()}."
                 " Stop what is there, or choose another port with --port."
             ) from None
         _log.info("listening", address=runner.addresses[0])
