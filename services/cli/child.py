@@ -205,7 +205,8 @@ class Child:
         if self._told_to_stop.is_set():
             self._tell(self.name, "stopped", Severity.NEWS)
             return
-        words = self._listener.last_words()
+        # Whoever is killed says nothing of it; its last line is about something else.
+        words = self._listener.last_words() if status > 0 else ""
         if status == WRONG_SETTINGS:
             self.wrong_settings = words or "Its settings are wrong."
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
