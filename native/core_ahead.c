@@ -16,6 +16,16 @@ static uint64_t order_named(const struct codec_command *command) {
     }
 }
 
+/* The client order id that a command will look up, or nothing. */
+static struct codec_bytes name_in(const struct codec_command *command) {
+    switch (command->kind) {
+    case COMMAND_PLACE_ORDER: return command->place_order.client_order_id;
+    case COMMAND_CANCEL_ORDER: return command->cancel_order.client_order_id;
+    case COMMAND_AMEND_ORDER: return command->amend_order.client_order_id;
+    default: return (struct codec_bytes){NULL, 0};
+    }
+}
+
 /* First round: where account, balances and order are found. */
 static void warm_entries(const struct core *c, const struct codec_command *command) {
     uint64_t order_id = order_named(command);
@@ -28,10 +38,16 @@ static void warm_entries(const struct core *c, const struct codec_command *comma
     risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
 }
 
-/* Second round: account, balances and order. Returns the slot where the order probably is, or BOOK_NONE. */
+/* Second round: account, balances and order, and where a name is found. Returns the slot where the order probably is, or BOOK_NONE. */
 static uint32_t warm_things(const struct core *c, const struct codec_command *command) {
     uint64_t order_id = order_named(command);
-    __builtin_prefetch(&c->risk.accounts[risk_find_account(&c->risk, command->account)], 1);
+    uint32_t account = risk_find_account(&c->risk, command->account);
+    struct codec_bytes name = name_in(command);
+    __builtin_prefetch(&c->risk.accounts[account], 1);
+    if (name.length != 0) {
+        struct names_text text = names_text(name.at, name.length);
+        names_warm(&c->names, account, &text);
+    }
     if (order_id != 0) {
         uint32_t slot = book_guess(c->pool, order_id);
         __builtin_prefetch(book_order_at(c->pool, slot), 1);
@@ -46,7 +62,7 @@ static uint32_t warm_things(const struct core *c, const struct codec_command *co
     return BOOK_NONE;
 }
 
-/* Third round: an order's neighbours in both its lists, and its balance; the youngest order of who places one. */
+/* Third round: an order's neighbours in both its lists, its balance and its name; or the youngest order of who places one. */
 static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
     if (slot == BOOK_NONE) {
         uint32_t account = risk_find_account(&c->risk, command->account);
@@ -60,6 +76,7 @@ static void warm_neighbours(const struct core *c, const struct codec_command *co
     __builtin_prefetch(&c->cold[c->cold[slot].older], 1);
     __builtin_prefetch(&c->cold[c->cold[slot].younger], 1);
     __builtin_prefetch(&c->risk.balances[core_gives(order)], 1);
+    names_bring(&c->names, c->cold[slot].name);
 }
 
 /* Decode the next commands of the batch, and bring near what they will touch. */

@@ -58,6 +58,10 @@ uint32_t names_find(const struct names *names, uint32_t account, const struct na
     return NAMES_NONE;
 }
 
+void names_warm(const struct names *names, uint32_t account, const struct names_text *text) {
+    table_warm(&names->table, name_check(account, text));
+}
+
 uint32_t names_add(struct names *names, uint32_t account, const struct names_text *text, uint64_t order_id, uint64_t body) {
     uint32_t place = names->free;
     if (place != NAMES_NONE) {
