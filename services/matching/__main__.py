@@ -14,7 +14,7 @@ from services.matching.reader import Lagging, Replica, recover
 from services.matching.server import Matching, OrderEntry
 from services.matching.state import SnapshotPace, tick_due
 from services.matching.store import SnapshotStore
-from services.runtime.clock import SystemClock
+from services.runtime.clock import SystemClock, stopwatch_us
 from services.runtime.config import load
 from services.runtime.intake import Limits
 from services.runtime.lease import Lease
@@ -71,8 +71,7 @@ class Shard:
         """While this replica leads, append a tick whenever a second has passed without a record."""
         while True:
             await asyncio.sleep(TICK_LOOK_S)
-            now_s = asyncio.get_running_loop().time()
-            due = tick_due(self.replica.progress, now_s) and self.replica.has_caught_up
+            due = tick_due(self.replica.progress, stopwatch_us()) and self.replica.has_caught_up
             if due and self.publisher.leading and not self.sequencer.queued_batches:
                 self.sequencer.offer(_tick())
 

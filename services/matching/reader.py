@@ -15,8 +15,9 @@ import structlog
 from bourse.matching import v1 as matching
 from services.matching.answers import answers_from_events
 from services.matching.core import BrokenSnapshot, Core, CoreError, Facts, Malformed
-from services.matching.state import NEVER_S, Progress, SnapshotPace, may_serve, snapshot_due
+from services.matching.state import NEVER_US, Progress, SnapshotPace, may_serve, snapshot_due
 from services.matching.store import Snapshot, SnapshotBroken, SnapshotStore
+from services.runtime.clock import stopwatch_us
 from services.runtime.crash import crash_point
 from services.runtime.events import EventKey
 from services.runtime.intake import Checked
@@ -86,7 +87,7 @@ class Replica:
     @property
     def has_caught_up(self) -> bool:
         """It has been at the log's end since it started."""
-        return self.progress.fresh_at_s > NEVER_S
+        return self.progress.fresh_at_us > NEVER_US
 
     # --- what the sequencer asks ------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class Replica:
             self._apply(Record(offset, appended.time_us, body))
         if self._expected is not None:
             # When it was made its append had not begun, so nothing stood in the log behind it.
-            self._is_fresh(self._expected.made_s)
+            self._is_fresh(self._expected.made_us)
 
     async def answer_again(self, command_offset: int, session: int, number: int) -> bytes | None:
         """What a batch was answered when it was applied; None if that is no longer known."""
@@ -138,13 +139,13 @@ class Replica:
         Raises ReplicaStopped, and of LogError what waiting cannot mend.
         """
         while True:
-            if self._seconds() - self.progress.fresh_at_s >= LOOK_S:
+            if stopwatch_us() - self.progress.fresh_at_us >= LOOK_S * 1_000_000:
                 await self._look()
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
         await self._publisher.room()
-        looked_s, known = self._seconds(), self.facts.next_offset
+        looked_us, known = stopwatch_us(), self.facts.next_offset
         try:
             end = await self._log.end(self._topic)
             if end < known:
@@ -155,7 +156,7 @@ class Replica:
             await self._wait_for_log(error)
             return
         if self.facts.next_offset >= end:
-            self._is_fresh(looked_s)
+            self._is_fresh(looked_us)
 
     async def _wait_for_log(self, error: LogUnavailable) -> None:
         _log.warning("log_out_of_reach", topic=self._topic, why=str(error))
@@ -198,7 +199,7 @@ class Replica:
 
     def _applied(self) -> None:
         self.facts = self.core.facts()
-        self.progress.applied_at_s = self._seconds()
+        self.progress.applied_at_us = stopwatch_us()
         if snapshot_due(self.progress, self._pace, self.facts.next_offset, self.facts.sequence):
             self._snapshot_wanted.set()
         self._wake()
@@ -230,12 +231,12 @@ class Replica:
         self._wake()
 
     def _stands(self, after_sequence: int) -> bool:
-        fresh = may_serve(self.progress, self._seconds())
+        fresh = may_serve(self.progress, stopwatch_us())
         return fresh and self.facts.sequence >= after_sequence
 
-    def _is_fresh(self, at_s: float) -> None:
-        if at_s > self.progress.fresh_at_s:
-            self.progress.fresh_at_s = at_s
+    def _is_fresh(self, at_us: int) -> None:
+        if at_us > self.progress.fresh_at_us:
+            self.progress.fresh_at_us = at_us
             self._wake()
 
     def _wake(self) -> None:
@@ -243,9 +244,6 @@ class Replica:
         for change in waiting:
             if not change.done():
                 change.set_result(None)
-
-    def _seconds(self) -> float:
-        return asyncio.get_running_loop().time()
 
     # --- snapshots --------------------------------------------------------------------------
 

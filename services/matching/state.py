@@ -1,27 +1,27 @@
 """What a replica remembers beside its core: how fresh it is, and when a snapshot or a tick is due.
 
-Times are seconds of any clock that only goes forward, and are handed in.
+Times are microseconds of any clock that only goes forward, and are handed in.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-SERVES_WITHIN_S: Final = 0.2
+SERVES_WITHIN_US: Final = 200_000
 """A replica answers questions only if it was at the log's end within this time."""
 
-TICK_S: Final = 1.0
+TICK_US: Final = 1_000_000
 """So much time may pass on the log without a record; then the leader appends a tick."""
 
-NEVER_S: Final = float("-inf")
+NEVER_US: Final = -(1 << 62)
 
 
 @dataclass
 class Progress:
     """How far a replica has come, and when."""
 
-    fresh_at_s: float = NEVER_S
+    fresh_at_us: int = NEVER_US
     """At this time everything that was in the log had been applied."""
-    applied_at_s: float = NEVER_S
+    applied_at_us: int = NEVER_US
     """When the last record was applied."""
     snapshot_next_offset: int = 0
     """`next_offset` of the state in the newest snapshot; 0 if there is none."""
@@ -37,14 +37,14 @@ class SnapshotPace:
     commands: int
 
 
-def may_serve(progress: Progress, now_s: float) -> bool:
+def may_serve(progress: Progress, now_us: int) -> bool:
     """Whether what the core says is true enough to be told."""
-    return now_s - progress.fresh_at_s <= SERVES_WITHIN_S
+    return now_us - progress.fresh_at_us <= SERVES_WITHIN_US
 
 
-def tick_due(progress: Progress, now_s: float) -> bool:
+def tick_due(progress: Progress, now_us: int) -> bool:
     """Whether the shard's time would stand still without a tick."""
-    return now_s - progress.applied_at_s >= TICK_S
+    return now_us - progress.applied_at_us >= TICK_US
 
 
 def snapshot_due(progress: Progress, pace: SnapshotPace, next_offset: int, sequence: int) -> bool:

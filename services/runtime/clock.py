@@ -1,4 +1,4 @@
-"""The machine's clock. A `__main__` makes one and hands it to whoever needs it."""
+"""The machine's clock, which a `__main__` makes and hands out; and its stopwatch."""
 
 import time
 
@@ -9,3 +9,8 @@ class SystemClock:
     def now_us(self) -> int:
         """Microseconds since 1970 UTC, as this machine sees it."""
         return time.time_ns() // 1000
+
+
+def stopwatch_us() -> int:
+    """Microseconds since some moment. Never goes back; says nothing about the time of day."""
+    return time.monotonic_ns() // 1000

@@ -18,6 +18,7 @@ import structlog
 
 from bourse.matching import v1 as matching
 from services.domain.clock import Clock
+from services.runtime.clock import stopwatch_us
 from services.runtime.crash import crash_point
 from services.runtime.intake import MAX_BATCH_BYTES, Checked, Entry, Limits, Queue, Stream
 from services.runtime.log import (
@@ -81,8 +82,8 @@ class Flight:
     def __init__(self, shard: int, entries: list[Entry]) -> None:
         self.entries = entries
         self.body = wrap(shard, [entry.body for entry in entries])
-        self.made_s = asyncio.get_running_loop().time()
-        """When it was made, in seconds of the loop's clock: before its first append."""
+        self.made_us = stopwatch_us()
+        """When it was made, by the stopwatch: before its first append."""
         self.in_doubt = False
         """An append of it has an unknown outcome."""
         self.answered = False

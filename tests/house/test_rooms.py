@@ -52,8 +52,12 @@ BESIDES = {
     },
     "marketdata": {
         "checks": "the invariants of the tape, which read every trade and change none",
+        "tape": "puts each block on the tape once, between two databases without a common commit",
     },
-    "matching": {"core": "the only file that knows there is C"},
+    "matching": {
+        "answers": "tells a repeated batch what it was answered, from published events alone",
+        "core": "the only file that knows there is C",
+    },
     "orders": {
         "checks": "the invariants of history, which read every order and change none",
     },
