@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import uvloop
@@ -23,10 +23,11 @@ import uvloop
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.runtime.config import postgres_dsn
+from tools.benches.market import Trader, opening_records
+from tools.benches.shape import Asked, Figures, grouped, quantile_ms
 from tools.benches.shard import (
     BATCH,
     UNDER_WAY,
-    Commands,
     Submit,
     batches,
     folder_beside_the_data,
@@ -39,55 +40,88 @@ from tools.benches.shard import (
     shard,
 )
 
+RUNS: Final = 5
 FAST_BATCHES: Final = 10_000
 EVEN_S: Final = 4.0
 """How long the even load lasts in a run."""
 DISK_WRITES: Final = 1000
 
 
-def bench_entry(runs: int, opening: Sequence[bytes], commands: Commands) -> dict[str, Any]:
-    """Orders a second, and what one waits at a quarter of that.
+class Size(NamedTuple):
+    """How much is sent."""
 
-    `opening` are command records that open session 1 and a market; `commands`, the traffic of that
-    session from then on, never end. Deadlines in them are taken off.
-    """
-    first = opening_batches(opening)
+    runs: int
+    fast_batches: int
+    even_s: float
+
+
+def measure(asked: Asked) -> Figures:
+    """Orders a second through the front door, and what one waits at a quarter of that."""
+    trader = Trader()
+    opening = opening_batches(opening_records(trader))
+    load = batches(iter(trader.batch, None), len(opening))
+    even_s = asked.seconds or (0.1 if asked.quick else EVEN_S)
+    size = Size(asked.runs_or(RUNS), asked.size(FAST_BATCHES, 50), even_s)
     with folder_beside_the_data() as data, postgres(data), process(data):
-        figures = uvloop.run(_bench(runs, first, batches(commands, len(first)), data))
+        figures = uvloop.run(_bench(size, opening, load, data))
     medians = {name: round(statistics.median(values), 2) for name, values in figures.items()}
     fast = [round(value) for value in figures["commands_per_s"]]
-    return {**medians, "commands_per_s_of_runs": fast, "batch": BATCH, "under_way": UNDER_WAY}
+    return {
+        **medians,
+        "runs": size.runs,
+        "commands_per_s_of_runs": fast,
+        "batch": BATCH,
+        "under_way": UNDER_WAY,
+    }
+
+
+def say(figures: Figures) -> list[str]:
+    """What came out, for people."""
+    commands, orders = grouped(figures["commands_per_s"]), grouped(figures["orders_per_s"])
+    p50, p99 = figures["quarter_p50_ms"], figures["quarter_p99_ms"]
+    disk50, disk99 = figures["fdatasync_p50_ms"], figures["fdatasync_p99_ms"]
+    return [
+        f"{commands} commands/s in batches of {BATCH}, {UNDER_WAY} under way, durable before they"
+        f" are answered; five of eight are orders: {orders} orders/s (aim: 200,000).",
+        f"At a quarter of that a batch waits {p50} ms (p50) and {p99} ms (p99).",
+        f"fdatasync of as many bytes ({grouped(figures['quarter_record_bytes'])}) takes {disk50} ms"
+        f" and {disk99} ms: p99 is {p99 / disk99:.1f} times the disk's (aim: 2).",
+    ]
 
 
 async def _bench(
-    runs: int, opening: Sequence[bytes], load: Iterator[bytes], data: Path
+    size: Size, opening: Sequence[bytes], load: Iterator[bytes], data: Path
 ) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {}
     async with shard(data) as (submit, stub):
         await send(submit, opening)
-        for _ in range(runs):
-            run = await _run(submit, stub, load, data)
+        for _ in range(size.runs):
+            run = await _run(submit, stub, load, data, size)
             for name, value in run.items():
                 figures.setdefault(name, []).append(value)
     return figures
 
 
 async def _run(
-    submit: Submit, stub: rpc.MatchingServiceStub, load: Iterator[bytes], folder: Path
+    submit: Submit,
+    stub: rpc.MatchingServiceStub,
+    load: Iterator[bytes],
+    folder: Path,
+    size: Size,
 ) -> dict[str, float]:
     """One run: fast, even, and the disk alone."""
-    fast = [next(load) for _ in range(FAST_BATCHES)]
+    fast = [next(load) for _ in range(size.fast_batches)]
     before = await stub.GetStatus(matching.GetStatusRequest())
     start = time.perf_counter()
     await send(submit, fast)
-    rate = FAST_BATCHES * BATCH / (time.perf_counter() - start)
+    rate = size.fast_batches * BATCH / (time.perf_counter() - start)
     after = await stub.GetStatus(matching.GetStatusRequest())
     record_bytes = sum(map(len, fast)) / max(after.next_offset - before.next_offset, 1)
 
     await published(stub)
     await _checkpoint(folder)
     quarter = rate / 4 / BATCH
-    even = [next(load) for _ in range(int(quarter * EVEN_S))]
+    even = [next(load) for _ in range(int(quarter * size.even_s))]
     before = await stub.GetStatus(matching.GetStatusRequest())
     waits = await _send_evenly(submit, even, quarter)
     after = await stub.GetStatus(matching.GetStatusRequest())
@@ -98,11 +132,11 @@ async def _run(
         "commands_per_s": rate,
         "orders_per_s": rate * 5 / 8,
         "fast_record_bytes": record_bytes,
-        "quarter_p50_ms": _at(waits, 0.50),
-        "quarter_p99_ms": _at(waits, 0.99),
+        "quarter_p50_ms": quantile_ms(waits, 0.50),
+        "quarter_p99_ms": quantile_ms(waits, 0.99),
         "quarter_record_bytes": even_bytes,
-        "fdatasync_p50_ms": _at(disk, 0.50),
-        "fdatasync_p99_ms": _at(disk, 0.99),
+        "fdatasync_p50_ms": quantile_ms(disk, 0.50),
+        "fdatasync_p99_ms": quantile_ms(disk, 0.99),
     }
 
 
@@ -112,11 +146,6 @@ async def _checkpoint(data: Path) -> None:
         await connection.execute("checkpoint")
     finally:
         await connection.close()
-
-
-def _at(seconds: Sequence[float], share: float) -> float:
-    """A quantile, in milliseconds."""
-    return 1000 * sorted(seconds)[min(int(len(seconds) * share), len(seconds) - 1)]
 
 
 async def _send_evenly(submit: Submit, load: Sequence[bytes], per_s: float) -> list[float]:
