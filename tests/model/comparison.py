@@ -24,7 +24,12 @@ class Given(NamedTuple):
 
 
 class Different(AssertionError):
-    """Model and core do not agree, or one of them is broken in itself."""
+    """Model and core do not agree, or one of them is broken in itself. `history` led there."""
+
+    def __init__(self, why: str, history: Sequence[Given] = ()) -> None:
+        super().__init__(f"{table(history)}\n\n{why}" if history else why)
+        self.history = history
+        self.why = why
 
 
 class Comparison:
@@ -216,7 +221,7 @@ class Stride(NamedTuple):
 
 
 def run(random: Random, world: World, stride: Stride) -> Comparison:
-    """Write and give so many records. Raises Different with the history as a table."""
+    """Write and give so many records. Raises Different."""
     comparison = Comparison(stride.validate_every)
     writer = Writer(random, comparison.model.model, world)
     opening = writer.opening()
@@ -228,43 +233,75 @@ def run(random: Random, world: World, stride: Stride) -> Comparison:
                 comparison.compare_state()
                 comparison.restore()
         comparison.compare_state()
-    except Different:
-        history, why = shorten(comparison.history)
-        raise Different(f"{table(history)}\n\n{why}") from None
+    except Different as why:
+        raise Different(why.why, comparison.history) from None
     return comparison
 
 
-def replay(history: Sequence[Given]) -> Different | None:
-    """Give a history to a fresh pair; what was different, if anything was."""
-    comparison = Comparison()
+def replay(history: Sequence[Given], look: bool) -> Different | None:
+    """Give a history to a fresh pair; what was different, if anything was.
+
+    To look at everything after each record finds more, and takes ten times as long.
+    """
+    comparison = Comparison(validate_every=1 if look else len(history) + 1)
     try:
         for given in history:
             comparison.give(given)
-            comparison.compare_state()
+            if look:
+                comparison.compare_state()
     except Different as why:
         return why
     return None
 
 
-def shorten(history: Sequence[Given], tries: int = 200) -> tuple[list[Given], Different]:
-    """Leave out whatever batches can be left out while something is still different."""
-    singles = [
+def shorten(failed: Different, records: int = 20_000) -> Different:
+    """Leave out batches, then commands, while something is still different.
+
+    At most about so many records are applied on the way, or a tenth where one has to look inside.
+    """
+    look = replay(failed.history, look=False) is None
+    left = records // 10 if look else records
+    kept, why = list(failed.history), failed.why
+    for split in (_by_batch, _by_command):
+        pieces = split(kept)
+        if found := replay(pieces, look):
+            kept, why = pieces, found.why
+        size = len(kept) // 2
+        while size and left > 0:
+            for start in range(len(kept) - size, -1, -size):
+                shorter = kept[:start] + kept[start + size :]
+                left -= len(shorter)
+                if found := replay(shorter, look):
+                    kept, why = shorter, found.why
+            size //= 2
+    return Different(why, kept)
+
+
+def _by_batch(history: Sequence[Given]) -> list[Given]:
+    return [
         Given(given.time_us, matching.CommandRecord(shard=given.record.shard, requests=[request]))
         for given in history
         for request in given.record.requests
     ]
-    kept = singles if replay(singles) else list(history)
-    why = replay(kept)
-    assert why is not None, "the history of a failure fails again"
-    size = len(kept) // 2
-    while size and tries > 0:
-        for start in range(len(kept) - size, -1, -size):
-            tries -= 1
-            shorter = kept[:start] + kept[start + size :]
-            if found := replay(shorter):
-                kept, why = shorter, found
-        size //= 2
-    return kept, why
+
+
+def _by_command(history: Sequence[Given]) -> list[Given]:
+    """Each command in a record of its own, numbered so that all of them are applied as before."""
+    numbers: dict[tuple[int, int], int] = {}
+    singles = []
+    for given in _by_batch(history):
+        batch = matching.SubmitRequest.FromString(given.record.requests[0])
+        for command in batch.commands:
+            single = matching.SubmitRequest(
+                session=batch.session, source=batch.source, commands=[command]
+            )
+            if batch.session or batch.source:
+                key = (batch.session, batch.source)
+                single.number = numbers[key] = numbers.get(key, 0) + 1
+            record = matching.CommandRecord(shard=given.record.shard)
+            record.requests.append(single.SerializeToString())
+            singles.append(Given(given.time_us, record))
+    return singles
 
 
 def table(history: Sequence[Given]) -> str:

@@ -72,7 +72,7 @@ class Telling:
         trades = [f"{e.lots} @ {e.price_ticks}" for e in record.trades]
         levels = [f"{_side(e.side)} {e.price_ticks} is {e.lots}" for e in record.levels]
         balances = [
-            f"{PEOPLE[e.account]} {e.available_minor} {CODES.get(e.asset, e.asset)} + {e.held_minor}"
+            f"{PEOPLE[e.account]} {e.available_minor} {CODES[e.asset]} + {e.held_minor}"
             for e in record.balances
         ]
         moves = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.engines import Engine, ModelEngine
+from tests.model.engines import CoreEngine, Engine, ModelEngine
 from tests.spec.tables import Table, read, tell
 
 FOLDER = Path(__file__).parent / "matching"
@@ -21,7 +21,7 @@ RULES = Path(__file__).parent / "rules.txt"
 @pytest.mark.parametrize(
     ("path", "table"), TABLES, ids=[f"{p.stem}:{t.line}:{t.rule}" for p, t in TABLES]
 )
-@pytest.mark.parametrize("make", [ModelEngine], ids=["model"])
+@pytest.mark.parametrize("make", [ModelEngine, CoreEngine], ids=["model", "core"])
 def test_a_table_tells_itself(
     path: Path, table: Table, make: Callable[[], Engine], request: pytest.FixtureRequest
 ) -> None:
