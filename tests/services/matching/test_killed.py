@@ -211,6 +211,25 @@ def test_an_orderly_stop_leaves_a_snapshot_and_nothing_unpublished(
     tell(story())
 
 
+def test_time_goes_on_in_an_idle_shard(postgres: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        shard = Shard(tmp_path)
+        with process(tmp_path, postgres):
+            await shard.serving()
+            clocks_us: set[int] = set()
+            for _ in range(200):
+                status = await shard.stub.GetStatus(matching.GetStatusRequest())
+                clocks_us.add(status.clock_us)
+                if len(clocks_us) > 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert (status.leader, status.sequence) == (True, 0)
+            assert status.next_offset >= 2
+        await shard.channel.close()
+
+    tell(story())
+
+
 def test_two_on_one_socket_get_a_sentence(postgres: str, tmp_path: Path) -> None:
     async def story() -> None:
         shard = Shard(tmp_path)

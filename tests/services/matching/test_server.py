@@ -153,6 +153,20 @@ def test_a_question_about_the_future_is_unavailable(tmp_path: Path) -> None:
     tell(story())
 
 
+def test_a_replica_that_has_lost_sight_of_the_end_is_unavailable(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with served(tmp_path) as client:
+            for task in client.shard.tasks:
+                task.cancel()
+            client.shard.replica.progress.fresh_at_us -= 1_000_000
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await client.stub.GetDepth(matching.GetDepthRequest(instrument=1024))
+            assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert "is behind the log's end" in (refused.value.details() or "")
+
+    tell(story())
+
+
 def test_a_question_waits_for_what_it_wants_to_see(tmp_path: Path) -> None:
     async def story() -> None:
         async with served(tmp_path) as client:

@@ -1,0 +1,48 @@
+"""When a replica may answer, and when a snapshot or a tick is due."""
+
+import pytest
+
+from services.matching.state import (
+    NEVER_US,
+    SERVES_WITHIN_US,
+    TICK_US,
+    Progress,
+    SnapshotPace,
+    may_serve,
+    snapshot_due,
+    tick_due,
+)
+
+
+@pytest.mark.parametrize(
+    ("fresh_at_us", "serves"),
+    [
+        (NEVER_US, False),
+        (5_000_000, True),
+        (5_000_000 - SERVES_WITHIN_US, True),
+        (4_799_999, False),
+    ],
+)
+def test_a_replica_serves_near_the_end_of_the_log(fresh_at_us: int, serves: bool) -> None:
+    assert may_serve(Progress(fresh_at_us=fresh_at_us), 5_000_000) is serves
+
+
+@pytest.mark.parametrize(
+    ("applied_at_us", "due"), [(NEVER_US, True), (5_000_000 - TICK_US, True), (4_000_001, False)]
+)
+def test_a_tick_is_due_when_a_second_went_by_without_a_record(
+    applied_at_us: int, due: bool
+) -> None:
+    assert tick_due(Progress(applied_at_us=applied_at_us), 5_000_000) is due
+
+
+@pytest.mark.parametrize(
+    ("next_offset", "sequence", "due"),
+    [(100, 1000, False), (109, 1009, False), (110, 1000, True), (101, 1010, True)],
+)
+def test_a_snapshot_is_due_after_records_or_commands(
+    next_offset: int, sequence: int, due: bool
+) -> None:
+    progress = Progress(snapshot_next_offset=100, snapshot_sequence=1000)
+    pace = SnapshotPace(records=10, commands=10)
+    assert snapshot_due(progress, pace, next_offset, sequence) is due
