@@ -8,11 +8,13 @@
  *   sessions  of order entry, and the numbers of the sources of money
  *   instruments  by place; their ids are (place + 1) × 1024 + shard
  *
- * Files: core.c opens, applies records, makes parts · core_batch.c batches, sessions, sources and what command goes where ·
- * core_ahead.c decodes commands before it is their turn ·
- * core_place.c decides an order · core_match.c lets it meet the book · core_amend.c changes and ends resting orders ·
- * core_money.c credits and debits, accounts, sizes, rules, clock · core_market.c assets and instruments · core_say.c writes
- * events and answers · core_query.c answers questions · core_validate.c checks everything · snapshot.h writes and reads all.
+ * Files:
+ *   core.c        opens, applies records, makes parts       core_batch.c   sessions, sources, what command goes where
+ *   core_ahead.c  decodes commands before it is their turn  core_place.c   decides an order
+ *   core_match.c  lets it meet the book                     core_amend.c   changes and ends resting orders
+ *   core_money.c  credits, debits, accounts, sizes, clock   core_market.c  assets and instruments
+ *   core_say.c    writes events and answers                 core_query.c   answers questions
+ *   core_validate.c  checks everything                      snapshot.h     writes and reads all of it
  *
  * Stopping and going on. A record is worked off in steps: one fill, one order of a cancel-all, one instrument. Before each,
  * core_has_room makes sure that the worst a step can write fits into what is left of the part; if not, the call returns up

@@ -9,7 +9,7 @@
  * sum over totals that the ledger keeps too.
  *
  * Cost: a lookup is one or two cache lines, a change of a balance about 5 ns, 15 where its total changes.
- * Memory: 36 bytes a balance and 16 for its entry in the table; 28 and 16 an account. All of it is reserved at the
+ * Memory: 44 bytes a balance and 16 for its entry in the table; 24 and 16 an account. All of it is reserved at the
  * beginning and touched when used.
  *
  * No sum here overflows: an asset's total over all accounts is at most 2^62, and holds are parts of it. */
