@@ -55,6 +55,11 @@ class Trader:
         turn += [self._resting_order, self._resting_order, self._cancel, self._taking_order]
         return [turn[number % len(turn)]() for number in range(BATCH)]
 
+    def trading_batch(self) -> list[matching.Command]:
+        """Nothing but trades: each order that rests is met by the next, or one like it."""
+        turn = [self._resting_order, self._taking_order]
+        return [turn[number % 2]() for number in range(BATCH)]
+
     def _resting_order(self) -> matching.Command:
         side = self._chance.choice((types.SIDE_BUY, types.SIDE_SELL))
         away = 1 + min(int(self._chance.expovariate(1 / 40)), 2000)
