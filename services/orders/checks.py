@@ -15,11 +15,15 @@ async def all_checks(
 ) -> orders.VerifyResponse:
     """Every check, at one point of history. Slow: it reads all of it."""
     async with store.at_one_point(pool) as tx:
-        checks = [check async for check in _checks(tx, request)]
-        return orders.VerifyResponse(checks=checks, sequence=await store.sequence(tx, topic))
+        trades = await store.count_trades(tx, request.sequence)
+        checks = [check async for check in _checks(tx, request, trades)]
+        sequence = await store.sequence(tx, topic)
+        return orders.VerifyResponse(checks=checks, sequence=sequence, trades=trades)
 
 
-async def _checks(tx: Connection, request: orders.VerifyRequest) -> AsyncIterator[orders.Check]:
+async def _checks(
+    tx: Connection, request: orders.VerifyRequest, trades: int
+) -> AsyncIterator[orders.Check]:
     row = await store.first_not_ended_once(tx)
     yield _check("an order ends once", row, "order {0}, sequence {1}: ended {2} times")
     row = await store.first_of_two_accounts(tx)
@@ -28,7 +32,7 @@ async def _checks(tx: Connection, request: orders.VerifyRequest) -> AsyncIterato
     sums = "order {0}, sequence {1}: lots {2} and {3}, quote {4} and {5}, fee {6} and {7}"
     yield _check("an order is the sum of its fills", row, sums)
     row = await store.first_not_a_pair(tx)
-    found = f"{await store.count_trades(tx)} trades"
+    found = f"{trades} trades"
     yield _check("a trade has two sides", row, "trade {0}, sequence {1}: {2} fills", found)
     ids = [order.order_id for order in request.open_orders]
     history = await store.open_or_named(tx, ids)

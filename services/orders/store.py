@@ -285,7 +285,7 @@ _NOT_A_PAIR: Final = """
     order by 2 limit 1
 """
 _OPEN: Final = "select * from orders where state = 1 or order_id = any($1::bigint[])"
-_COUNT_TRADES: Final = "select count(*) from fill where maker"
+_COUNT_TRADES: Final = "select count(*) from fill where maker and sequence <= $1"
 
 
 async def first_not_ended_once(tx: Connection) -> asyncpg.Record | None:
@@ -313,6 +313,6 @@ async def open_or_named(tx: Connection, order_ids: Sequence[int]) -> list[types.
     return [order_of(row) for row in await tx.fetch(_OPEN, order_ids)]
 
 
-async def count_trades(tx: Connection) -> int:
-    """How many trades history has."""
-    return int(await tx.fetchval(_COUNT_TRADES))
+async def count_trades(tx: Connection, up_to_sequence: int) -> int:
+    """How many trades history has, of commands up to a sequence."""
+    return int(await tx.fetchval(_COUNT_TRADES, up_to_sequence))
