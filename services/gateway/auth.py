@@ -91,10 +91,11 @@ class Rates:
     def take(self, name: str, now_us: int) -> float:
         """Take one; 0 if it was there, else the seconds until it will be."""
         # Nobody can have spent more than all: were it so, the clock has been put back.
-        spent = min(self._spent_until_us.get(name, 0), now_us + self._full_us)
-        spent = max(spent, now_us) + self._cost_us
+        known = min(self._spent_until_us.get(name, 0), now_us + self._full_us)
+        spent = max(known, now_us) + self._cost_us
         over_us = spent - now_us - self._full_us
         if over_us > 0:
+            self._spent_until_us[name] = known
             return over_us / 1_000_000
         self._spent_until_us[name] = spent
         if len(self._spent_until_us) > _FORGET_AT:
