@@ -58,7 +58,8 @@ class Gateway:
         self.edge = Edge(gatekeeper, self._token)
         self.sockets = Sockets(config, clock, gatekeeper, self.feed, self.private)
         self.keys.on_revoked = self.sockets.revoked
-        self.rooms = Rooms(self.channels, self._takes_orders)
+        heard = {"marketdata": lambda: self.feed.live}
+        self.rooms = Rooms(self.channels, self._takes_orders, heard)
         public = PublicRoutes(self.markets, self.reads, self.feed, self.rooms.health, clock)
         self.routes: Sequence[Route] = (
             *Orders(self.entry, self.markets, self.reads).routes(),

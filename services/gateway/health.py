@@ -16,10 +16,15 @@ class Rooms:
     """The other rooms as their health services see them. `run` runs for ever."""
 
     def __init__(
-        self, channels: Mapping[str, grpc.aio.Channel], takes_orders: Callable[[], bool]
+        self,
+        channels: Mapping[str, grpc.aio.Channel],
+        takes_orders: Callable[[], bool],
+        is_heard: Mapping[str, Callable[[], bool]],
     ) -> None:
+        """`is_heard` says of rooms that we follow whether their stream stands."""
         self._channels = channels
         self._takes_orders = takes_orders
+        self._is_heard = is_heard
         self._serving = dict.fromkeys(channels, False)
 
     async def run(self) -> None:
@@ -32,10 +37,17 @@ class Rooms:
 
     def health(self) -> Health:
         """What is said of the whole house."""
+        answer = {
+            name: serving and self._is_heard.get(name, _always)()
+            for name, serving in self._serving.items()
+        }
         rooms: dict[str, RoomState] = {
-            name: "serving" if serving else "degraded" for name, serving in self._serving.items()
+            name: "serving" if answers else "degraded" for name, answers in answer.items()
         }
         if not self._takes_orders():
             return Health("unavailable", rooms)
-        whole = all(self._serving.values())
-        return Health("serving" if whole else "degraded", rooms)
+        return Health("serving" if all(answer.values()) else "degraded", rooms)
+
+
+def _always() -> bool:
+    return True

@@ -8,7 +8,7 @@ without a word.
 import asyncio
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import grpc
 import msgspec
@@ -28,6 +28,10 @@ BALANCES: Final = "user.balances"
 CHANNELS: Final = (ORDERS, FILLS, BALANCES)
 
 _START_S: Final = 3.0
+
+
+_Requests: TypeAlias = asyncio.Queue[notifications.FollowRequest | None]
+"""What a stream is to say; None ends it."""
 
 
 class CursorGone(Exception):
@@ -68,7 +72,7 @@ class PrivateFeed:
         self._reads = reads
         self._numbers = itertools.count(1)
         self._subscriptions: dict[int, Subscription] = {}
-        self._requests: asyncio.Queue[notifications.FollowRequest] | None = None
+        self._requests: _Requests | None = None
 
     async def subscribe(
         self, account: int, channels: set[str], after: str, listener: PrivateListener
@@ -125,12 +129,18 @@ class PrivateFeed:
 
     async def run(self) -> None:
         """Keep the stream for ever; notifications out of reach is waited for."""
-        await follow("private", self._begin, self._take)
+        await follow("private", self._begin, self._take, self._end)
 
     def _begin(self) -> AsyncIterable[notifications.FollowResponse]:
         self._requests = asyncio.Queue()
         self._resume()
         return self._notifications.Follow(_each(self._requests))
+
+    def _end(self) -> None:
+        """The stream is lost: let go of what it took requests from, and gather none for it."""
+        if self._requests is not None:
+            self._requests.put_nowait(None)
+            self._requests = None
 
     def _resume(self) -> None:
         for number, subscription in list(self._subscriptions.items()):
@@ -192,8 +202,6 @@ def _offer(subscription: Subscription, frames: bytes) -> None:
         subscription.held += frames
 
 
-async def _each(
-    requests: asyncio.Queue[notifications.FollowRequest],
-) -> AsyncIterator[notifications.FollowRequest]:
-    while True:
-        yield await requests.get()
+async def _each(requests: _Requests) -> AsyncIterator[notifications.FollowRequest]:
+    while (request := await requests.get()) is not None:
+        yield request
