@@ -67,8 +67,8 @@ bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t 
 }
 
 int core_new(uint32_t shard, core **out) {
-    assert(shard < CORE_SHARDS);
     const struct codec_set_sizes *sizes = &core_first_sizes;
+    if (shard >= CORE_SHARDS) return CORE_FOREIGN;
     struct core *c = calloc(1, sizeof *c);
     if (!c) return CORE_NO_ROOM;
     c->shard = shard;

@@ -64,7 +64,7 @@ struct core_facts {
     uint64_t markets_changed; /* sequence of the last change of an asset or an instrument */
 };
 
-/* A new, empty core of a shard (0..1023). CORE_NO_ROOM if memory is short. */
+/* A new, empty core of a shard (0..1023; CORE_FOREIGN if it is not). CORE_NO_ROOM if memory is short. */
 int core_new(uint32_t shard, core **out);
 void core_free(core *c);
 

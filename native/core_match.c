@@ -107,7 +107,7 @@ static void say_fill(struct core *c, const struct fill *fill, const struct codec
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
     struct codec_trade_event trade = {
-        .trade_id = ++c->trades_given * CORE_SHARDS + c->shard,
+        .trade_id = c->trades_given * CORE_SHARDS + c->shard,
         .instrument = instrument->id,
         .price_ticks = fill->price_ticks,
         .lots = fill->lots,
@@ -143,6 +143,7 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
     struct fill fill = decide_fill(c, maker, lots);
     settle_both(c, maker, &fill);
     count_for_taker(&c->incoming, &fill);
+    c->trades_given++;
     instrument->last_price_ticks = fill.price_ticks;
     core_touch_market(c, instrument);
     struct codec_order view;

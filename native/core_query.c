@@ -22,6 +22,7 @@ static bool look_up(const struct core *c, uint32_t account_id, uint64_t order_id
     uint32_t account = risk_find_account(&c->risk, account_id);
     if (account == RISK_NONE || client_order_id.length > NAMES_MOST_BYTES) return false;
     if (order_id == 0) {
+        if (client_order_id.length == 0) return false;
         struct names_text text = names_text(client_order_id.at, client_order_id.length);
         uint32_t name = names_find(&c->names, account, &text);
         if (name == NAMES_NONE) return false;
