@@ -48,6 +48,18 @@ class Shard:
         """What the core would say, by id."""
         return [order for _, order in sorted(self.model.orders.items())]
 
+    def depth(self, instrument: int = BTC_USD) -> matching.GetDepthResponse:
+        """The whole book, as the core would say it."""
+        answer = matching.GetDepthResponse(
+            sequence=self.sequence, command_offset=len(self.records) - 1, found=True
+        )
+        for side, levels in ((types.SIDE_BUY, answer.bids), (types.SIDE_SELL, answer.asks)):
+            for order in self.model.books[instrument, side]:
+                if not levels or levels[-1].price_ticks != order.price_ticks:
+                    levels.add(price_ticks=order.price_ticks)
+                levels[-1].lots += order.remaining_lots
+        return answer
+
     def run(self, *commands: matching.Command) -> list[matching.Outcome]:
         """Apply commands as one record."""
         self._number += 1
@@ -111,6 +123,14 @@ class Shard:
             place(BOB, types.SIDE_BUY, lots, price_ticks, instrument=instrument),
         )
 
+    def flood(self, levels: int, lots: int) -> None:
+        """A refused command whose record states many low bids: no core would, but it is big."""
+        self.cancel(ALICE, 0)
+        for price_ticks in range(1, levels + 1):
+            self.records[-1].levels.add(
+                instrument=BTC_USD, side=types.SIDE_BUY, price_ticks=price_ticks, lots=lots
+            )
+
     def bustle(self, records: int, seed: int = 1, instruments: Sequence[int] = (BTC_USD,)) -> None:
         """Orders, cancels and trades of all three around 10,000, some with themselves."""
         random = Random(seed)
@@ -135,16 +155,13 @@ class Shard:
             client_order_id=f"c{random.randint(1, 10**9)}",
         )
 
-    def bodies(self) -> list[bytes]:
-        """The event log as it should be, in one part a record."""
-        return [record.SerializeToString() for record in self.records]
-
-    async def publish(self, log: Log) -> None:
-        """Put what is new on the event log."""
+    async def publish(self, log: Log, count: int = 1_000_000) -> None:
+        """Put what is new on the event log, at most so many records."""
         await log.create(TOPIC)
-        for body in self.bodies()[self._published :]:
-            await log.append(TOPIC, [body], clock_us=time.time_ns() // 1000)
-        self._published = len(self.records)
+        for record in self.records[self._published : self._published + count]:
+            clock_us = time.time_ns() // 1000
+            await log.append(TOPIC, [record.SerializeToString()], clock_us=clock_us)
+            self._published += 1
 
 
 def place(

@@ -1,0 +1,74 @@
+"""The invariants of the tape, each with a sentence that says where it first does not hold."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from bourse.marketdata import v1 as marketdata
+from services.marketdata import store
+from services.marketdata.state import Candle, Market, Markets
+from services.marketdata.tape import Tape
+
+
+async def all_checks(
+    tape: Tape, markets: Markets, shard: int, sequence: int
+) -> marketdata.VerifyResponse:
+    """Every check, while no block comes. Slow: it reads the whole tape."""
+    async with tape.turn:
+        checks = [check async for check in _checks(tape, markets, shard)]
+        trades = await tape.read(lambda client: store.count_trades(client, sequence))
+        return marketdata.VerifyResponse(checks=checks, sequence=tape.place.sequence, trades=trades)
+
+
+async def _checks(tape: Tape, markets: Markets, shard: int) -> AsyncIterator[marketdata.Check]:
+    row = await tape.read(store.first_twice)
+    yield _check("a trade is on the tape once", row, "trade {0}, sequence {1}: {2} times")
+    row = await tape.read(lambda client: store.first_missing(client, shard))
+    yield _check("no trade is missing", row, "trade {0}, before sequence {1}")
+    count = await tape.read(store.count_trades)
+    row = None if count == tape.place.trades else (count, tape.place.trades)
+    yield _check("as many trades are there as were written", row, "{0} are, {1} were")
+    row = await tape.read(store.first_candle_not_as_trades_say)
+    sentence = "instrument {0}, {1} us from {2}, sequence {3}"
+    yield _check("candles are what their trades say", row, sentence)
+    row = await tape.read(lambda client: _first_other_in_memory(client, markets))
+    yield _check("memory has the candles of the tape", row, sentence.replace("sequence", "trade"))
+    crossed = [(m.instrument, markets.sequence) for m in _sorted(markets) if m.book.is_crossed()]
+    yield _check("no book is crossed", next(iter(crossed), None), "instrument {0}, sequence {1}")
+
+
+async def _first_other_in_memory(client: AsyncClient, markets: Markets) -> Sequence[Any] | None:
+    """(instrument, length, opening, last trade) of the first candle that memory has otherwise.
+
+    Those that trades not on the tape yet have changed are passed over.
+    """
+    newest = await store.newest_trade(client)
+    for market in _sorted(markets):
+        for interval, series in market.series.items():
+            span = (series.whole_from_us, 2**63 - 1)
+            stored = await store.first_candles(
+                client, market.instrument, interval, span, len(series.candles) + 1
+            )
+            for candle in stored:
+                held = series.candles.get(candle.open_us)
+                if held is None or (held.last_trade_id <= newest and _is_other(held, candle)):
+                    return market.instrument, series.length_us, *_place_of(candle)
+    return None
+
+
+def _is_other(held: Candle, stored: Candle) -> bool:
+    return any(getattr(held, name) != getattr(stored, name) for name in Candle.__slots__)
+
+
+def _place_of(candle: Candle) -> tuple[int, int]:
+    return candle.open_us, candle.last_trade_id
+
+
+def _sorted(markets: Markets) -> list[Market]:
+    return [market for _, market in sorted(markets.by_id.items())]
+
+
+def _check(name: str, broken: Sequence[Any] | None, sentence: str) -> marketdata.Check:
+    detail = "" if broken is None else sentence.format(*broken)
+    return marketdata.Check(name=name, ok=broken is None, detail=detail)

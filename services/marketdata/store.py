@@ -1,0 +1,303 @@
+"""The tape in ClickHouse, and how far it has come in Postgres. Functions say what they do.
+
+A block of trades has its bounds written down before it is inserted, and its insert carries them as
+a token. Sent again, ClickHouse drops what it has of it, in the table and behind its view alike. So
+a block counts once, whatever is killed in between.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from bourse.marketdata import v1 as marketdata
+from services.marketdata.state import INTERVALS_US, Candle, Trade
+from services.runtime.events import BEGINNING, EventKey, Position
+from services.runtime.postgres import Pool
+
+# --- The place, in Postgres -----------------------------------------------------------------
+
+
+class WriterReplaced(Exception):
+    """Another process writes this tape now; this one must not write any more."""
+
+
+class Place(NamedTuple):
+    """How far the tape has come, and under which epoch it is written."""
+
+    position: Position
+    sequence: int
+    clock_us: int
+    trades: int
+    pending_to: int | None
+    writer_epoch: int
+
+
+_TAKE_OVER: Final = """
+    insert into consumer_offset values ($1, $2, $3, $4, $5, 0, 0, 0, null, 1)
+    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
+    returning *
+"""
+_PLACE: Final = "select * from consumer_offset where topic = $1"
+
+
+async def take_over(pool: Pool, topic: str) -> Place:
+    """Become the writer of the tape: whoever wrote before finds its epoch gone."""
+    return _place(await pool.fetchrow(_TAKE_OVER, topic, *_flat(BEGINNING)))
+
+
+async def place(pool: Pool, topic: str) -> Place:
+    """Where the tape stands."""
+    return _place(await pool.fetchrow(_PLACE, topic))
+
+
+def _place(row: asyncpg.Record | None) -> Place:
+    if row is None:
+        raise WriterReplaced("The position of the tape is gone from its table.")
+    key = EventKey(row["last_command"], row["last_part"])
+    position = Position(row["next_offset"], key, row["record_ended"])
+    return Place(position, *(row[name] for name in Place._fields[1:]))
+
+
+def _flat(position: Position) -> tuple[int, int, int, bool]:
+    key = position.last_key or EventKey(-1, 0)
+    return (position.next_offset, *key, position.last_part)
+
+
+_ANNOUNCE: Final = """
+    update consumer_offset set pending_to = $4
+    where topic = $1 and next_offset = $2 and writer_epoch = $3
+"""
+_ADVANCE: Final = """
+    update consumer_offset
+    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8,
+        clock_us = $9, trades = $10, pending_to = null
+    where topic = $1 and next_offset = $2 and writer_epoch = $3
+"""
+
+
+async def announce(pool: Pool, topic: str, before: Place, pending_to: int) -> None:
+    """Write down where the block ends that is on its way. Raises WriterReplaced."""
+    was = (topic, before.position.next_offset, before.writer_epoch)
+    _one_row(await pool.execute(_ANNOUNCE, *was, pending_to))
+
+
+async def advance(pool: Pool, topic: str, before: Place, after: Place) -> None:
+    """Move the position, if it and the epoch are still what they were. Raises WriterReplaced."""
+    was = (topic, before.position.next_offset, before.writer_epoch)
+    new = (*_flat(after.position), after.sequence, after.clock_us, after.trades)
+    _one_row(await pool.execute(_ADVANCE, *was, *new))
+
+
+def _one_row(done: str) -> None:
+    if done != "UPDATE 1":
+        raise WriterReplaced("Another process writes this tape. Stop one of them.")
+
+
+# --- The tape, in ClickHouse ----------------------------------------------------------------
+
+# More blocks than a writer can miss that slept while it was replaced, and then sends its last one.
+_ONCE: Final = (
+    "SETTINGS non_replicated_deduplication_window = 10000,"
+    " fsync_after_insert = 1, fsync_part_directory = 1"
+)
+_INTERVALS: Final = f"{sorted(INTERVALS_US.values())}::Array(Int64) AS interval_us"
+_TABLES: Final = (
+    f"""
+    CREATE TABLE IF NOT EXISTS trade (
+        instrument UInt32, trade_id UInt64, price_ticks Int64, lots Int64, quote_minor Int64,
+        side UInt8, time_us Int64, sequence UInt64
+    ) ENGINE = MergeTree ORDER BY (instrument, trade_id)
+    PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(time_us, 'UTC')) {_ONCE}
+    """,
+    f"""
+    CREATE TABLE IF NOT EXISTS candle (
+        instrument UInt32, interval_us Int64, open_us Int64,
+        open AggregateFunction(argMin, Int64, UInt64),
+        high SimpleAggregateFunction(max, Int64),
+        low SimpleAggregateFunction(min, Int64),
+        close AggregateFunction(argMax, Int64, UInt64),
+        lots SimpleAggregateFunction(sum, Int128),
+        quote_minor SimpleAggregateFunction(sum, Int128),
+        trades SimpleAggregateFunction(sum, UInt64),
+        last_trade_id SimpleAggregateFunction(max, UInt64)
+    ) ENGINE = AggregatingMergeTree ORDER BY (instrument, interval_us, open_us) {_ONCE}
+    """,
+    f"""
+    CREATE MATERIALIZED VIEW IF NOT EXISTS candle_of_trade TO candle AS
+    SELECT instrument, interval_us, intDiv(time_us, interval_us) * interval_us AS open_us,
+        argMinState(price_ticks, trade_id) AS open, max(price_ticks) AS high,
+        min(price_ticks) AS low, argMaxState(price_ticks, trade_id) AS close,
+        sum(toInt128(lots)) AS lots, sum(toInt128(quote_minor)) AS quote_minor,
+        count() AS trades, max(trade_id) AS last_trade_id
+    FROM trade ARRAY JOIN {_INTERVALS}
+    GROUP BY instrument, interval_us, open_us
+    """,  # noqa: S608 - four numbers of our own
+)
+
+
+_TRADE_TYPES: Final = ("UInt32", "UInt64", *["Int64"] * 3, "UInt8", "Int64", "UInt64")
+
+
+async def make_tables(tape: AsyncClient) -> None:
+    """Have the tables; does nothing where they are."""
+    for statement in _TABLES:
+        await tape.command(statement)
+
+
+async def drop_tables(tape: AsyncClient) -> None:
+    """Throw the tape away, what ClickHouse knows of its blocks included."""
+    for statement in ("candle_of_trade", "candle", "trade"):
+        await tape.command(f"DROP TABLE IF EXISTS {statement} SYNC")
+
+
+async def insert(tape: AsyncClient, trades: Sequence[Trade], token: str) -> None:
+    """Put a block on the tape, or what is missing of it if it was sent before with this token."""
+    settings = {
+        "insert_deduplication_token": token,
+        "insert_deduplicate": 1,
+        "deduplicate_blocks_in_dependent_materialized_views": 1,
+        "async_insert": 0,
+    }
+    await tape.insert(
+        "trade",
+        trades,
+        column_names=Trade._fields,
+        column_type_names=_TRADE_TYPES,
+        settings=settings,
+    )
+
+
+_CANDLES: Final = """
+    SELECT open_us, argMinMerge(open), max(high), min(low), argMaxMerge(close), sum(lots),
+        sum(quote_minor), sum(trades), max(last_trade_id)
+    FROM candle
+    WHERE instrument = {instrument:UInt32} AND interval_us = {interval_us:Int64}
+        AND open_us >= {from_us:Int64} AND open_us < {to_us:Int64}
+    GROUP BY open_us
+"""
+
+
+async def first_candles(
+    tape: AsyncClient,
+    instrument: int,
+    interval: marketdata.Interval,
+    span: tuple[int, int],
+    limit: int,
+) -> list[Candle]:
+    """The first candles that open in a span of time (its end is not in it), oldest first."""
+    return await _candles(tape, (instrument, interval), span, f"ORDER BY open_us LIMIT {limit:d}")
+
+
+async def last_candles(
+    tape: AsyncClient,
+    instrument: int,
+    interval: marketdata.Interval,
+    span: tuple[int, int],
+    limit: int,
+) -> list[Candle]:
+    """The last candles that open in a span of time (its end is not in it), oldest first."""
+    order = f"ORDER BY open_us DESC LIMIT {limit:d}"
+    return (await _candles(tape, (instrument, interval), span, order))[::-1]
+
+
+async def _candles(
+    tape: AsyncClient,
+    series: tuple[int, marketdata.Interval],
+    span: tuple[int, int],
+    order: str,
+) -> list[Candle]:
+    parameters = {"instrument": series[0], "interval_us": INTERVALS_US[series[1]]}
+    parameters |= {"from_us": span[0], "to_us": span[1]}
+    found = await tape.query(_CANDLES + order, parameters)
+    return [_candle(row) for row in found.result_rows]
+
+
+def _candle(row: Sequence[Any]) -> Candle:
+    candle = Candle(row[0])
+    candle.open_ticks, candle.high_ticks, candle.low_ticks, candle.close_ticks = row[1:5]
+    candle.lots, candle.quote_minor, candle.trades, candle.last_trade_id = row[5:9]
+    return candle
+
+
+_TRADES: Final = """
+    SELECT instrument, trade_id, price_ticks, lots, quote_minor, side, time_us, sequence
+    FROM trade WHERE instrument = {instrument:UInt32} AND trade_id < {below:UInt64}
+    ORDER BY instrument DESC, trade_id DESC LIMIT {limit:UInt32}
+"""
+
+
+async def trades_below(tape: AsyncClient, instrument: int, below: int, limit: int) -> list[Trade]:
+    """Trades of an instrument below a number, newest first."""
+    parameters = {"instrument": instrument, "below": below, "limit": limit}
+    found = await tape.query(_TRADES, parameters)
+    return [Trade(*row) for row in found.result_rows]
+
+
+async def instruments(tape: AsyncClient) -> list[int]:
+    """Every instrument that ever traded."""
+    query = "SELECT DISTINCT instrument FROM candle WHERE interval_us = {day:Int64}"
+    day = {"day": INTERVALS_US[marketdata.INTERVAL_1D]}
+    return [row[0] for row in (await tape.query(query, day)).result_rows]
+
+
+async def count_trades(tape: AsyncClient, up_to_sequence: int = 2**64 - 1) -> int:
+    """How many trades the tape has, of commands up to a sequence."""
+    query = "SELECT count() FROM trade WHERE sequence <= {sequence:UInt64}"
+    found = await tape.query(query, {"sequence": up_to_sequence})
+    return int(found.result_rows[0][0])
+
+
+async def newest_trade(tape: AsyncClient) -> int:
+    """The number of the newest trade; 0 if there is none."""
+    return int((await tape.query("SELECT max(trade_id) FROM trade")).result_rows[0][0])
+
+
+# --- Checking -------------------------------------------------------------------------------
+
+_TWICE: Final = """
+    SELECT trade_id, min(sequence), count() FROM trade GROUP BY trade_id HAVING count() > 1
+    ORDER BY trade_id LIMIT 1
+"""
+_MISSING: Final = """
+    SELECT before + 1024, sequence FROM (
+        SELECT trade_id, sequence, lagInFrame(trade_id, 1, {shard:UInt64})
+            OVER (ORDER BY trade_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before FROM trade
+    ) WHERE trade_id > before + 1024 ORDER BY trade_id LIMIT 1
+"""
+_NOT_AS_TRADES_SAY: Final = f"""
+    SELECT instrument, interval_us, open_us, min(sequence) FROM (
+        SELECT instrument, interval_us, intDiv(time_us, interval_us) * interval_us AS open_us,
+            argMin(price_ticks, trade_id) AS o, max(price_ticks) AS h, min(price_ticks) AS l,
+            argMax(price_ticks, trade_id) AS c, sum(toInt128(lots)) AS v,
+            sum(toInt128(quote_minor)) AS q, count() AS n, min(sequence) AS sequence
+        FROM trade ARRAY JOIN {_INTERVALS}
+        GROUP BY instrument, interval_us, open_us
+        UNION ALL
+        SELECT instrument, interval_us, open_us, argMinMerge(open), max(high), min(low),
+            argMaxMerge(close), sum(lots), sum(quote_minor), sum(trades), toUInt64(-1)
+        FROM candle GROUP BY instrument, interval_us, open_us
+    ) GROUP BY instrument, interval_us, open_us
+    HAVING count() <> 2 OR uniqExact((o, h, l, c, v, q, n)) <> 1
+    ORDER BY open_us, interval_us, instrument LIMIT 1
+"""  # noqa: S608 - four numbers of our own
+
+
+async def first_twice(tape: AsyncClient) -> Sequence[Any] | None:
+    """(trade_id, sequence, count) of the first trade that is there more than once."""
+    return _first((await tape.query(_TWICE)).result_rows)
+
+
+async def first_missing(tape: AsyncClient, shard: int) -> Sequence[Any] | None:
+    """(trade_id, sequence of the next) of the first that is not there: numbers have no gaps."""
+    return _first((await tape.query(_MISSING, {"shard": shard})).result_rows)
+
+
+async def first_candle_not_as_trades_say(tape: AsyncClient) -> Sequence[Any] | None:
+    """(instrument, interval, opening, sequence of its first trade) of the first that differs."""
+    return _first((await tape.query(_NOT_AS_TRADES_SAY)).result_rows)
+
+
+def _first(rows: Iterable[Sequence[Any]]) -> Sequence[Any] | None:
+    return next(iter(rows), None)

@@ -1,0 +1,197 @@
+"""The one writer of the tape: each block once, whatever is killed or lost on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+import asyncpg
+import structlog
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from services.marketdata import store
+from services.marketdata.config import MarketdataConfig
+from services.marketdata.state import Trade, known_up_to, trades_of
+from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
+from services.runtime.crash import crash_point
+from services.runtime.events import BEGINNING, Position, follow
+from services.runtime.log import Log
+from services.runtime.postgres import UNREACHABLE, Pool
+
+_AGAIN_S: Final = 0.3
+_ANSWER_S: Final = 30.0
+_START_S: Final = 60.0
+
+_CLICKHOUSE_LOST: Final = (ClickHouseError, ClickHouseUnavailable, OSError, TimeoutError)
+_LOST: Final = (
+    *_CLICKHOUSE_LOST,
+    *UNREACHABLE,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    # A connection that is used between a server's last words and its end.
+    asyncpg.InternalClientError,
+)
+
+AnswerT = TypeVar("AnswerT")
+_log = structlog.get_logger("marketdata")
+
+
+class TapeLost(Exception):
+    """The tape is not the one that was written, and the log does not reach back to its start."""
+
+
+class TapeUnavailable(Exception):
+    """ClickHouse does not answer at the moment."""
+
+
+class Block:
+    """A run of event parts, as far as the tape is concerned."""
+
+    def __init__(self) -> None:
+        self.position: Position | None = None
+        self.sequence = 0
+        self.clock_us = 0
+        self.trades: list[Trade] = []
+
+    def add(
+        self, position: Position, sequence: int, clock_us: int, trades: Iterable[Trade]
+    ) -> None:
+        """Take in the next part: where one stands after it, and what traded in it."""
+        self.position, self.sequence, self.clock_us = position, sequence, clock_us
+        self.trades += trades
+
+
+class Tape:
+    """Owns the tape: whoever wants to write goes through `write`."""
+
+    def __init__(self, pool: Pool, topic: str, config: MarketdataConfig) -> None:
+        self._pool = pool
+        self._topic = topic
+        self._config = config
+        self._client: AsyncClient | None = None
+        self.turn = asyncio.Lock()
+        """Whoever holds it sees no block come."""
+        self.place = store.Place(BEGINNING, 0, 0, 0, None, 0)
+
+    @property
+    def client(self) -> AsyncClient:
+        """ClickHouse, as last found."""
+        assert self._client is not None, "the tape is opened before it is read"
+        return self._client
+
+    async def open(self, log: Log) -> None:
+        """Become the writer, finish the block that was on its way, and see that it is this tape.
+
+        Raises TapeLost, ClickHouseUnavailable.
+        """
+        self.place = await store.take_over(self._pool, self._topic)
+        await self._connect(_START_S)
+        await store.make_tables(self.client)
+        if self.place.pending_to is not None:
+            await self.write(await self._pending(log, self.place.pending_to))
+        found = await store.count_trades(self.client)
+        if found != self.place.trades:
+            await self._start_over(log, found)
+
+    async def close(self) -> None:
+        """Let go of ClickHouse."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connect(self, patience_s: float) -> None:
+        """Look for it anew: the embedded one may come back at another address."""
+        await self.close()
+        self._client = await open_clickhouse(
+            self._config.clickhouse, self._config.database, patience_s=patience_s
+        )
+
+    async def _pending(self, log: Log, pending_to: int) -> Block:
+        """The block that was announced, made again from the log."""
+        block = Block()
+        async with aclosing(follow(log, self._topic, self.place.position)) as batches:
+            async for parts in batches:
+                for part in parts:
+                    record = part.record
+                    sequence = max(self.place.sequence, block.sequence, known_up_to(record))
+                    block.add(part.position, sequence, record.time_us, trades_of(record))
+                    if part.position.next_offset >= pending_to:
+                        return block
+        raise AssertionError("a reader of the log never ends")
+
+    async def _start_over(self, log: Log, found: int) -> None:
+        """Write the tape anew from the log's start. Raises TapeLost if that has been cut."""
+        said = f"The tape has {found} trades where {self.place.trades} were written"
+        if await log.start(self._topic) > 0:
+            raise TapeLost(
+                f"{said}, and {self._topic} has been cut, so it cannot be written anew. Restore"
+                " ClickHouse and Postgres from one backup."
+            )
+        _log.warning("tape is written anew from the log", reason=said)
+        beginning = store.Place(BEGINNING, 0, 0, 0, None, self.place.writer_epoch)
+        await store.advance(self._pool, self._topic, self.place, beginning)
+        await store.drop_tables(self.client)
+        await store.make_tables(self.client)
+        self.place = beginning
+
+    async def write(self, block: Block) -> None:
+        """Put a block on the tape and move on. Tries until it is known to be there.
+
+        Raises WriterReplaced.
+        """
+        assert block.position is not None, "an empty block is not written"
+        async with self.turn:
+            trades = self.place.trades + len(block.trades)
+            epoch = self.place.writer_epoch
+            after = store.Place(block.position, block.sequence, block.clock_us, trades, None, epoch)
+            is_lost = False
+            while True:
+                try:
+                    if not (is_lost and await self._is_there(after)):
+                        await self._try_to_write(block, after)
+                    break
+                except _LOST as error:
+                    _log.warning("tape waits", reason=str(error).partition("\n")[0])
+                    is_lost = True
+                    await asyncio.sleep(_AGAIN_S)
+            self.place = after
+
+    async def _try_to_write(self, block: Block, after: store.Place) -> None:
+        before, to = self.place, after.position.next_offset
+        if block.trades:
+            await store.announce(self._pool, self._topic, before, to)
+            crash_point("marketdata.before_block")
+            token = f"{self._topic}:{before.position.next_offset}-{to}"
+            await self._insert(block.trades, token)
+            crash_point("marketdata.after_block")
+        await store.advance(self._pool, self._topic, before, after)
+
+    async def _insert(self, trades: list[Trade], token: str) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await store.insert(self.client, trades, token)
+        except _CLICKHOUSE_LOST:
+            await self._connect(_AGAIN_S)
+            raise
+
+    async def _is_there(self, after: store.Place) -> bool:
+        """After a lost answer: did the position move? Raises WriterReplaced."""
+        place = await store.place(self._pool, self._topic)
+        if place.writer_epoch != after.writer_epoch:
+            raise store.WriterReplaced("Another process writes this tape. Stop one of them.")
+        return place.position == after.position
+
+    async def read(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
+        """Ask ClickHouse, a second time if it has moved. Raises TapeUnavailable."""
+        try:
+            return await self._ask(ask)
+        except _CLICKHOUSE_LOST:
+            try:
+                await self._connect(_AGAIN_S)
+                return await self._ask(ask)
+            except _CLICKHOUSE_LOST as error:
+                raise TapeUnavailable(str(error).partition("\n")[0]) from error
+
+    async def _ask(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
+        async with asyncio.timeout(_ANSWER_S):
+            return await ask(self.client)

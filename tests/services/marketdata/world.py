@@ -1,0 +1,142 @@
+"""A running marketdata room: the real stores, and a core's face in front of a shard."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from bourse.marketdata import v1 as marketdata
+from bourse.marketdata.v1 import rpc
+from bourse.matching import v1 as matching
+from bourse.matching.v1 import rpc as matching_rpc
+from services.marketdata.config import MarketdataConfig
+from services.marketdata.reader import MarketdataReader
+from services.marketdata.server import Marketdata
+from services.marketdata.tape import Tape
+from services.runtime.clock import SystemClock
+from services.runtime.config import ClickHouseConfig, PostgresConfig
+from services.runtime.lag import Lag
+from services.runtime.log import Log
+from services.runtime.memory_log import MemoryLog
+from services.runtime.postgres import open_postgres
+from services.runtime.rpc import open_channel, serve, service
+from tests.services.shard import TOPIC, Shard
+
+Stores = tuple[str, tuple[ClickHouseConfig, str]]
+
+
+class CoreFace(matching_rpc.MatchingServiceServicer):
+    """Answers for a shard as matching would: its markets and its books."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+
+    async def WatchMarkets(  # noqa: N802 - the contract's name
+        self, request: matching.WatchMarketsRequest, context: Any
+    ) -> AsyncIterator[matching.WatchMarketsResponse]:
+        instruments = [one for _, one in sorted(self.shard.model.instruments.items())]
+        yield matching.WatchMarketsResponse(instruments=instruments, sequence=self.shard.sequence)
+        await asyncio.Event().wait()
+
+    async def GetDepth(  # noqa: N802 - the contract's name
+        self, request: matching.GetDepthRequest, context: Any
+    ) -> matching.GetDepthResponse:
+        return self.shard.depth(request.instrument)
+
+
+def core_of(shard: Shard, folder: Path) -> "asyncio.Task[None]":
+    """Serve a core's face for a shard at the folder's place for it."""
+    entry = service(
+        matching_rpc.MATCHING_SERVICE,
+        matching_rpc.add_MatchingServiceServicer_to_server,
+        CoreFace(shard),  # type: ignore[abstract]  # the room asks for nothing else
+    )
+    return asyncio.create_task(serve(f"unix:{folder}/matching.sock", entry))
+
+
+class Room:
+    """A running room and a way to ask it."""
+
+    def __init__(
+        self, log: Log, reader: MarketdataReader, ask: rpc.MarketdataServiceStub, folder: Path
+    ) -> None:
+        self.log = log
+        self.reader = reader
+        self.ask = ask
+        self.folder = folder
+
+    async def hear(self, shard: Shard) -> None:
+        """Let the room have all that the shard said, on the tape too."""
+        await shard.publish(self.log)
+        assert await self.reader.stored(shard.sequence, 20)
+
+    async def broken(self, sequence: int = 0) -> list[str]:
+        """The checks that do not hold, each with its detail."""
+        answer = await self.ask.Verify(marketdata.VerifyRequest(sequence=sequence))
+        assert len(answer.checks) == 6
+        return [f"{check.name}: {check.detail}" for check in answer.checks if not check.ok]
+
+    async def tape(self, query: str) -> list[Any]:
+        """Ask ClickHouse directly."""
+        return list((await self.reader.tape.client.query(query)).result_rows)
+
+
+@asynccontextmanager
+async def room(stores: Stores, folder: Path, log: Log, **settings: Any) -> AsyncIterator[Room]:
+    """The room as its `__main__` wires it, but for the log."""
+    dsn, (clickhouse, database) = stores
+    quick = {"pause_s": 0.001, "tick_s": 0.005, "block_s": 0.01, "patience_s": 0.2}
+    config = MarketdataConfig(
+        data=folder, clickhouse=clickhouse, database=database, **(quick | settings)
+    )
+    pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "marketdata")
+    await log.create(TOPIC)
+    tape = Tape(pool, TOPIC, config)
+    core = open_channel(f"unix:{folder}/matching.sock")
+    reader = MarketdataReader(log, TOPIC, tape, matching_rpc.MatchingServiceStub(core), config)
+    server = Marketdata(reader, config, Lag(log, TOPIC, SystemClock()))
+    entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
+    address = f"unix:{folder}/marketdata.sock"
+    running: list[asyncio.Task[None]] = []
+    try:
+        await reader.open()
+        parts = (serve(address, entry), reader.run(), reader.keep(), reader.tell())
+        running += [asyncio.create_task(part) for part in parts]
+        async with open_channel(address) as channel:
+            await channel.channel_ready()
+            yield Room(log, reader, rpc.MarketdataServiceStub(channel), folder)
+    finally:
+        await end(*running)
+        await core.close()
+        await tape.close()
+        await pool.close()
+
+
+async def end(*running: "asyncio.Task[None]") -> None:
+    """Cancel, and see them end; what they failed with is raised."""
+    for task in running:
+        task.cancel()
+    for result in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+
+
+Story = Callable[[Room, Shard], Awaitable[None]]
+
+
+def tell(stores: Stores, folder: Path, story: Story, **settings: Any) -> None:
+    """Run a story on an empty tape, with a core at hand."""
+
+    async def main() -> None:
+        shard = Shard()
+        core = core_of(shard, folder)
+        try:
+            async with room(stores, folder, MemoryLog(), **settings) as running:
+                await story(running, shard)
+        finally:
+            await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 120))
