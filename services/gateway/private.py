@@ -1,8 +1,7 @@
 """Private streams: one to notifications for the whole gateway, its subscriptions handed to sockets.
 
-When the stream is lost, every subscription goes on behind the last cursor it has told. One that has
-told nothing yet has no such place, so its socket is closed: nothing private is ever left out
-without a word.
+When the stream is lost, every subscription goes on behind the last cursor it has told, or the one
+it started at: nothing private is ever left out without a word.
 """
 
 import asyncio
@@ -144,17 +143,14 @@ class PrivateFeed:
 
     def _resume(self) -> None:
         for number, subscription in list(self._subscriptions.items()):
-            if subscription.started.done() and not subscription.cursor:
-                del self._subscriptions[number]
-                subscription.listener.interrupt("The private stream was interrupted.")
-            else:
-                self._ask(number, subscription)
+            self._ask(number, subscription)
 
     async def _take(self, told: notifications.FollowResponse) -> None:
         subscription = self._subscriptions.get(told.subscription)
         if subscription is None:
             return
         if told.status == notifications.FOLLOW_STATUS_STARTED and not subscription.started.done():
+            subscription.cursor = told.cursor
             subscription.started.set_result(True)
         if told.status == notifications.FOLLOW_STATUS_CURSOR_GONE:
             self._lose(told.subscription, subscription)

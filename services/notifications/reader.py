@@ -10,7 +10,7 @@ from bourse.matching import v1 as matching
 from bourse.notifications import v1 as notifications
 from services.notifications import store
 from services.notifications.config import NotificationsConfig
-from services.notifications.state import Cursor, accounts_in, parse_cursor, told
+from services.notifications.state import LAST_NUMBER, Cursor, accounts_in, parse_cursor, told
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
 from services.runtime.postgres import UNREACHABLE, Pool
@@ -35,8 +35,15 @@ class Listener:
             notifications.FollowResponse(subscription=self.number, notifications=said)
         )
 
-    def status(self, status: notifications.FollowStatus) -> None:
-        """Put an answer to the request on the stream."""
+    def started(self, cursor: Cursor) -> None:
+        """Put on the stream that notifications behind this place follow."""
+        answer = notifications.FollowResponse(subscription=self.number, cursor=cursor.text())
+        answer.status = notifications.FOLLOW_STATUS_STARTED
+        self._answers.put(answer)
+
+    def gone(self) -> None:
+        """Put on the stream that there is no going on from its cursor."""
+        status = notifications.FOLLOW_STATUS_CURSOR_GONE
         self._answers.put(notifications.FollowResponse(subscription=self.number, status=status))
 
 
@@ -172,12 +179,17 @@ class NotificationsReader:
         await self._caught_up.wait()
         cursor = parse_cursor(after) if after else None
         if after and not await self._known(cursor):
-            listener.status(notifications.FOLLOW_STATUS_CURSOR_GONE)
+            listener.gone()
             return
-        listener.status(notifications.FOLLOW_STATUS_STARTED)
+        listener.started(cursor or self._now())
         if cursor is not None:
             await self._tell_past(listener, cursor, answers)
         self._live.setdefault(listener.account, set()).add(listener)
+
+    def _now(self) -> Cursor:
+        """Behind everything that was read so far, and before any part that comes next."""
+        key = self.position.last_key
+        return Cursor(self.sequence, key.part if key else 0, LAST_NUMBER)
 
     async def _known(self, cursor: Cursor | None) -> bool:
         if cursor is None or cursor.sequence > self.sequence:

@@ -16,6 +16,10 @@ from bourse.types import v1 as types
 _CURSOR: Final = re.compile(r"(0|[1-9]\d{0,18})\.(0|[1-9]\d{0,9})\.(0|[1-9]\d{0,9})")
 
 
+LAST_NUMBER: Final = 9_999_999_999
+"""Above every number that a part could give out."""
+
+
 class Cursor(NamedTuple):
     """A place in an account's stream; compares as the stream runs."""
 

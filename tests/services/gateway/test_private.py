@@ -19,6 +19,7 @@ class Far(rpc.NotificationsServiceServicer):
 
     def __init__(self) -> None:
         self.asked: list[notifications.FollowRequest] = []
+        self.asked_again = asyncio.Event()
         self.says: asyncio.Queue[notifications.FollowResponse | None] = asyncio.Queue()
 
     async def Follow(  # noqa: N802
@@ -32,12 +33,14 @@ class Far(rpc.NotificationsServiceServicer):
     async def _listen(self, requests: AsyncIterator[notifications.FollowRequest]) -> None:
         async for request in requests:
             self.asked.append(request)
+            if len(self.asked) > 1:
+                self.asked_again.set()
             gone = request.after == "gone"
             started = notifications.FOLLOW_STATUS_STARTED
             status = notifications.FOLLOW_STATUS_CURSOR_GONE if gone else started
             if not request.drop:
                 answer = notifications.FollowResponse(
-                    subscription=request.subscription, status=status
+                    subscription=request.subscription, status=status, cursor=request.after or "now"
                 )
                 self.says.put_nowait(answer)
 
@@ -123,14 +126,16 @@ def test_a_client_continues_one_channel_behind_its_cursor(tmp_path: Path) -> Non
     story(told)
 
 
-def test_a_private_stream_that_cannot_go_on_closes_the_socket(tmp_path: Path) -> None:
+def test_a_stream_lost_before_it_told_anything_goes_on_where_it_started(tmp_path: Path) -> None:
     async def told() -> None:
         async with told_privately(tmp_path) as (far, client), client.socket() as socket:
             await ask(socket, op="authenticate", **signed(client))
             await ask(socket, op="subscribe", channels=["user.orders"])
             far.says.put_nowait(None)
-            assert (await socket.receive_json())["type"] == "closing"
-            await socket.receive()
-            assert socket.close_code == 1012
+            async with asyncio.timeout(30):
+                await far.asked_again.wait()
+            assert [request.after for request in far.asked] == ["", "now"]
+            far.tell("c1", 5)
+            assert (await socket.receive_json())["cursor"] == "c1"
 
     story(told)

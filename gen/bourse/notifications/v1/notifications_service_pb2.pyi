@@ -30,14 +30,16 @@ class FollowRequest(_message.Message):
     def __init__(self, subscription: _Optional[int] = ..., account: _Optional[int] = ..., after: _Optional[str] = ..., drop: _Optional[bool] = ...) -> None: ...
 
 class FollowResponse(_message.Message):
-    __slots__ = ("subscription", "status", "notifications")
+    __slots__ = ("subscription", "status", "notifications", "cursor")
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     subscription: int
     status: FollowStatus
     notifications: _containers.RepeatedCompositeFieldContainer[_notifications_pb2.Notification]
-    def __init__(self, subscription: _Optional[int] = ..., status: _Optional[_Union[FollowStatus, str]] = ..., notifications: _Optional[_Iterable[_Union[_notifications_pb2.Notification, _Mapping]]] = ...) -> None: ...
+    cursor: str
+    def __init__(self, subscription: _Optional[int] = ..., status: _Optional[_Union[FollowStatus, str]] = ..., notifications: _Optional[_Iterable[_Union[_notifications_pb2.Notification, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

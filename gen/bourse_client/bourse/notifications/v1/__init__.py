@@ -144,6 +144,11 @@ class FollowResponse(betterproto2.Message):
     In order.
     """
 
+    cursor: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    With STARTED: where the subscription stands, to continue from if nothing was told before the stream is lost.
+    """
+
 
 default_message_pool.register_message(
     "bourse.notifications.v1", "FollowResponse", FollowResponse
