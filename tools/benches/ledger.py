@@ -76,7 +76,8 @@ def say(figures: Figures) -> list[str]:
 
 
 def _median_rate(runs: list[Posted], what: str) -> int:
-    return round(statistics.median(getattr(run, what) / run.seconds for run in runs))
+    rates: list[float] = [getattr(run, what) / run.seconds for run in runs]
+    return round(statistics.median(rates))
 
 
 async def _bench(data: Path, runs: int, batches: int) -> dict[str, list[Posted]]:

@@ -126,14 +126,14 @@ def must_be_applied(answer: bytes, number: int) -> None:
         sys.exit(f"This measures something else: {status} {found.detail}, {refused} refused.")
 
 
-def batches(commands: Commands, first: int) -> Iterator[bytes]:
-    """Encoded batches of session 1."""
+def batches(commands: Commands, first: int, session: int = 1) -> Iterator[bytes]:
+    """Encoded batches of a session, numbered from `first` on."""
     waiting: list[matching.Command] = []
     number = first
     for some in commands:
         waiting += some
         while len(waiting) >= BATCH:
-            yield _batch(number, waiting[:BATCH])
+            yield _batch(session, number, waiting[:BATCH])
             del waiting[:BATCH]
             number += 1
 
@@ -147,7 +147,9 @@ def _without_deadlines(record: bytes) -> Iterator[bytes]:
         yield batch.SerializeToString()
 
 
-def _batch(number: int, commands: list[matching.Command]) -> bytes:
+def _batch(session: int, number: int, commands: list[matching.Command]) -> bytes:
     for command in commands:
         command.valid_until_us = 0
-    return matching.SubmitRequest(session=1, number=number, commands=commands).SerializeToString()
+    return matching.SubmitRequest(
+        session=session, number=number, commands=commands
+    ).SerializeToString()
