@@ -29,6 +29,9 @@ from services.cli.quotes import (
 ANSWER_S: Final = 5.0
 MAKER_EVERY_S: Final = 1.0
 TAKER_EVERY_S: Final = 1.2
+FIRST_TAKE_S: Final = 0.3
+"""The makers have filled the book by then; whoever starts the house waits for the first trade."""
+
 CHANGES_A_TURN: Final = 4
 PAUSE_S: Final = 2.0
 """After an answer that was none, a bot leaves the exchange in peace for this long."""
@@ -164,9 +167,10 @@ async def _carry_out(trader: Trader, stall: Stall, change: Change) -> bool:
 
 async def take(trader: Trader, stall: Stall, chance: Random) -> None:
     """Trade with whoever quotes, now and then, for ever; mostly the way it went last."""
-    side = BUY
+    side, pause_s = BUY, FIRST_TAKE_S
     while True:
-        await asyncio.sleep(TAKER_EVERY_S * chance.uniform(0.2, 1.8))
+        await asyncio.sleep(pause_s)
+        pause_s = TAKER_EVERY_S * chance.uniform(0.2, 1.8)
         if chance.random() < 0.4:
             side = SELL if side == BUY else BUY
         body = {

@@ -5,6 +5,7 @@
 
 import asyncio
 import fcntl
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ import grpc
 
 from bourse.accounts import v1 as accounts
 from bourse.matching import v1 as matching
+from bourse.types import v1 as types
 from services.cli.account import transfer_money
 from services.cli.bootstrap import ASSETS, FIRST_MARKET, NewMarket, add_missing_markets, request_id
 from services.cli.edge import Credentials, ask, until_known
 from services.cli.engine import open_session
-from services.cli.folder import read_birth
+from services.cli.folder import DEMO_READY, read_birth
 from services.cli.quotes import Scale, Walk
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
@@ -88,6 +90,7 @@ async def _demo(data: Path) -> None:
             ]
             credentials = [person.credentials for person in people]
             makers = list(zip(credentials[: len(MAKERS)], SHIFTS_PPM, strict=True))
+            write_ready(data)
             trading = trade(rooms.url, makers, credentials[len(MAKERS) :], stalls, walks.values())
             await run(trading, _top_up(rooms, people), telemetry=telemetry)
 
@@ -100,6 +103,11 @@ def refuse_without_demo(data: Path) -> None:
             f"The exchange in {data} was made with --no-demo and never has a demo. Make another"
             " with --data."
         )
+
+
+def write_ready(data: Path) -> None:
+    """Say that the bots trade, and which process they are: an older one may have said so."""
+    (data / DEMO_READY).write_text(str(os.getpid()))
 
 
 @contextmanager
@@ -143,13 +151,17 @@ async def _person(rooms: Rooms, name: str) -> Person:
         request_id=request_id(f"demo account {name}"), name=name, demo=True
     )
     account = (await rooms.accounts.CreateAccount(request, timeout=PATIENCE_S)).account.account
-    for asset in ASSETS:
-        minor = PURSE[asset.code] * 10**asset.decimals
-        deed = request_id(f"demo purse {name} {asset.code}")
-        await transfer_money(rooms, account, asset.asset, minor, deed)
+    await asyncio.gather(*(_purse(rooms, account, name, asset) for asset in ASSETS))
     credentials = await _key(rooms, account, name)
     await until_known(rooms.url, credentials)
     return Person(account, credentials)
+
+
+async def _purse(rooms: Rooms, account: int, name: str, asset: types.Asset) -> None:
+    """What it begins with, once: the same request is the same transfer at every start."""
+    deed = request_id(f"demo purse {name} {asset.code}")
+    minor = PURSE[asset.code] * 10**asset.decimals
+    await transfer_money(rooms, account, asset.asset, minor, deed)
 
 
 async def _key(rooms: Rooms, account: int, name: str) -> Credentials:

@@ -20,6 +20,8 @@ from services.cli.terminal import Refused
 FORMAT: Final = 1
 """Of a data folder. A number above it was written by a newer Bourse."""
 
+DEMO_READY: Final = Path("run") / "demo.ready"
+
 _LOOK_S: Final = 0.5
 """Whoever asks whether a folder is claimed holds its lock for a moment; a claim outlasts that."""
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
-from services.cli.folder import write_state
+from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
-from services.cli.probes import page_answers, room_serves, store_answers
+from services.cli.probes import read_number, room_serves, store_answers
 from services.cli.rooms import Rooms
 from services.cli.stores import PostgresKeeper
 from services.cli.terminal import Refused
@@ -38,7 +38,6 @@ STOP_ORDER: Final[Sequence[Sequence[str]]] = (
 
 _STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0}
 _STOP_OTHERS_S: Final = 20.0
-_TARGET: Final = "/api/v1/time"
 
 
 class Wanted(NamedTuple):
@@ -163,9 +162,11 @@ class House:
             )
         if self.wanted.demo:
             bots = ("demo", "--data", str(data))
-            answers = page_answers(self.wanted.host, self.wanted.port, _TARGET)
-            plans.append(Plan("demo", "services.cli", answers, bots, environment))
+            plans.append(Plan("demo", "services.cli", self._demo_trades, bots, environment))
         return [plan._replace(stop_s=_STOP_S.get(plan.name, _STOP_OTHERS_S)) for plan in plans]
+
+    async def _demo_trades(self) -> bool:
+        return read_number(self.wanted.data / DEMO_READY) == self.children["demo"].pid
 
 
 def _needs_postgres() -> bool:

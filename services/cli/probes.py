@@ -30,26 +30,17 @@ def _may_answer(address: str) -> bool:
     return path == address or Path("/" + path.lstrip("/")).exists()
 
 
-def page_answers(host: str, port: int, target: str) -> Callable[[], Awaitable[bool]]:
-    """Asks for a page; any 2xx will do."""
-
-    async def ask() -> bool:
-        return await _status(host, port, target) // 100 == 2
-
-    return ask
-
-
 def store_answers(port_file: Path) -> Callable[[], Awaitable[bool]]:
     """Asks the owner of the embedded ClickHouse, at the port it has written down."""
 
     async def ask() -> bool:
-        return await _status("127.0.0.1", _port(port_file), "/ping") // 100 == 2
+        return await _status("127.0.0.1", read_number(port_file), "/ping") // 100 == 2
 
     return ask
 
 
-def _port(file: Path) -> int:
-    """The port in a file; 0, where nobody answers, if there is none."""
+def read_number(file: Path) -> int:
+    """The number that a process has written down; 0, which is nobody's, if there is none."""
     try:
         return int(file.read_text())
     except (OSError, ValueError):
