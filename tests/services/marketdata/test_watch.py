@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from bourse.marketdata import v1 as marketdata
+from bourse.marketdata.v1 import rpc
 from services.marketdata.state import DAY_US, MINUTE_US
 from services.runtime.memory_log import MemoryLog
 from tests.services.marketdata.test_state import Listener
@@ -84,16 +85,19 @@ async def read_to_the_end(call: Any) -> None:
 def test_a_slow_watcher_is_ended_and_begins_anew(stores: Stores, tmp_path: Path) -> None:
     async def story(running: Room, shard: Shard) -> None:
         await running.hear(shard)
-        call = running.ask.Watch(marketdata.WatchRequest())
-        assert await call.read()
-        for lots in range(30, -1, -1):
-            # Megabytes, so that the stream's own buffers do not hide that nobody reads.
-            shard.flood(20_000, lots)
-            await running.hear(shard)
+        # A channel that takes little without being read, so that it shows that nobody reads.
+        narrow = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
+        address = f"unix:{tmp_path}/marketdata.sock"
+        async with grpc.aio.insecure_channel(address, options=narrow) as channel:
+            call = rpc.MarketdataServiceStub(channel).Watch(marketdata.WatchRequest())
+            assert await call.read()
+            for lots in range(15, -1, -1):
+                shard.flood(20_000, lots)
+                await running.hear(shard)
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await read_to_the_end(call)
+            assert ended.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         listener = Listener()
-        with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await read_to_the_end(call)
-        assert ended.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         await asyncio.wait_for(listen(running, listener, shard.sequence), 20)
         assert listener.has_book(shard.depth())
 

@@ -108,6 +108,10 @@ def test_history_is_what_the_core_said(postgres: str, tmp_path: Path) -> None:
             assert found.order == last[order_id]
             assert sum(fill.lots for fill in found.fills) == found.order.filled_lots
         assert await running.pool.fetchval("select count(*) from fill") == 2 * trades
+        half = shard.records[len(shard.records) // 2].first_sequence
+        answer = await running.ask.Verify(orders.VerifyRequest(sequence=half - 1))
+        before = [record.trades for record in shard.records if record.first_sequence < half]
+        assert answer.trades == sum(map(len, before))
 
     tell(postgres, tmp_path, story)
 
