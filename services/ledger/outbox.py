@@ -21,6 +21,9 @@ _BATCH: Final = 256
 _AGAIN_S: Final = 1.0
 """How long the outbox waits before it sends again what has not been answered."""
 
+_TAKEN: Final = (matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED)
+"""The core has all of the batch, now or from before: its events are on their way."""
+
 _log = structlog.get_logger()
 
 
@@ -81,7 +84,7 @@ class Outbox:
                 async with self._pool.acquire() as connection:
                     waiting = await numbered_from(connection, answer.expected, _BATCH)
                 continue
-            if answer.status != matching.BATCH_STATUS_APPLIED:
+            if answer.status not in _TAKEN:
                 raise CoreSilent(f"status {answer.status}: {answer.detail}")
             sent = waiting[-1].number
             async with self._pool.acquire() as connection:
