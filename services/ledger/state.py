@@ -222,6 +222,8 @@ class Draft:
     changed: dict[tuple[int, int, int], int] = field(default_factory=dict)
     last_seq: dict[tuple[int, int, int], int] = field(default_factory=dict)
     hashes: dict[int, int] = field(default_factory=dict)
+    unhashed: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """Totals as they stand in `hashes`, of places that have changed since."""
 
     def __post_init__(self) -> None:
         self.seq, self.head = self.books.seq, self.books.head
@@ -245,27 +247,40 @@ class Draft:
         self.last_seq[place] = self.seq
         if after < 0 and place[0] != OUTSIDE:
             raise Broken(f"Account {place[0]} would have {after} of asset {place[1]}.")
-        account, asset, shard = place
-        if shard != NO_SHARD:
-            old, new = total_hash(account, asset, before), total_hash(account, asset, after)
-            self.hashes[shard] = balance_hash(self.hashes.get(shard, 0), -old, new)
+        if place[2] != NO_SHARD:
+            self.unhashed.setdefault(place, before)
+
+    def balance_hash(self, shard: int) -> int:
+        """The sum of H over all totals of a shard, this draft's changes among them."""
+        self._hash_changes()
+        return self.hashes.get(shard, 0)
+
+    def _hash_changes(self) -> None:
+        # Once a record, not once a leg: many legs of a record meet in the same few totals.
+        for place, before in self.unhashed.items():
+            account, asset, of_shard = place
+            old = total_hash(account, asset, before)
+            new = total_hash(account, asset, self.changed[place])
+            self.hashes[of_shard] = balance_hash(self.hashes.get(of_shard, 0), -old, new)
+        self.unhashed.clear()
 
     def follow(self, part: matching.EventRecord) -> list[Settled]:
         """Post one event part. Raises Broken if core and ledger no longer say the same."""
         entries, settled = meaning(part)
         for entry in entries:
             self.add(entry)
-        if part.last and self.hashes.get(part.shard, 0) != part.balance_hash:
+        if part.last and (ours := self.balance_hash(part.shard)) != part.balance_hash:
             raise Broken(
                 f"After command record {part.command_offset} (sequence"
                 f" {part.first_sequence + len(part.commands) - 1}) the core's balance hash is"
-                f" {part.balance_hash:016x} and the ledger's {self.hashes.get(part.shard, 0):016x}."
+                f" {part.balance_hash:016x} and the ledger's {ours:016x}."
             )
         return settled
 
     def commit(self) -> None:
         """The transaction happened: the books are now these."""
         self.books.seq, self.books.head = self.seq, self.head
+        self._hash_changes()
         self.books.balances.update(self.changed)
         self.books.hashes = self.hashes
 

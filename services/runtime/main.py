@@ -13,6 +13,7 @@ Exit codes: 0 after a signal, 1 after a failure, 2 if the configuration is wrong
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -28,12 +29,16 @@ from services.runtime.telemetry import Telemetry
 STOP_S: Final = 10.0
 """How long each task may take to end once it is told to."""
 
+_COLLECT_AFTER: Final = 50_000
+"""Objects made and not freed between two looks at the young ones."""
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger("main")
 
 
 def launch(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
     """Run a room's `main` to its end and leave the process with its exit code."""
+    _collect_seldom()
     try:
         uvloop.run(main())
     except ConfigError as error:
@@ -43,6 +48,16 @@ def launch(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
         _say_why(error)
         sys.exit(1)
     sys.exit(0)
+
+
+def _collect_seldom() -> None:
+    """Look for cycles now and then only: we make hardly any, and millions of short-lived objects.
+
+    As Python does it by itself, a room that reads the log spends a quarter of its time on it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 50)
 
 
 async def run(*parts: Coroutine[Any, Any, None], telemetry: Telemetry | None = None) -> None:
