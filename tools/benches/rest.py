@@ -99,10 +99,10 @@ async def _bench(data: Path, echo_port: int, runs: int, seconds: float) -> dict[
         gateway_port = urlsplit(rooms.url).port
         assert gateway_port is not None, "the address of a house has its port"
         for port in (echo_port, gateway_port):
-            await _run(port, keys, WARM_S)
+            await run_clients(port, keys, WARM_S)
         for _ in range(runs):
-            found["echo"].append(await _run(echo_port, keys, seconds))
-            found["rest"].append(await _run(gateway_port, keys, seconds))
+            found["echo"].append(await run_clients(echo_port, keys, seconds))
+            found["rest"].append(await run_clients(gateway_port, keys, seconds))
     return found
 
 
@@ -123,7 +123,8 @@ async def _customer(rooms: Rooms, number: int) -> Credentials:
     return await new_key(rooms, account, [accounts.SCOPE_READ, accounts.SCOPE_TRADE])
 
 
-async def _run(port: int, keys: list[Credentials], seconds: float) -> Run:
+async def run_clients(port: int, keys: list[Credentials], seconds: float) -> Run:
+    """What a server takes for a while, from so many connections."""
     loop = asyncio.get_running_loop()
     clients = []
     for number in range(CONNECTIONS):

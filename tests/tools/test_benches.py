@@ -1,0 +1,114 @@
+"""Every bench works: each is run for a moment. What it measures then means nothing."""
+
+import asyncio
+import importlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from services.cli.edge import Credentials
+from tests.house.tree import ROOT
+from tools.benches import entry, house, ledger, rest, run
+from tools.benches.running import Usage, cores, cpu_seconds, memory_bytes
+from tools.benches.shape import Asked, grouped, quantile_ms
+
+QUICK = Asked(quick=True)
+
+
+def test_the_command_prints_json_that_names_the_machine() -> None:
+    found = json.loads(_bench("core", "--quick", "--json"))
+    assert found["bench"] == "core"
+    assert "cores" in found["machine"]
+    assert found["commands_per_s"] > 0
+
+
+def test_the_command_prints_sentences() -> None:
+    assert "orders/s (aim: 2,000,000)" in _bench("core", "--quick")
+
+
+def _bench(*arguments: str) -> str:
+    command = [sys.executable, str(ROOT / "tools" / "bench"), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("name", ["core", "entry", "house", "ledger", "rest", "restart", "run"])
+def test_each_bench_is_a_module_of_the_same_shape(name: str) -> None:
+    module = importlib.import_module(f"tools.benches.{name}")
+    assert module.__doc__
+    assert callable(module.measure)
+    assert callable(module.say)
+
+
+def test_events_of_a_core_become_postings() -> None:
+    figures = ledger.measure(QUICK)
+    # Each of 512 trades has six legs: two of each asset, and both fees.
+    assert figures["postings_a_run"] == 512 * 6
+    assert ledger.say(figures)
+
+
+def test_batches_are_answered_and_timed_beside_the_disk() -> None:
+    figures = entry.measure(QUICK)
+    assert figures["orders_per_s"] > 0
+    assert figures["fdatasync_p99_ms"] > 0
+    assert entry.say(figures)
+
+
+def test_orders_of_a_client_come_back_from_an_echo() -> None:
+    keys = [Credentials(f"key-{number}", "secret") for number in range(rest.KEYS)]
+    with rest.echo_server() as port:
+        found = asyncio.run(rest.run_clients(port, keys, 0.1))
+    assert found.requests_per_s > 0
+    assert found.p50_ms <= found.p99_ms
+
+
+def test_a_house_says_which_room_gave_in() -> None:
+    said = house.say(
+        {
+            "orders_per_s": 15_000,
+            "seconds": 60.0,
+            "absent": ["marketdata"],
+            "gave_in_first": "orders",
+            "too_fast_orders_per_s": 16_000,
+            "worst_lag_ms": {"orders": 900},
+            "answer_p50_ms": 1.0,
+            "answer_p99_ms": 2.0,
+            "command_bytes_an_order": 80,
+            "event_bytes_an_order": 300,
+            "wal_bytes_an_order": 1000,
+            "cores": {"orders": 0.5},
+        }
+    )
+    assert "WITHOUT marketdata" in said[0]
+    assert "orders gives in first" in said[1]
+
+
+def test_what_processes_use_is_summed_by_their_owner() -> None:
+    ours = os.getpid()
+    assert cpu_seconds([ours, 2**22 + 1]).keys() == {ours}
+    rss, pss = memory_bytes(ours)
+    assert rss >= pss > 0
+    before = Usage(1.0, {1: "a", 2: "a"}, {1: 1.0, 2: 1.0}, 0.0, 0, {})
+    after = Usage(3.0, {1: "a", 2: "a", 3: "b"}, {1: 2.0, 2: 1.5, 3: 1.0}, 0.5, 0, {})
+    assert cores(before, after) == {"load generator": 0.25, "a": 0.75, "b": 0.5}
+
+
+def test_sentences_of_a_start() -> None:
+    figures = {
+        "first_start_filled_s": 8.0,
+        "first_start_whole_s": 6.0,
+        "again_filled_s": 5.0,
+        "again_whole_s": 4.0,
+        "idle_pss_mb": {"matching": 40, "clickhouse": 170},
+        "idle_pss_sum_mb": 210,
+        "idle_rss_sum_mb": 300,
+    }
+    assert "clickhouse 170, matching 40" in run.say(figures)[2]
+
+
+def test_quantiles_and_groups_of_digits() -> None:
+    assert quantile_ms([0.003, 0.001, 0.002], 0.5) == 2.0
+    assert quantile_ms([0.001], 0.99) == 1.0
+    assert grouped(1234567.4) == "1,234,567"
