@@ -4,6 +4,7 @@ The common way is one strict decode. Only if that fails is the request looked at
 that every mistake is named with its pointer, in one answer.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from services.gateway.shapes import FieldError
 ShapeT = TypeVar("ShapeT", bound=msgspec.Struct)
 
 _PRECEDENCE: Final = ("unknown_field", "missing_field", "invalid_value")
+_COUNT: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -25,6 +27,8 @@ class Reader(Generic[ShapeT]):
         self.shape = shape
         self._decoder = msgspec.json.Decoder(shape)
         self._fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+        # In a query a number is digits and nothing else: no sign, no exponent, no leading zero.
+        self._counts = {name for name, field in self._fields.items() if _is_count(field.type)}
         # A struct of one field each: the only way to have one field judged by itself.
         self._alone = {
             name: msgspec.defstruct(name, [(name, field.type, msgspec.UNSET)])
@@ -42,13 +46,14 @@ class Reader(Generic[ShapeT]):
 
     def query(self, pairs: Iterable[tuple[str, str]]) -> ShapeT:
         """The parameters as their shape. Raises Problem with every mistake in them."""
-        values: dict[str, str] = {}
+        values: dict[str, str | int] = {}
         for name, value in pairs:
             if name in values:
                 raise invalid(f"/{_escaped(name)}", "It is given twice.")
-            values[name] = value
+            counts = name in self._counts and _COUNT.fullmatch(value)
+            values[name] = int(value) if counts else value
         try:
-            return msgspec.convert(values, self.shape, strict=False)
+            return msgspec.convert(values, self.shape)
         except msgspec.ValidationError:
             raise self._explain_query(values) from None
 
@@ -69,12 +74,12 @@ class Reader(Generic[ShapeT]):
                     mistakes.append(("invalid_value", _mistake(name, error)))
         return _problem(mistakes)
 
-    def _explain_query(self, values: Mapping[str, str]) -> Problem:
+    def _explain_query(self, values: Mapping[str, object]) -> Problem:
         mistakes = self._names(values)
         for name, value in values.items():
             if name in self._alone:
                 try:
-                    msgspec.convert({name: value}, self._alone[name], strict=False)
+                    msgspec.convert({name: value}, self._alone[name])
                 except msgspec.ValidationError as error:
                     mistakes.append(("invalid_value", _mistake(name, error)))
         return _problem(mistakes)
@@ -91,6 +96,10 @@ class Reader(Generic[ShapeT]):
             if field.required and name not in values
         ]
         return unknown + missing
+
+
+def _is_count(type_: object) -> bool:
+    return isinstance(msgspec.inspect.type_info(type_), msgspec.inspect.IntType)
 
 
 def _mistake(name: str, error: msgspec.ValidationError) -> FieldError:

@@ -39,6 +39,9 @@ Symbol = Annotated[str, Meta(description="An instrument.", examples=["BTC-USD"])
 Code = Annotated[str, Meta(description="An asset.", examples=["USD"])]
 Time = Annotated[int, Meta(description="Microseconds since 1970 UTC.")]
 Sequence = Annotated[int, Meta(description="The engine's count of commands; never restarts.")]
+Bound = Annotated[
+    int, Meta(ge=0, le=2**63 - 1, description="Microseconds since 1970 UTC; 0 is no bound.")
+]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most this many.")]
 
 Side = Literal["buy", "sell"]
@@ -89,8 +92,8 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True):
 
     instrument: Symbol | UnsetType = UNSET
     state: State | UnsetType = UNSET
-    from_us: Annotated[int, Meta(ge=0)] = 0
-    to_us: Annotated[int, Meta(ge=0)] = 0
+    from_us: Bound = 0
+    to_us: Bound = 0
     limit: Limit = 100
     cursor: Id | UnsetType = UNSET
 
@@ -100,8 +103,8 @@ class FillsQuery(Struct, forbid_unknown_fields=True, frozen=True):
 
     instrument: Symbol | UnsetType = UNSET
     order_id: Id | UnsetType = UNSET
-    from_us: Annotated[int, Meta(ge=0)] = 0
-    to_us: Annotated[int, Meta(ge=0)] = 0
+    from_us: Bound = 0
+    to_us: Bound = 0
     limit: Limit = 100
     cursor: str = ""
 
@@ -123,8 +126,8 @@ class CandlesQuery(Struct, forbid_unknown_fields=True, frozen=True):
     """Which candles: the first ones if `from_us` is given, else the last ones."""
 
     interval: Interval = "1m"
-    from_us: Annotated[int, Meta(ge=0)] = 0
-    to_us: Annotated[int, Meta(ge=0)] = 0
+    from_us: Bound = 0
+    to_us: Bound = 0
     limit: Limit = 100
 
 

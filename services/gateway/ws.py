@@ -220,6 +220,8 @@ class Socket:
         self._check_count(names)
         if request.after is not None and (len(names) != 1 or not private):
             raise Problem("invalid_value", "after needs exactly one channel, and a private one.")
+        if request.after == "":
+            raise CursorGone
         public = [self._sockets.feed.channel(name) for name in names if name not in private]
         for channel in public:
             await self._sockets.feed.prepare(channel)
