@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -163,9 +166,11 @@ class _Run:
         url = self._house.url
         took_s = (time.time_ns() // 1000 - self._began_us) / 1e6
         self._screen.line("bourse", f"up after {took_s:.1f} s at {url}", Severity.GOOD)
-        self._screen.text(f"\n  curl -s {url}/api/v1/orderbook/BTC-USD?depth=3\n")
         where = "" if self._wanted.data == Path("var").resolve() else f" --data {self._wanted.data}"
-        self._screen.text(f"  bourse account create alice{where}\n")
+        self._screen.text(
+            f"\n  curl -s '{url}/api/v1/orderbook/BTC-USD?depth=3'",
+            f"  {_bourse()} account create alice{where}\n",
+        )
 
     async def _watch_settings(self) -> None:
         """A room whose settings are wrong ends everything: a person must mend them."""
@@ -228,6 +233,12 @@ class _Run:
         if self._told.is_set():
             self._house.kill()
         self._told.set()
+
+
+def _bourse() -> str:
+    """How the command is called in this shell: by its name, or by its path if it has to be."""
+    called = sys.argv[0]
+    return "bourse" if shutil.which("bourse") else os.path.relpath(called)
 
 
 def _trade_text(markets: Markets, trade: marketdata.PublicTrade) -> str:
