@@ -61,41 +61,46 @@ class Outbox:
             while True:
                 self._wake.clear()
                 sent = await self._send(call, sent)
-                await self._rest()
+                if not await self._news():
+                    # Silence: whatever has not been answered is asked for again.
+                    sent = 0
         finally:
             call.cancel()
 
-    async def _rest(self) -> None:
-        """Until there is something new, or it is time to ask after the old."""
+    async def _news(self) -> bool:
+        """Wait for something new to send; False if there was none for a while."""
         try:
-            await asyncio.wait_for(self._wake.wait(), _AGAIN_S)
+            async with asyncio.timeout(_AGAIN_S):
+                await self._wake.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def _send(self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", sent: int) -> int:
-        """Send what waits above `sent`, or, after a pause with nothing new, all of it again."""
-        async with self._pool.acquire() as connection:
-            waiting = await under_way(connection, sent + 1, _BATCH)
-            if not waiting and sent and not self._wake.is_set():
-                waiting = await under_way(connection, 0, _BATCH)
+        """Send what waits above a number. Returns the highest that the core has taken."""
+        waiting = await self._waiting(sent)
         while waiting:
-            answer = await self._ask(call, waiting)
+            run = _run_of(waiting)
+            answer = await self._ask(call, run)
             if answer.status == matching.BATCH_STATUS_SOURCE_GAP:
                 async with self._pool.acquire() as connection:
                     waiting = await numbered_from(connection, answer.expected, _BATCH)
                 continue
             if answer.status not in _TAKEN:
                 raise CoreSilent(f"status {answer.status}: {answer.detail}")
-            sent = waiting[-1].number
-            async with self._pool.acquire() as connection:
-                waiting = await under_way(connection, sent + 1, _BATCH)
+            sent = run[-1].number
+            waiting = await self._waiting(sent)
         return sent
 
+    async def _waiting(self, sent: int) -> list[Sending]:
+        async with self._pool.acquire() as connection:
+            return await under_way(connection, sent + 1, _BATCH)
+
     async def _ask(
-        self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", waiting: Sequence[Sending]
+        self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", run: Sequence[Sending]
     ) -> matching.SubmitResponse:
         try:
-            await call.write(batch(_run_of(waiting)).SerializeToString())
+            await call.write(batch(run).SerializeToString())
             answer = await call.read()
         except asyncio.InvalidStateError as error:
             # What grpc says of a stream that ended between two questions.
@@ -111,10 +116,10 @@ def _run_of(waiting: Sequence[Sending]) -> Sequence[Sending]:
     return [one for place, one in enumerate(waiting) if one.number == first + place]
 
 
-def batch(waiting: Sequence[Sending]) -> matching.SubmitRequest:
+def batch(run: Sequence[Sending]) -> matching.SubmitRequest:
     """Credits and debits, numbered side by side, as the core takes them."""
-    request = matching.SubmitRequest(source=SOURCE, number=waiting[0].number)
-    for one in waiting:
+    request = matching.SubmitRequest(source=SOURCE, number=run[0].number)
+    for one in run:
         command = request.commands.add(request_id=one.request_id, account=one.account)
         if one.amount_minor > 0:
             command.credit.asset, command.credit.amount_minor = one.asset, one.amount_minor

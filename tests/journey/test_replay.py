@@ -1,5 +1,6 @@
 """Recorded order flow through the whole house, then a backup of it, restored somewhere else."""
 
+import json
 import os
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def test_real_order_flow_is_replayed_verified_backed_up_and_restored(data_folder
         assert futures["matched"] >= 6202
         bitcoin = first.bourse("replay", str(BITCOIN))
         assert bitcoin["matched"] >= 341
+        _looked_at(first)
         before = first.bourse("verify")
         assert before["ok"], before
         saved = first.bourse("backup", str(data_folder / "saved"))
@@ -39,6 +41,30 @@ def test_real_order_flow_is_replayed_verified_backed_up_and_restored(data_folder
     finally:
         first.stop()
     _restored(data_folder, saved["sequence"])
+
+
+def _looked_at(house: House) -> None:
+    """What an operator sees of it: an empty book, and the logs as text."""
+    book = house.bourse("book", "REPLAY-1")
+    assert (book["bids"], book["asks"]) == ([], []), "a replay leaves no order behind"
+    data = ("--data", str(house.data))
+    trader = str(
+        next(
+            one["account_id"]
+            for one in house.bourse("account", "list")["accounts"]
+            if one["name"] == "replay-1-3"
+        )
+    )
+    events = command("log", "--account", "replay-1-3", *data)
+    assert f"credit account {trader} " in events.stdout
+    lines = [line for line in events.stdout.splitlines() if "  #" in line]
+    assert len(lines) > 1_000
+    assert "move command: " in events.stdout
+    request = next(line for line in lines if "credit account" in line).split()[-1]
+    one = command("log", "--commands", "--request", request, "--json", *data)
+    assert request in json.loads(one.stdout)["command"], "it was sent once"
+    unknown = command("log", "--from", "999999999", *data)
+    assert (unknown.returncode, "has offsets" in unknown.stderr) == (1, True)
 
 
 def _restored(folder: Path, sequence: int) -> None:
