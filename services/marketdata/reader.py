@@ -117,6 +117,9 @@ class MarketdataReader:
 
     def _look_if_ready(self, end: int, known: int) -> None:
         """Watchers are told from where the log and the books stood when we began."""
+        if self._ready.is_set():
+            return
+        self.markets.forget_untold()
         if self._position.next_offset >= end and self.markets.sequence >= known:
             self._ready.set()
 

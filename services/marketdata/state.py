@@ -459,6 +459,10 @@ class Markets:
         """The last 24 hours of a market."""
         return market.ticker(self.sequence, self.clock_us)
 
+    def forget_untold(self) -> None:
+        """Nobody listens yet: what traded so far is told to nobody."""
+        self._untold.clear()
+
     def can_tell(self) -> bool:
         """Not in the middle of a record: what is told is true at a sequence."""
         return self._record_ended
