@@ -230,7 +230,7 @@ class Asker:
             command.debit.asset = self._asset()
             command.debit.amount_minor = self.random.choice(self.world.credits)
             return command
-        return self.credit(self.random.choice((*PEOPLE, FEES)))
+        return self.credit(self._account())
 
     def credit(self, account: int) -> matching.Command:
         command = self.command(account)
@@ -283,43 +283,63 @@ class Asker:
 
     def _rate(self, fee: types.FeeRate) -> None:
         fee.tier = self.random.choice((0, 0, 1, 2, 15, 16))
-        fee.maker_fee_ppm = self.random.choice((-100_000, -5_000, -1, 0, 1, 900, 100_000, 100_001))
-        fee.taker_fee_ppm = self.random.choice((0, 1, 999, 5_000, 100_000, -1))
+        fee.maker_fee_ppm = self.random.choice((-100_001, -100_000, -5_000, -1, 0, 900, 100_001))
+        fee.taker_fee_ppm = self.random.choice((-1, 0, 1, 999, 5_000, 100_000, 100_001))
 
     def _set_sizes(self, command: matching.Command) -> None:
-        """Mostly a little above what is in use, so that it is soon full; else the first sizes."""
-        sizes, model = command.set_sizes, self.model
+        """Often a little above what is in use, so that it is soon full; else the first sizes."""
+        sizes = command.set_sizes
         sizes.CopyFrom(FIRST_SIZES)
-        room = self.random.choice((-1, 0, 1, 4))
-        tight = {
+        if self.one_in(2):
+            return
+        name, used = self.random.choice(list(self._in_use().items()))
+        first: int = getattr(FIRST_SIZES, name)
+        near = used + self.random.choice((-1, 0, 1, 4))
+        far = self.random.choice((0, 1, 2 * first, 16 * first + 1))
+        setattr(sizes, name, max(0, far if self.one_in(30) else near))
+
+    def _in_use(self) -> dict[str, int]:
+        model = self.model
+        return {
             "orders": len(model.orders),
             "orders_per_account": len(model.orders) // len(PEOPLE),
             "accounts": len(model.accounts),
             "balances": len(model.balances),
             "client_order_ids": len(model.names),
+            "client_order_id_memory_us": FIRST_SIZES.client_order_id_memory_us,
             "sessions": len(model.sessions),
             "instruments": len(model.instruments),
         }
-        if not self.one_in(3):
-            name = self.random.choice(list(tight))
-            setattr(sizes, name, max(0, tight[name] + room))
-        times = self.random.choice((1, 1, 1, 2, 16, 17))
-        sizes.client_order_id_memory_us *= times
 
     def _add_market(self, command: matching.Command) -> None:
         new = command.add_instrument.instrument
         new.CopyFrom(self.random.choice(self.world.markets))
         if self.one_in(2):
-            wrong = self.random.choice(("lot_minor", "tick_units", "base_asset", "phase"))
+            self._rescale(new)
+        if self.one_in(3):
+            wrong = self.random.choice(("lot_minor", "base_asset", "phase", "tick_scale"))
             setattr(new, wrong, self.random.choice((0, 1, 3, 5)))
+        if self.one_in(8):
+            new.symbol = self.random.choice(("", "a", "A_B", "A" * 32, "A" * 33))
         if self.one_in(3):
             self._rate(new.fees.add())
 
+    def _rescale(self, new: types.Instrument) -> None:
+        """Ticks and lots of other sizes, on assets of any scale; some do not fit."""
+        powers = (1, 5, 10, 10**2, 10**8, 10**9, 10**18)
+        new.symbol = "SCALED"
+        new.base_asset = self.random.choice((1, 2, 3, 4, 5))
+        new.quote_asset = self.random.choice((1, 2, 3, 4, 5))
+        new.lot_minor = self.random.choice(powers)
+        new.tick_units = self.random.choice((*powers, 2**62, 2**63 - 1))
+        new.tick_scale = self.random.choice((0, 1, 2, 8, 17, 18, 19))
+        new.max_quantity_lots = self.random.choice((1, 4, 5, 1_000))
+
     def _add_asset(self, command: matching.Command) -> None:
         asset = command.add_asset.asset
-        asset.asset = self.random.choice((0, 1, 2, 3, 4))
-        asset.code = self.random.choice(("A", "B", "C", "D", "d", ""))
-        asset.decimals = self.random.choice((0, 0, 0, 2, 19))
+        asset.asset = self.random.choice((0, 1, 2, 3, 4, 4, 5, 5))
+        asset.code = self.random.choice(("A", "B", "C", "DECIMALS", "DECIMALS", "E", "d", ""))
+        asset.decimals = self.random.choice((0, 0, 2, 8, 18, 19))
 
     def _set_rules_or_clock(self, command: matching.Command) -> None:
         if self.one_in(2):
@@ -332,7 +352,8 @@ class Asker:
     # --- Choices ---
 
     def _account(self) -> int:
-        return self.random.choice((*PEOPLE * 8, FEES, 2000))
+        stranger = 2_000 + self.random.randrange(40)
+        return self.random.choice((*PEOPLE * 8, FEES, stranger))
 
     def _asset(self) -> int:
         return self.random.choice((1, 2, 3, 1, 2, 3, 1, 2, 3, 9))

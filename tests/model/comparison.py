@@ -38,13 +38,14 @@ class Comparison:
     Walking through all that the core has reserved takes it 6 ms, so that is done now and then.
     """
 
-    def __init__(self, validate_every: int = 1) -> None:
+    def __init__(self, shard: int = 0, validate_every: int = 1) -> None:
         self.validate_every = validate_every
-        self.model = ModelEngine()
-        self.core = CoreEngine()
+        self.model = ModelEngine(shard)
+        self.core = CoreEngine(shard)
         self.older: CoreEngine | None = None
         self.history: list[Given] = []
         self.commands = 0
+        self.most_parts = 0
 
     def give(self, given: Given) -> None:
         """Apply a record to both. Raises Different."""
@@ -56,6 +57,7 @@ class Comparison:
         for index, (answer, core_answer) in enumerate(zip(answers, core_answers, strict=True)):
             same(f"answer {index}", answer, core_answer)
         self.commands += len(events.commands)
+        self.most_parts = max(self.most_parts, len(self.core.parts))
         self._validate(offset)
         self._compare_older(offset, given)
         self._compare_repeats(answers)
@@ -86,7 +88,7 @@ class Comparison:
         """Go on with a core made from a snapshot, the present one beside it."""
         self.older = self.core
         data = b"".join(self.core.core.snapshot())
-        self.core = CoreEngine(Core.restore(data))
+        self.core = CoreEngine(core=Core.restore(data))
         if self.core.core.facts() != self.older.core.facts():
             raise Different("the restored core says other facts")
         if b"".join(self.core.core.snapshot()) != data:
@@ -222,7 +224,7 @@ class Stride(NamedTuple):
 
 def run(random: Random, world: World, stride: Stride) -> Comparison:
     """Write and give so many records. Raises Different."""
-    comparison = Comparison(stride.validate_every)
+    comparison = Comparison(random.choice((0, 0, 7, 1_023)), stride.validate_every)
     writer = Writer(random, comparison.model.model, world)
     opening = writer.opening()
     try:
@@ -243,7 +245,8 @@ def replay(history: Sequence[Given], look: bool) -> Different | None:
 
     To look at everything after each record finds more, and takes ten times as long.
     """
-    comparison = Comparison(validate_every=1 if look else len(history) + 1)
+    shard = history[0].record.shard if history else 0
+    comparison = Comparison(shard, validate_every=1 if look else len(history) + 1)
     try:
         for given in history:
             comparison.give(given)

@@ -65,8 +65,8 @@ class ModelEngine:
 class CoreEngine:
     """The core in C."""
 
-    def __init__(self, core: Core | None = None) -> None:
-        self.core = core or Core(0)
+    def __init__(self, shard: int = 0, core: Core | None = None) -> None:
+        self.core = core or Core(shard)
         self.parts: list[bytes] = []
         """The event records of the last command record, as they are published."""
 

@@ -14,7 +14,8 @@ from bourse.types import v1 as types
 from tests.model.asker import LARGE, SMALL, World
 from tests.model.comparison import Comparison, Different, Given, Stride, run, shorten
 from tests.model.engines import CoreEngine
-from tests.model.writer import Writer, record_of
+from tests.model.writer import Writer
+from tests.spec import words
 
 COMMANDS_IN_CI = 200_000
 
@@ -58,6 +59,54 @@ def test_short_histories_agree(random: Random, world: World) -> None:
     run(random, world, stride)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_histories_of_long_records_agree(seed: int) -> None:
+    """Thousands of commands a record: parts end in the middle of whatever happens."""
+    stride = Stride(records=20, most_commands=4096, validate_every=1, look_every=3)
+    assert run(Random(seed), SMALL, stride).most_parts > 1
+
+
+def test_sums_that_no_number_holds_agree() -> None:
+    """An order amended again and again trades more than 2^63, always with the same money."""
+    comparison = Comparison()
+    writer = Writer(Random(1), comparison.model.model, LARGE)
+    for record in writer.opening()[:2]:
+        comparison.give(Given(writer.time_us, record))
+    names = words.Names({"BTC-USD": 1024}, {"a1": 1024})
+    moves = 0
+    for line in EVER_MORE.strip().splitlines():
+        made = words.command(line, names)
+        if made.WhichOneof("kind") in ("credit", "debit"):
+            moves += 1
+            batch = writer.from_source(7, moves, [made])
+        else:
+            batch = writer.next_batch(writer.gateways[0], [made])
+        comparison.give(Given(writer.time_us, writer.record_of(batch)))
+    (order,) = comparison.core.orders()
+    assert (order.filled_lots, order.filled_quote_minor) == (7, 2**63 - 1)
+    comparison.restore()
+    comparison.compare_state()
+
+
+# Assets and market of the LARGE world: USD is the third asset there, BTC the first.
+EVER_MORE = """
+house fees maker 0 taker 0
+alice credit 100 1
+bob credit 2^62 3
+alice sell 2 @ 2^61
+bob buy 1 @ 2^61-1
+alice amend a1 to 2 @ 2^61-1
+alice debit 2^61-1 3
+bob credit 2^61-1 3
+bob buy 2 @ 2^61-2
+alice amend a1 to 4 @ 2^60
+alice debit 2^62-4 3
+bob credit 2^62-4 3
+bob buy 4 @ 2^60-1
+alice amend a1 to 8 @ 2^59
+"""
+
+
 def test_a_record_of_many_parts_agrees() -> None:
     """Thousands of orders placed, swept by one order, and cancelled by one command."""
     comparison = Comparison()
@@ -67,11 +116,11 @@ def test_a_record_of_many_parts_agrees() -> None:
     money = [writer.credit(account) for account in (1000, 1001) for _ in range(3)]
     for index, command in enumerate(money):
         command.credit.asset, command.credit.amount_minor = index % 3 + 1, 10**9
-    comparison.give(Given(writer.time_us, record_of(writer.from_source(7, 1, money))))
+    comparison.give(Given(writer.time_us, writer.record_of(writer.from_source(7, 1, money))))
 
     def parts_of(*commands: matching.Command) -> int:
         batch = writer.next_batch(writer.gateways[0], list(commands))
-        comparison.give(Given(writer.time_us, record_of(batch)))
+        comparison.give(Given(writer.time_us, writer.record_of(batch)))
         return len(comparison.core.parts)
 
     orders = [_order(1000, 100 + index % 7, 1) for index in range(4096)]

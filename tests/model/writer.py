@@ -30,6 +30,12 @@ class Writer(Asker):
 
     # --- Records ---
 
+    def record_of(self, *batches: matching.SubmitRequest) -> matching.CommandRecord:
+        """A command record of these batches, for the model's shard."""
+        return matching.CommandRecord(
+            shard=self.model.shard, requests=[batch.SerializeToString() for batch in batches]
+        )
+
     def opening(self) -> list[matching.CommandRecord]:
         """Assets, markets, sessions and money."""
         first = [self._alone("open_session") for _ in self.gateways]
@@ -43,16 +49,21 @@ class Writer(Asker):
             command.add_instrument.instrument.CopyFrom(new)
         settings = self.next_batch(self.gateways[0], assets + markets)
         money = [self.credit(account) for account in PEOPLE * 3]
-        return [record_of(*first), record_of(settings), record_of(self.from_source(1, 1, money))]
+        return [
+            self.record_of(*first),
+            self.record_of(settings),
+            self.record_of(self.from_source(1, 1, money)),
+        ]
 
     def record(self, most_commands: int = 6) -> matching.CommandRecord:
         """The next record, of one to three batches; or of one that opens a session anew."""
         for gateway in self.gateways:
             if gateway.session not in self.model.sessions and not self.one_in(8):
                 gateway.session, gateway.number = self.model.sequence + 1, 0
-                return record_of(self._alone("open_session"))
-        batches = [self._batch(most_commands) for _ in range(self.random.choice((1, 1, 2, 3)))]
-        return record_of(*batches)
+                return self.record_of(self._alone("open_session"))
+        count = 0 if self.one_in(80) else self.random.choice((1, 1, 2, 3))
+        batches = [self._batch(most_commands) for _ in range(count)]
+        return self.record_of(*batches)
 
     def pass_time(self) -> int:
         """The log's time of the next record: mostly a little later, seldom much, or before."""
@@ -129,10 +140,3 @@ class Writer(Asker):
         self, source: int, number: int, moves: list[matching.Command]
     ) -> matching.SubmitRequest:
         return matching.SubmitRequest(source=source, number=number, commands=moves)
-
-
-def record_of(*batches: matching.SubmitRequest, shard: int = 0) -> matching.CommandRecord:
-    """A command record of these batches."""
-    return matching.CommandRecord(
-        shard=shard, requests=[batch.SerializeToString() for batch in batches]
-    )
