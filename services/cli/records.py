@@ -184,8 +184,8 @@ async def _events(log_of_shard: Log, wanted: Wanted, shown: _Shown) -> None:
         while True:
             try:
                 # Copies that a second publisher wrote may stand at the end, and are never given.
-                wait_s = None if shown.follow else 1.0
-                parts = await asyncio.wait_for(anext(batches), wait_s)
+                async with asyncio.timeout(None if shown.follow else 1.0):
+                    parts = await anext(batches)
             except TimeoutError:
                 return
             for part in parts:

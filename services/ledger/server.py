@@ -1,6 +1,7 @@
 """What other rooms and operators ask of the ledger."""
 
 import asyncio
+from typing import Final
 
 import grpc
 
@@ -16,7 +17,9 @@ from services.runtime.lag import Lag
 from services.runtime.postgres import Pool
 from services.runtime.rpc import Context
 
-_TOP = 2**62
+_TOP: Final = 2**62
+_PATIENCE_S: Final = 30.0
+"""How long a check waits for the books to come to the sequence it is about."""
 
 
 class Ledger(rpc.LedgerServiceServicer):
@@ -82,7 +85,9 @@ class Ledger(rpc.LedgerServiceServicer):
 
     async def _wait(self, answered: "asyncio.Future[None]", context: Context) -> None:
         try:
-            await asyncio.wait_for(asyncio.shield(answered), self._config.transfer_timeout_s)
+            async with asyncio.timeout(self._config.transfer_timeout_s):
+                # Others may wait for the same transfer: it is theirs as well.
+                await asyncio.shield(answered)
         except TimeoutError:
             await context.abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -138,7 +143,8 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.VerifyResponse:
         """Check the books against themselves and against the core's totals."""
         try:
-            await asyncio.wait_for(self._keeper.passed(request.sequence), 30.0)
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._keeper.passed(request.sequence)
         except TimeoutError:
             why = self._keeper.stopped or "lagging"
             at = self._keeper.place.sequence
