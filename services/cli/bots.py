@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 import aiohttp
+import structlog
 
 from services.cli.edge import Answer, Credentials, signed
 from services.cli.quotes import (
@@ -36,6 +37,7 @@ CHANGES_A_TURN: Final = 4
 PAUSE_S: Final = 2.0
 """After an answer that was none, a bot leaves the exchange in peace for this long."""
 
+_log = structlog.get_logger("demo")
 _OPEN: Final = "/api/v1/orders?state=open&limit=1000&instrument="
 
 
@@ -62,6 +64,8 @@ class Trader:
         """Its open orders in a market; None if the exchange does not say."""
         answer = await self.ask("GET", _OPEN + symbol)
         if answer.status != 200:
+            code = answer.body.get("code") if isinstance(answer.body, dict) else None
+            _log.warning("no_quotes", market=symbol, status=answer.status, code=code)
             return None
         return [
             Standing(
