@@ -167,8 +167,7 @@ class Core:
             number += 1
 
     def _made(self) -> Part:
-        part = self._part
-        answers = bytes(ffi.buffer(self._answers, part.answers_length))
+        part, answers = self._part, ffi.buffer(self._answers)
         index = [
             Answer(
                 entry.batch,
@@ -178,7 +177,7 @@ class Core:
             )
             for entry in self._index[0 : part.index_length]
         ]
-        return Part(bytes(ffi.buffer(self._events, part.events_length)), index, bool(part.last))
+        return Part(ffi.buffer(self._events)[: part.events_length], index, bool(part.last))
 
     def facts(self) -> Facts:
         """Where the core stands."""
