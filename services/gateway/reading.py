@@ -99,7 +99,10 @@ class Reader(Generic[ShapeT]):
 
 
 def _is_count(type_: object) -> bool:
-    return isinstance(msgspec.inspect.type_info(type_), msgspec.inspect.IntType)
+    kind = msgspec.inspect.type_info(type_)
+    if isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, msgspec.inspect.IntType)
 
 
 def _mistake(name: str, error: msgspec.ValidationError) -> FieldError:
