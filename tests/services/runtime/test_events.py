@@ -112,4 +112,3 @@ def test_events_inherit_the_envelope_of_their_command() -> None:
         for sequence, command, trade in with_commands(record, record.trades)
     ]
     assert found == [(102, 2, 5), (100, 0, 6)]
-
