@@ -1,8 +1,8 @@
 """History's tables. Each function is named for what it answers or writes; SQL stands above it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -133,8 +133,12 @@ _NARROW: Final = {
     "reason": "smallint",
     "ends": "smallint",
 }
+# Numbers go as the text of an array: asyncpg looks at each element of a list to see whether it is a
+# list in turn, which took more than all the rest of this room. Texts would need quotes: they stay.
+_TEXTS: Final = tuple(_NARROW.get(name) == "text" for name in ORDER_COLUMNS)
 _ARRAYS: Final = ", ".join(
-    f"${place}::{_NARROW.get(name, 'bigint')}[]" for place, name in enumerate(ORDER_COLUMNS, 1)
+    f"${place}::{'' if is_text else 'text::'}{_NARROW.get(name, 'bigint')}[]"
+    for place, (name, is_text) in enumerate(zip(ORDER_COLUMNS, _TEXTS, strict=True), 1)
 )
 _PUT_ORDERS: Final = f"""
     insert into orders ({", ".join(ORDER_COLUMNS)}) select * from unnest({_ARRAYS})
@@ -150,9 +154,14 @@ async def write(tx: Connection, orders_rows: list[Row], fills: list[Row]) -> Non
     """Put in the newest states and the fills: two round trips, whatever their number."""
     await tx.execute(_DURABLE_LATER)
     if orders_rows:
-        await tx.execute(_PUT_ORDERS, *zip(*orders_rows, strict=True))
+        await tx.execute(_PUT_ORDERS, *_columns(orders_rows))
     if fills:
         await tx.copy_records_to_table("fill", records=fills, columns=FILL_COLUMNS)
+
+
+def _columns(rows: list[Row]) -> Iterator[Any]:
+    for column, is_text in zip(zip(*rows, strict=True), _TEXTS, strict=True):
+        yield column if is_text else f"{{{','.join(map(str, column))}}}"
 
 
 # --- Reading --------------------------------------------------------------------------------
