@@ -109,10 +109,12 @@ async def room(stores: Stores, folder: Path, log: Log, **settings: Any) -> Async
             await channel.channel_ready()
             yield Room(log, reader, rpc.MarketdataServiceStub(channel), folder)
     finally:
-        await end(*running)
-        await core.close()
-        await tape.close()
-        await pool.close()
+        try:
+            await end(*running)
+        finally:
+            await core.close()
+            await tape.close()
+            await pool.close()
 
 
 async def end(*running: "asyncio.Task[None]") -> None:
