@@ -290,8 +290,16 @@ def transfer_state(refusal: int) -> "ledger.TransferState":
     return ledger.TRANSFER_STATE_REFUSED if refusal else ledger.TRANSFER_STATE_DONE
 
 
+def all_links(
+    entries: Iterable[tuple[int, Entry, bytes, bytes]],
+) -> Iterator[tuple[int, bytes, str, int, bytes, bytes]]:
+    """(seq, event_key, kind, time_us, prev_hash, hash) of every entry, in order."""
+    for seq, entry, before, after in entries:
+        yield seq, entry.event_key, entry.kind, entry.time_us, before, after
+
+
 def all_legs(entries: Iterable[tuple[int, Entry, bytes, bytes]]) -> Iterator[tuple[int, ...]]:
     """(seq, leg, account, asset, shard, amount) of every leg, in order."""
     for seq, entry, _, _ in entries:
-        for number, leg in enumerate(entry.legs):
-            yield (seq, number, *leg)
+        for number, (account, asset, shard, amount_minor) in enumerate(entry.legs):
+            yield seq, number, account, asset, shard, amount_minor

@@ -12,6 +12,7 @@ from services.ledger.state import (
     Leg,
     Settled,
     all_legs,
+    all_links,
     entry_hash,
     transfer_state,
 )
@@ -104,12 +105,6 @@ async def advance(tx: Connection, topic: str, before: Place, after: Place) -> No
         raise WriterReplaced("Another ledger follows the event log with these books. Stop one.")
 
 
-_JOURNAL: Final = """
-    insert into journal (seq, event_key, kind, time_us, prev_hash, hash)
-    select * from unnest(
-        $1::bigint[], $2::bytea[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[]
-    )
-"""
 _BALANCE: Final = """
     insert into balance (account, asset, shard, posted, last_seq)
     select * from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])
@@ -122,9 +117,11 @@ async def write(tx: Connection, draft: Draft) -> None:
     """Put a draft into the tables: three round trips, whatever its size."""
     if not draft.entries:
         return
-    seqs, entries, before, after = zip(*draft.entries, strict=True)
-    keys, kinds, times, _ = zip(*entries, strict=True)
-    await tx.execute(_JOURNAL, seqs, keys, kinds, times, before, after)
+    await tx.copy_records_to_table(
+        "journal",
+        records=all_links(draft.entries),
+        columns=("seq", "event_key", "kind", "time_us", "prev_hash", "hash"),
+    )
     await tx.copy_records_to_table(
         "posting",
         records=all_legs(draft.entries),
