@@ -116,6 +116,7 @@ class Asker:
         self.asked = 0
         self.cancels = random.choice((5, 50))
         self.operates = random.choice((1, 15))
+        self.traced = random.choice((1, 50))
 
     def any_command(self) -> matching.Command:
         ways: list[tuple[int, Callable[[], matching.Command]]] = [
@@ -136,7 +137,7 @@ class Asker:
         command = matching.Command(
             request_id=self.asked.to_bytes(16, "big"), account=account, causation=self.asked % 3
         )
-        if self.asked % 50 == 0:
+        if self.asked % self.traced == 0:
             command.trace = b"trace" * 12
         return command
 
