@@ -71,11 +71,12 @@ class Trader(Client):
 
     async def open(self, side: str, price: str, quantity: str, **more: Any) -> dict[str, Any]:
         """A limit order that is taken in."""
-        return await self.place(**{**LIMIT, **more}, side=side, price=price, quantity=quantity)
+        said = {"side": side, "price": price, "quantity": quantity}
+        return await self.place(**{**LIMIT, **said, **more})
 
     async def at_market(self, side: str, **fields: Any) -> dict[str, Any]:
         """A market order that is taken in."""
-        return await self.place(**{**MARKET, **fields}, side=side)
+        return await self.place(**{**MARKET, "side": side, **fields})
 
     async def one(self, order: dict[str, Any]) -> dict[str, Any]:
         """An order as it stands now."""
