@@ -29,7 +29,7 @@ from services.cli.key import new_key
 from services.cli.rooms import Rooms
 from services.domain import signing
 from tools.benches.market import BTC, USD
-from tools.benches.running import house, rooms_of, state_of
+from tools.benches.running import cores, house, rooms_of, state_of, usage
 from tools.benches.shape import Asked, Figures, grouped, quantile_ms
 from tools.benches.shard import ROOT
 
@@ -57,25 +57,28 @@ def measure(asked: Asked) -> Figures:
     runs = asked.runs_or(RUNS)
     seconds = asked.seconds or (0.2 if asked.quick else RUN_S)
     with house() as data, echo_server() as port:
-        found = uvloop.run(_bench(data, port, runs, seconds))
+        found, used = uvloop.run(_bench(data, port, runs, seconds))
     figures: Figures = {"runs": runs, "connections": CONNECTIONS, "keys": KEYS}
     for name, all_runs in found.items():
         for place, what in enumerate(Run._fields):
             median = statistics.median(run[place] for run in all_runs)
             figures[f"{name}_{what}"] = round(median, 2 if "ms" in what else None)
     rates = [round(run.requests_per_s) for run in found["rest"]]
-    return figures | {"rest_requests_per_s_of_runs": rates}
+    return figures | {"rest_requests_per_s_of_runs": rates, "cpu_us_a_request": used}
 
 
 def say(figures: Figures) -> list[str]:
     """What came out, for people."""
     rest, echo = figures["rest_requests_per_s"], figures["echo_requests_per_s"]
+    by_size = sorted(figures["cpu_us_a_request"].items(), key=lambda item: -item[1])
+    used = ", ".join(f"{name} {cpu_us}" for name, cpu_us in by_size)
     return [
         f"{grouped(rest)} orders/s, one a request, on {CONNECTIONS} connections: p50"
         f" {figures['rest_p50_ms']} ms, p99 {figures['rest_p99_ms']} ms.",
         f"A bare aiohttp echo of the same requests in the same run: {grouped(echo)}/s, p50"
         f" {figures['echo_p50_ms']} ms, p99 {figures['echo_p99_ms']} ms."
         f" The gateway and all that follows is {rest / echo:.0%} of it.",
+        f"Microseconds of CPU a request: {used}.",
     ]
 
 
@@ -91,7 +94,10 @@ def echo_server() -> Iterator[int]:
             started.terminate()
 
 
-async def _bench(data: Path, echo_port: int, runs: int, seconds: float) -> dict[str, list[Run]]:
+async def _bench(
+    data: Path, echo_port: int, runs: int, seconds: float
+) -> tuple[dict[str, list[Run]], dict[str, int]]:
+    """All runs, and the microseconds of CPU a request took of each process in the last of them."""
     found: dict[str, list[Run]] = {"rest": [], "echo": []}
     async with rooms_of(data, NEEDED) as rooms:
         rooms.url = state_of(data)["url"]
@@ -102,8 +108,13 @@ async def _bench(data: Path, echo_port: int, runs: int, seconds: float) -> dict[
             await run_clients(port, keys, WARM_S)
         for _ in range(runs):
             found["echo"].append(await run_clients(echo_port, keys, seconds))
+            before = await usage(data)
             found["rest"].append(await run_clients(gateway_port, keys, seconds))
-    return found
+            after = await usage(data)
+    requests = found["rest"][-1].requests_per_s * (after.when_s - before.when_s)
+    span_us = (after.when_s - before.when_s) * 1e6
+    used = {name: share * span_us / requests for name, share in cores(before, after).items()}
+    return found, {name: round(cpu_us) for name, cpu_us in used.items() if cpu_us >= 1}
 
 
 async def _customer(rooms: Rooms, number: int) -> Credentials:
