@@ -15,7 +15,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.ledger.state import SOURCE
 from services.ledger.store import Sending, numbered_from, under_way
-from services.runtime.postgres import UNREACHABLE, Pool, PostgresError
+from services.runtime.postgres import AWAY, Pool
 
 _BATCH: Final = 256
 _AGAIN_S: Final = 1.0
@@ -50,7 +50,7 @@ class Outbox:
         while True:
             try:
                 await self._stream()
-            except (CoreSilent, grpc.aio.AioRpcError, *UNREACHABLE, PostgresError) as error:
+            except (CoreSilent, grpc.aio.AioRpcError, *AWAY) as error:
                 _log.warning("outbox waits", reason=str(error).partition("\n")[0])
             await asyncio.sleep(_AGAIN_S)
 

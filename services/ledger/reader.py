@@ -26,11 +26,9 @@ from services.runtime.crash import crash_point
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
 from services.runtime.postgres import (
-    UNREACHABLE,
-    CommitUnknown,
+    AWAY,
     Connection,
     Pool,
-    PostgresUnavailable,
     transaction,
 )
 
@@ -208,6 +206,6 @@ class LedgerReader:
         while True:
             try:
                 return await self._keeper.post(parts)
-            except (CommitUnknown, PostgresUnavailable, *UNREACHABLE) as error:
+            except AWAY as error:
                 _log.warning("posting waits", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)

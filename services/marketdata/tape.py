@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Final, TypeVar
 
-import asyncpg
 import structlog
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -17,21 +16,14 @@ from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import BEGINNING, Position, follow
 from services.runtime.log import Log
-from services.runtime.postgres import UNREACHABLE, Pool
+from services.runtime.postgres import AWAY, Pool
 
 _AGAIN_S: Final = 0.3
 _ANSWER_S: Final = 30.0
 _START_S: Final = 60.0
 
 _CLICKHOUSE_LOST: Final = (ClickHouseError, ClickHouseUnavailable, OSError, TimeoutError)
-_LOST: Final = (
-    *_CLICKHOUSE_LOST,
-    *UNREACHABLE,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    # A connection that is used between a server's last words and its end.
-    asyncpg.InternalClientError,
-)
+_LOST: Final = (*_CLICKHOUSE_LOST, *AWAY)
 
 AnswerT = TypeVar("AnswerT")
 _log = structlog.get_logger("marketdata")

@@ -13,7 +13,7 @@ from services.notifications.config import NotificationsConfig
 from services.notifications.state import LAST_NUMBER, Cursor, accounts_in, parse_cursor, told
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
-from services.runtime.postgres import UNREACHABLE, Pool
+from services.runtime.postgres import AWAY, Pool
 
 _log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class NotificationsReader:
         try:
             await store.add(self._pool, block)
             await store.forget(self._pool, block.time_us - self._config.keep_s * 1_000_000)
-        except UNREACHABLE as error:
+        except AWAY as error:
             _log.warning("index waits", reason=str(error))
             return
         self._indexed = block.next_offset

@@ -16,7 +16,7 @@ from services.orders.state import fill_rows, known_up_to, order_rows
 from services.runtime.crash import crash_point
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
-from services.runtime.postgres import Pool, transaction
+from services.runtime.postgres import AWAY, Pool, transaction
 
 _AGAIN_S: Final = 0.2
 
@@ -47,7 +47,7 @@ class OrdersReader:
         while True:
             try:
                 await self._follow()
-            except (*store.LOST, store.PlaceMoved) as error:
+            except (*AWAY, store.PlaceMoved) as error:
                 _log.warning("history waits", reason=str(error))
             await self._find_place()
 
@@ -73,7 +73,7 @@ class OrdersReader:
             try:
                 place = await store.place(self._pool, self._topic)
                 break
-            except store.LOST as error:
+            except AWAY as error:
                 _log.warning("history waits", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)
         if place.epoch != self.place.epoch:

@@ -17,24 +17,7 @@ from services.orders.state import (
     order_of,
 )
 from services.runtime.events import BEGINNING, EventKey, Position
-from services.runtime.postgres import (
-    UNREACHABLE,
-    CommitUnknown,
-    Connection,
-    Pool,
-    PostgresUnavailable,
-)
-
-LOST: Final = (
-    *UNREACHABLE,
-    CommitUnknown,
-    PostgresUnavailable,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    # A connection that is used between a server's last words and its end.
-    asyncpg.InternalClientError,
-)
-"""What a write can end with when Postgres goes away: read the place again, and go on from there."""
+from services.runtime.postgres import Connection, Pool
 
 
 class WriterReplaced(Exception):

@@ -73,6 +73,19 @@ class CommitUnknown(Exception):
     """The answer to a commit was lost. Read what the transaction would have written, then go on."""
 
 
+AWAY: Final = (
+    *UNREACHABLE,
+    CommitUnknown,
+    PostgresUnavailable,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    # A connection that is used between a server's last words and its end.
+    asyncpg.InternalClientError,
+)
+"""What a transaction can end with when Postgres goes away: read what became of it, and go on."""
+
+
 async def open_postgres(config: PostgresConfig, room: str) -> Pool:
     """A pool on the room's schema, its migrations done. Waits for a server that is starting.
 
