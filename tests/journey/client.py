@@ -85,6 +85,10 @@ class Socket:
         assert answer["type"] != "error", answer
         return answer
 
+    async def send(self, text: str) -> None:
+        """This text as one message, whatever it is."""
+        await self._socket.send_str(text)
+
     async def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first message of this kind, received already or still to come."""
         for heard in self.heard:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from tests.journey.client import ANSWER_S
 from tests.journey.contract.exchange import (
     LIMIT,
     MARKET,
@@ -237,5 +238,34 @@ def test_too_many_requests_of_a_key_wait(exchange: Exchange) -> None:
         assert told(limited) == (429, "rate_limited")
         assert int(limited.headers["Retry-After"]) >= 1
         assert (await floor.alice.ask("GET", "/balances")).status == 200, "a limit is of one key"
+
+    exchange.tell(story)
+
+
+POST: bytes = b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n"
+NO_REQUESTS: tuple[tuple[bytes, bytes], ...] = (
+    (b"GARBAGE\r\n\r\n", b"400"),
+    (b"GET / HTTP/9.9\r\n\r\n", b"400"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
+    (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+    (b"GET /health HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", b"400"),
+    (POST + b"Content-Length: -1\r\n\r\n", b"400"),
+    (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+    (POST + b"Content-Length: 99999999999\r\n\r\n", b"413"),
+)
+
+
+def test_what_is_no_http_is_refused_and_hurts_nobody(exchange: Exchange) -> None:
+    async def story(floor: Floor) -> None:
+        host, port = floor.url.removeprefix("http://").split(":")
+        for sent, status in NO_REQUESTS:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            async with asyncio.timeout(ANSWER_S):
+                said = await reader.readline()
+            assert said.split()[1] == status, (sent[:60], said)
+            writer.close()
+        assert told(await floor.alice.ask("GET", "/balances")) == (200, "")
 
     exchange.tell(story)
