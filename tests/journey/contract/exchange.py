@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -112,11 +113,13 @@ class Exchange:
         self.house = house
         self.url = house.url()
         names = ("alice", "bob", "carol")
-        self.accounts = {name: house.bourse("account", "create", name) for name in names}
+        money = (("USD", "1000000"), ("BTC", "1000"))
+        funding = [("account", "deposit", name, *some) for name in names[:2] for some in money]
+        with ThreadPoolExecutor(3) as operators:
+            made = operators.map(lambda name: house.bourse("account", "create", name), names)
+            self.accounts = dict(zip(names, made, strict=True))
+            list(operators.map(lambda words: house.bourse(*words), funding))
         self.accounts["reader"] = house.bourse("key", "create", "carol", "--scope", "read")
-        for name in names[:2]:
-            house.bourse("account", "deposit", name, "USD", "1000000")
-            house.bourse("account", "deposit", name, "BTC", "1000")
 
     @asynccontextmanager
     async def floor(self) -> AsyncIterator[Floor]:
