@@ -3,7 +3,8 @@
 Twice: from a market where everything trades, and from the steady market of the other benches, where
 most of what the ledger reads says nothing to it. Both go through the reader as the room runs it:
 double entry, the chain of hashes, the balance hash compared at each record, the position in the
-same durable transaction.
+same durable transaction. Beside it, in the same run, what Postgres alone takes: a durable COPY of
+the same postings into a table with the same indexes.
 """
 
 import asyncio
@@ -36,6 +37,8 @@ BATCHES: Final = 100
 BATCH: Final = 128
 """Commands in a record: what a busy house appends at once."""
 APPEND_RECORDS: Final = 8
+COPIED_ROWS: Final = 200_000
+COPY_ROWS: Final = 10_000
 LONGEST_S: Final = 120.0
 
 _TOPIC: Final = events_topic(0)
@@ -63,13 +66,16 @@ def measure(asked: Asked) -> Figures:
         "steady_postings_per_s": _median_rate(steady, "postings"),
         "steady_commands_per_s": _median_rate(steady, "commands"),
         "postings_a_run": trading[-1].postings,
+        "copied_rows_per_s": _median_rate(found["copy"], "postings"),
     }
 
 
 def say(figures: Figures) -> list[str]:
     """What came out, for people."""
+    postings, copied = figures["postings_per_s"], figures["copied_rows_per_s"]
     return [
-        f"{grouped(figures['postings_per_s'])} postings/s where everything trades (aim: 50,000).",
+        f"{grouped(postings)} postings/s where everything trades (aim: 50,000):"
+        f" {postings / copied:.0%} of a COPY of the same rows and nothing else ({grouped(copied)}/s).",
         f"In the steady market, {grouped(figures['steady_commands_per_s'])} commands/s are followed"
         f" into {grouped(figures['steady_postings_per_s'])} postings/s.",
     ]
@@ -90,10 +96,24 @@ async def _bench(data: Path, runs: int, batches: int) -> dict[str, list[Posted]]
         return {
             "trading": [await house.run(batches, "trading") for _ in range(runs)],
             "steady": [await house.run(batches, "steady") for _ in range(runs)],
+            "copy": [await _copy(pool) for _ in range(runs)],
         }
     finally:
         await pool.close()
         await log.close()
+
+
+async def _copy(pool: Pool) -> Posted:
+    """Postings of the books into a table like theirs, by nothing but COPY."""
+    found = await pool.fetch("select * from posting order by seq, leg limit $1", COPIED_ROWS)
+    rows = [tuple(row) for row in found]
+    await pool.execute("create table copied (like posting including all)")
+    start = time.perf_counter()
+    for first in range(0, len(rows), COPY_ROWS):
+        await pool.copy_records_to_table("copied", records=rows[first : first + COPY_ROWS])
+    seconds = time.perf_counter() - start
+    await pool.execute("drop table copied")
+    return Posted(seconds, 0, len(rows))
 
 
 class _House:
