@@ -75,7 +75,7 @@ def say(figures: Figures) -> list[str]:
     postings, copied = figures["postings_per_s"], figures["copied_rows_per_s"]
     return [
         f"{grouped(postings)} postings/s where everything trades (aim: 50,000):"
-        f" {postings / copied:.0%} of a COPY of the same rows and nothing else ({grouped(copied)}/s).",
+        f" {postings / copied:.0%} of a bare COPY of the same rows ({grouped(copied)}/s).",
         f"In the steady market, {grouped(figures['steady_commands_per_s'])} commands/s are followed"
         f" into {grouped(figures['steady_postings_per_s'])} postings/s.",
     ]
