@@ -5,22 +5,38 @@ After anything but a plain success the place is read again and the log is follow
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from services.orders import store
-from services.orders.state import fill_rows, known_up_to, order_rows
+from services.orders.state import Row, fill_rows, known_up_to, order_rows
 from services.runtime.crash import crash_point
-from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.events import BEGINNING, EventPart, Position, follow
 from services.runtime.log import Log
 from services.runtime.postgres import AWAY, Pool, transaction
 
 _AGAIN_S: Final = 0.2
 
 _log = structlog.get_logger("orders")
+
+
+class _Batch(NamedTuple):
+    """Rows that go into the tables together, and where history stands after them."""
+
+    position: Position
+    sequence: int
+    orders: list[Row]
+    fills: list[Row]
+
+
+async def _next(batches: AsyncIterator[list[EventPart]]) -> _Batch:
+    parts = await anext(batches)
+    records = [part.record for part in parts]
+    rows = order_rows(records), fill_rows(records)
+    return _Batch(parts[-1].position, known_up_to(records[-1]), *rows)
 
 
 class OrdersReader:
@@ -52,17 +68,24 @@ class OrdersReader:
             await self._find_place()
 
     async def _follow(self) -> None:
+        """Read on and make rows while the batch before is written: both take a core's time."""
         parts = follow(self._log, self._topic, self.place.position, pause_s=self._pause_s)
         async with aclosing(parts) as batches:
-            async for batch in batches:
-                await self._write(batch)
+            coming = asyncio.create_task(_next(batches))
+            try:
+                while True:
+                    batch = await coming
+                    coming = asyncio.create_task(_next(batches))
+                    await self._write(batch)
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
 
-    async def _write(self, parts: Sequence[EventPart]) -> None:
-        records = [part.record for part in parts]
-        sequence = max(self.place.sequence, known_up_to(records[-1]))
-        after = store.Place(parts[-1].position, sequence, self.place.epoch)
+    async def _write(self, batch: _Batch) -> None:
+        sequence = max(self.place.sequence, batch.sequence)
+        after = store.Place(batch.position, sequence, self.place.epoch)
         async with transaction(self._pool) as tx:
-            await store.write(tx, order_rows(records), fill_rows(records))
+            await store.write(tx, batch.orders, batch.fills)
             await store.advance(tx, self._topic, self.place, after)
             crash_point("orders.in_transaction")
         await self._move(after)
