@@ -58,6 +58,13 @@ enum {
   COMMAND_SET_SIZES = 21, COMMAND_SET_SIZES_TAG = 170,
   COMMAND_USE_RULES = 22, COMMAND_USE_RULES_TAG = 178,
   COMMAND_SET_CLOCK = 23, COMMAND_SET_CLOCK_TAG = 186,
+  COMMAND_REPLACE_ORDER = 24, COMMAND_REPLACE_ORDER_TAG = 194,
+  COMMAND_PLACE_GROUP = 25, COMMAND_PLACE_GROUP_TAG = 202,
+  COMMAND_SET_GUARDS = 26, COMMAND_SET_GUARDS_TAG = 210,
+  COMMAND_SET_MARK = 27, COMMAND_SET_MARK_TAG = 218,
+  COMMAND_SET_DEAD_MAN = 28, COMMAND_SET_DEAD_MAN_TAG = 226,
+  COMMAND_KILL = 29, COMMAND_KILL_TAG = 234,
+  COMMAND_SET_FEE_MARKET = 30, COMMAND_SET_FEE_MARKET_TAG = 242,
 };
 #define COMMAND_FIELDS(X) \
   X(request_id, 1, BYTES, ) \
@@ -82,7 +89,14 @@ enum {
   X(set_account, 20, ONEOF_MESSAGE, set_account) \
   X(set_sizes, 21, ONEOF_MESSAGE, set_sizes) \
   X(use_rules, 22, ONEOF_MESSAGE, use_rules) \
-  X(set_clock, 23, ONEOF_MESSAGE, set_clock)
+  X(set_clock, 23, ONEOF_MESSAGE, set_clock) \
+  X(replace_order, 24, ONEOF_MESSAGE, replace_order) \
+  X(place_group, 25, ONEOF_MESSAGE, place_group) \
+  X(set_guards, 26, ONEOF_MESSAGE, set_guards) \
+  X(set_mark, 27, ONEOF_MESSAGE, set_mark) \
+  X(set_dead_man, 28, ONEOF_MESSAGE, set_dead_man) \
+  X(kill, 29, ONEOF_MESSAGE, kill) \
+  X(set_fee_market, 30, ONEOF_MESSAGE, set_fee_market)
 
 /* bourse.matching.v1.PlaceOrder */
 enum {
@@ -96,6 +110,15 @@ enum {
   PLACE_ORDER_QUANTITY_LOTS = 8, PLACE_ORDER_QUANTITY_LOTS_TAG = 64,
   PLACE_ORDER_QUOTE_MINOR = 9, PLACE_ORDER_QUOTE_MINOR_TAG = 72,
   PLACE_ORDER_CLIENT_ORDER_ID = 10, PLACE_ORDER_CLIENT_ORDER_ID_TAG = 82,
+  PLACE_ORDER_TRIGGER_TICKS = 11, PLACE_ORDER_TRIGGER_TICKS_TAG = 88,
+  PLACE_ORDER_TRIGGER_BY = 12, PLACE_ORDER_TRIGGER_BY_TAG = 96,
+  PLACE_ORDER_TRAIL_TICKS = 13, PLACE_ORDER_TRAIL_TICKS_TAG = 104,
+  PLACE_ORDER_TRAIL_PPM = 14, PLACE_ORDER_TRAIL_PPM_TAG = 112,
+  PLACE_ORDER_ACTIVATION_TICKS = 15, PLACE_ORDER_ACTIVATION_TICKS_TAG = 120,
+  PLACE_ORDER_DISPLAY_LOTS = 16, PLACE_ORDER_DISPLAY_LOTS_TAG = 128,
+  PLACE_ORDER_MIN_FILL_LOTS = 17, PLACE_ORDER_MIN_FILL_LOTS_TAG = 136,
+  PLACE_ORDER_EXPIRES_US = 18, PLACE_ORDER_EXPIRES_US_TAG = 144,
+  PLACE_ORDER_PROTECTION_TICKS = 19, PLACE_ORDER_PROTECTION_TICKS_TAG = 152,
 };
 #define PLACE_ORDER_FIELDS(X) \
   X(instrument, 1, UINT32, ) \
@@ -107,7 +130,40 @@ enum {
   X(price_ticks, 7, INT64, ) \
   X(quantity_lots, 8, INT64, ) \
   X(quote_minor, 9, INT64, ) \
-  X(client_order_id, 10, STRING, )
+  X(client_order_id, 10, STRING, ) \
+  X(trigger_ticks, 11, INT64, ) \
+  X(trigger_by, 12, ENUM, TRIGGER_BY) \
+  X(trail_ticks, 13, INT64, ) \
+  X(trail_ppm, 14, UINT32, ) \
+  X(activation_ticks, 15, INT64, ) \
+  X(display_lots, 16, INT64, ) \
+  X(min_fill_lots, 17, INT64, ) \
+  X(expires_us, 18, INT64, ) \
+  X(protection_ticks, 19, INT64, )
+
+/* bourse.matching.v1.ReplaceOrder */
+enum {
+  REPLACE_ORDER_ORDER_ID = 1, REPLACE_ORDER_ORDER_ID_TAG = 8,
+  REPLACE_ORDER_CLIENT_ORDER_ID = 2, REPLACE_ORDER_CLIENT_ORDER_ID_TAG = 18,
+  REPLACE_ORDER_ORDER = 3, REPLACE_ORDER_ORDER_TAG = 26,
+};
+#define REPLACE_ORDER_FIELDS(X) \
+  X(order_id, 1, UINT64, ) \
+  X(client_order_id, 2, STRING, ) \
+  X(order, 3, MESSAGE, place_order)
+
+/* bourse.matching.v1.PlaceGroup */
+enum {
+  PLACE_GROUP_KIND = 1, PLACE_GROUP_KIND_TAG = 8,
+  PLACE_GROUP_FIRST = 2, PLACE_GROUP_FIRST_TAG = 18,
+  PLACE_GROUP_SECOND = 3, PLACE_GROUP_SECOND_TAG = 26,
+  PLACE_GROUP_THIRD = 4, PLACE_GROUP_THIRD_TAG = 34,
+};
+#define PLACE_GROUP_FIELDS(X) \
+  X(kind, 1, ENUM, GROUP_KIND) \
+  X(first, 2, MESSAGE, place_order) \
+  X(second, 3, MESSAGE, place_order) \
+  X(third, 4, MESSAGE, place_order)
 
 /* bourse.matching.v1.AmendOrder */
 enum {
@@ -187,10 +243,12 @@ enum {
 enum {
   SET_PHASE_INSTRUMENT = 1, SET_PHASE_INSTRUMENT_TAG = 8,
   SET_PHASE_PHASE = 2, SET_PHASE_PHASE_TAG = 16,
+  SET_PHASE_UNTIL_US = 3, SET_PHASE_UNTIL_US_TAG = 24,
 };
 #define SET_PHASE_FIELDS(X) \
   X(instrument, 1, UINT32, ) \
-  X(phase, 2, ENUM, PHASE)
+  X(phase, 2, ENUM, PHASE) \
+  X(until_us, 3, INT64, )
 
 /* bourse.matching.v1.SetLimits */
 enum {
@@ -223,11 +281,17 @@ enum {
   SET_ACCOUNT_FEE_TIER = 1, SET_ACCOUNT_FEE_TIER_TAG = 8,
   SET_ACCOUNT_SELF_TRADE_PREVENTION = 2, SET_ACCOUNT_SELF_TRADE_PREVENTION_TAG = 16,
   SET_ACCOUNT_SUSPENDED = 3, SET_ACCOUNT_SUSPENDED_TAG = 24,
+  SET_ACCOUNT_MAX_OPEN_ORDERS = 4, SET_ACCOUNT_MAX_OPEN_ORDERS_TAG = 32,
+  SET_ACCOUNT_MAX_COMMANDS_PER_SECOND = 5, SET_ACCOUNT_MAX_COMMANDS_PER_SECOND_TAG = 40,
+  SET_ACCOUNT_PAYS_FEE_ASSET = 6, SET_ACCOUNT_PAYS_FEE_ASSET_TAG = 48,
 };
 #define SET_ACCOUNT_FIELDS(X) \
   X(fee_tier, 1, UINT32, ) \
   X(self_trade_prevention, 2, ENUM, SELF_TRADE_PREVENTION) \
-  X(suspended, 3, BOOL, )
+  X(suspended, 3, BOOL, ) \
+  X(max_open_orders, 4, UINT32, ) \
+  X(max_commands_per_second, 5, UINT32, ) \
+  X(pays_fee_asset, 6, BOOL, )
 
 /* bourse.matching.v1.SetSizes */
 enum {
@@ -263,6 +327,55 @@ enum {
 };
 #define SET_CLOCK_FIELDS(X) \
   X(time_us, 1, INT64, )
+
+/* bourse.matching.v1.SetGuards */
+enum {
+  SET_GUARDS_INSTRUMENT = 1, SET_GUARDS_INSTRUMENT_TAG = 8,
+  SET_GUARDS_REFERENCE_TICKS = 2, SET_GUARDS_REFERENCE_TICKS_TAG = 16,
+  SET_GUARDS_STATIC_BAND_PPM = 3, SET_GUARDS_STATIC_BAND_PPM_TAG = 24,
+  SET_GUARDS_DYNAMIC_BAND_PPM = 4, SET_GUARDS_DYNAMIC_BAND_PPM_TAG = 32,
+  SET_GUARDS_VOLATILITY_AUCTION_US = 5, SET_GUARDS_VOLATILITY_AUCTION_US_TAG = 40,
+};
+#define SET_GUARDS_FIELDS(X) \
+  X(instrument, 1, UINT32, ) \
+  X(reference_ticks, 2, INT64, ) \
+  X(static_band_ppm, 3, UINT32, ) \
+  X(dynamic_band_ppm, 4, UINT32, ) \
+  X(volatility_auction_us, 5, INT64, )
+
+/* bourse.matching.v1.SetMark */
+enum {
+  SET_MARK_INSTRUMENT = 1, SET_MARK_INSTRUMENT_TAG = 8,
+  SET_MARK_PRICE_TICKS = 2, SET_MARK_PRICE_TICKS_TAG = 16,
+};
+#define SET_MARK_FIELDS(X) \
+  X(instrument, 1, UINT32, ) \
+  X(price_ticks, 2, INT64, )
+
+/* bourse.matching.v1.SetDeadMan */
+enum {
+  SET_DEAD_MAN_TIMEOUT_US = 1, SET_DEAD_MAN_TIMEOUT_US_TAG = 8,
+};
+#define SET_DEAD_MAN_FIELDS(X) \
+  X(timeout_us, 1, INT64, )
+
+/* bourse.matching.v1.Kill */
+enum {
+  KILL_INSTRUMENT = 1, KILL_INSTRUMENT_TAG = 8,
+};
+#define KILL_FIELDS(X) \
+  X(instrument, 1, UINT32, )
+
+/* bourse.matching.v1.SetFeeMarket */
+enum {
+  SET_FEE_MARKET_INSTRUMENT = 1, SET_FEE_MARKET_INSTRUMENT_TAG = 8,
+  SET_FEE_MARKET_FEE_MARKET = 2, SET_FEE_MARKET_FEE_MARKET_TAG = 16,
+  SET_FEE_MARKET_DISCOUNT_PPM = 3, SET_FEE_MARKET_DISCOUNT_PPM_TAG = 24,
+};
+#define SET_FEE_MARKET_FIELDS(X) \
+  X(instrument, 1, UINT32, ) \
+  X(fee_market, 2, UINT32, ) \
+  X(discount_ppm, 3, UINT32, )
 
 /* bourse.matching.v1.SubmitResponse */
 enum {
@@ -301,6 +414,8 @@ enum {
   OUTCOME_CREATED_ID = 4, OUTCOME_CREATED_ID_TAG = 32,
   OUTCOME_NEEDED_MINOR = 5, OUTCOME_NEEDED_MINOR_TAG = 40,
   OUTCOME_AVAILABLE_MINOR = 6, OUTCOME_AVAILABLE_MINOR_TAG = 48,
+  OUTCOME_OTHERS = 7, OUTCOME_OTHERS_TAG = 58,
+  OUTCOME_MEMBER = 8, OUTCOME_MEMBER_TAG = 64,
 };
 #define OUTCOME_FIELDS(X) \
   X(refusal, 1, ENUM, REFUSAL) \
@@ -308,7 +423,9 @@ enum {
   X(repeated, 3, BOOL, ) \
   X(created_id, 4, UINT64, ) \
   X(needed_minor, 5, INT64, ) \
-  X(available_minor, 6, INT64, )
+  X(available_minor, 6, INT64, ) \
+  X(others, 7, REPEATED_MESSAGE, order) \
+  X(member, 8, UINT32, )
 
 /* bourse.matching.v1.CancelledOrder */
 enum {
@@ -349,6 +466,7 @@ enum {
   EVENT_RECORD_LAST = 17, EVENT_RECORD_LAST_TAG = 136,
   EVENT_RECORD_STATE_HASH = 18, EVENT_RECORD_STATE_HASH_TAG = 145,
   EVENT_RECORD_BALANCE_HASH = 19, EVENT_RECORD_BALANCE_HASH_TAG = 153,
+  EVENT_RECORD_AUCTIONS = 20, EVENT_RECORD_AUCTIONS_TAG = 162,
 };
 #define EVENT_RECORD_FIELDS(X) \
   X(shard, 1, UINT32, ) \
@@ -369,7 +487,8 @@ enum {
   X(accounts, 16, REPEATED_MESSAGE, account_event) \
   X(last, 17, BOOL, ) \
   X(state_hash, 18, FIXED64, ) \
-  X(balance_hash, 19, FIXED64, )
+  X(balance_hash, 19, FIXED64, ) \
+  X(auctions, 20, REPEATED_MESSAGE, auction_event)
 
 /* bourse.matching.v1.BatchMark */
 enum {
@@ -400,6 +519,7 @@ enum {
   COMMAND_MARK_REPEATED = 10, COMMAND_MARK_REPEATED_TAG = 80,
   COMMAND_MARK_NEEDED_MINOR = 11, COMMAND_MARK_NEEDED_MINOR_TAG = 88,
   COMMAND_MARK_AVAILABLE_MINOR = 12, COMMAND_MARK_AVAILABLE_MINOR_TAG = 96,
+  COMMAND_MARK_MEMBER = 13, COMMAND_MARK_MEMBER_TAG = 104,
 };
 #define COMMAND_MARK_FIELDS(X) \
   X(request_id, 1, BYTES, ) \
@@ -413,7 +533,8 @@ enum {
   X(created_id, 9, UINT64, ) \
   X(repeated, 10, BOOL, ) \
   X(needed_minor, 11, INT64, ) \
-  X(available_minor, 12, INT64, )
+  X(available_minor, 12, INT64, ) \
+  X(member, 13, UINT32, )
 
 /* bourse.matching.v1.TradeEvent */
 enum {
@@ -435,6 +556,9 @@ enum {
   TRADE_EVENT_QUOTE_ASSET = 16, TRADE_EVENT_QUOTE_ASSET_TAG = 128,
   TRADE_EVENT_TAKER_CLIENT_ORDER_ID = 17, TRADE_EVENT_TAKER_CLIENT_ORDER_ID_TAG = 138,
   TRADE_EVENT_MAKER_CLIENT_ORDER_ID = 18, TRADE_EVENT_MAKER_CLIENT_ORDER_ID_TAG = 146,
+  TRADE_EVENT_TAKER_FEE_ASSET = 19, TRADE_EVENT_TAKER_FEE_ASSET_TAG = 152,
+  TRADE_EVENT_MAKER_FEE_ASSET = 20, TRADE_EVENT_MAKER_FEE_ASSET_TAG = 160,
+  TRADE_EVENT_AUCTION = 21, TRADE_EVENT_AUCTION_TAG = 168,
 };
 #define TRADE_EVENT_FIELDS(X) \
   X(command, 1, UINT32, ) \
@@ -454,7 +578,10 @@ enum {
   X(base_asset, 15, UINT32, ) \
   X(quote_asset, 16, UINT32, ) \
   X(taker_client_order_id, 17, STRING, ) \
-  X(maker_client_order_id, 18, STRING, )
+  X(maker_client_order_id, 18, STRING, ) \
+  X(taker_fee_asset, 19, UINT32, ) \
+  X(maker_fee_asset, 20, UINT32, ) \
+  X(auction, 21, BOOL, )
 
 /* bourse.matching.v1.OrderEvent */
 enum {
@@ -537,13 +664,34 @@ enum {
   ACCOUNT_EVENT_FEE_TIER = 3, ACCOUNT_EVENT_FEE_TIER_TAG = 24,
   ACCOUNT_EVENT_SELF_TRADE_PREVENTION = 4, ACCOUNT_EVENT_SELF_TRADE_PREVENTION_TAG = 32,
   ACCOUNT_EVENT_SUSPENDED = 5, ACCOUNT_EVENT_SUSPENDED_TAG = 40,
+  ACCOUNT_EVENT_MAX_OPEN_ORDERS = 6, ACCOUNT_EVENT_MAX_OPEN_ORDERS_TAG = 48,
+  ACCOUNT_EVENT_MAX_COMMANDS_PER_SECOND = 7, ACCOUNT_EVENT_MAX_COMMANDS_PER_SECOND_TAG = 56,
+  ACCOUNT_EVENT_PAYS_FEE_ASSET = 8, ACCOUNT_EVENT_PAYS_FEE_ASSET_TAG = 64,
+  ACCOUNT_EVENT_DEAD_MAN_US = 9, ACCOUNT_EVENT_DEAD_MAN_US_TAG = 72,
 };
 #define ACCOUNT_EVENT_FIELDS(X) \
   X(command, 1, UINT32, ) \
   X(account, 2, UINT32, ) \
   X(fee_tier, 3, UINT32, ) \
   X(self_trade_prevention, 4, ENUM, SELF_TRADE_PREVENTION) \
-  X(suspended, 5, BOOL, )
+  X(suspended, 5, BOOL, ) \
+  X(max_open_orders, 6, UINT32, ) \
+  X(max_commands_per_second, 7, UINT32, ) \
+  X(pays_fee_asset, 8, BOOL, ) \
+  X(dead_man_us, 9, INT64, )
+
+/* bourse.matching.v1.AuctionEvent */
+enum {
+  AUCTION_EVENT_INSTRUMENT = 1, AUCTION_EVENT_INSTRUMENT_TAG = 8,
+  AUCTION_EVENT_PRICE_TICKS = 2, AUCTION_EVENT_PRICE_TICKS_TAG = 16,
+  AUCTION_EVENT_VOLUME_LOTS = 3, AUCTION_EVENT_VOLUME_LOTS_TAG = 24,
+  AUCTION_EVENT_SURPLUS_LOTS = 4, AUCTION_EVENT_SURPLUS_LOTS_TAG = 32,
+};
+#define AUCTION_EVENT_FIELDS(X) \
+  X(instrument, 1, UINT32, ) \
+  X(price_ticks, 2, INT64, ) \
+  X(volume_lots, 3, INT64, ) \
+  X(surplus_lots, 4, SINT64, )
 
 /* bourse.matching.v1.GetOrderRequest */
 enum {
@@ -639,12 +787,20 @@ enum {
   GET_ACCOUNT_RESPONSE_SELF_TRADE_PREVENTION = 2, GET_ACCOUNT_RESPONSE_SELF_TRADE_PREVENTION_TAG = 16,
   GET_ACCOUNT_RESPONSE_SUSPENDED = 3, GET_ACCOUNT_RESPONSE_SUSPENDED_TAG = 24,
   GET_ACCOUNT_RESPONSE_SEQUENCE = 4, GET_ACCOUNT_RESPONSE_SEQUENCE_TAG = 32,
+  GET_ACCOUNT_RESPONSE_MAX_OPEN_ORDERS = 5, GET_ACCOUNT_RESPONSE_MAX_OPEN_ORDERS_TAG = 40,
+  GET_ACCOUNT_RESPONSE_MAX_COMMANDS_PER_SECOND = 6, GET_ACCOUNT_RESPONSE_MAX_COMMANDS_PER_SECOND_TAG = 48,
+  GET_ACCOUNT_RESPONSE_PAYS_FEE_ASSET = 7, GET_ACCOUNT_RESPONSE_PAYS_FEE_ASSET_TAG = 56,
+  GET_ACCOUNT_RESPONSE_DEAD_MAN_US = 8, GET_ACCOUNT_RESPONSE_DEAD_MAN_US_TAG = 64,
 };
 #define GET_ACCOUNT_RESPONSE_FIELDS(X) \
   X(fee_tier, 1, UINT32, ) \
   X(self_trade_prevention, 2, ENUM, SELF_TRADE_PREVENTION) \
   X(suspended, 3, BOOL, ) \
-  X(sequence, 4, UINT64, )
+  X(sequence, 4, UINT64, ) \
+  X(max_open_orders, 5, UINT32, ) \
+  X(max_commands_per_second, 6, UINT32, ) \
+  X(pays_fee_asset, 7, BOOL, ) \
+  X(dead_man_us, 8, INT64, )
 
 /* bourse.matching.v1.GetDepthRequest */
 enum {
@@ -805,6 +961,14 @@ enum {
   INSTRUMENT_MARKET_PROTECTION_PPM = 14, INSTRUMENT_MARKET_PROTECTION_PPM_TAG = 112,
   INSTRUMENT_FEES = 15, INSTRUMENT_FEES_TAG = 122,
   INSTRUMENT_LAST_PRICE_TICKS = 16, INSTRUMENT_LAST_PRICE_TICKS_TAG = 128,
+  INSTRUMENT_MARK_PRICE_TICKS = 17, INSTRUMENT_MARK_PRICE_TICKS_TAG = 136,
+  INSTRUMENT_REFERENCE_TICKS = 18, INSTRUMENT_REFERENCE_TICKS_TAG = 144,
+  INSTRUMENT_STATIC_BAND_PPM = 19, INSTRUMENT_STATIC_BAND_PPM_TAG = 152,
+  INSTRUMENT_DYNAMIC_BAND_PPM = 20, INSTRUMENT_DYNAMIC_BAND_PPM_TAG = 160,
+  INSTRUMENT_VOLATILITY_AUCTION_US = 21, INSTRUMENT_VOLATILITY_AUCTION_US_TAG = 168,
+  INSTRUMENT_PHASE_UNTIL_US = 22, INSTRUMENT_PHASE_UNTIL_US_TAG = 176,
+  INSTRUMENT_FEE_MARKET = 23, INSTRUMENT_FEE_MARKET_TAG = 184,
+  INSTRUMENT_FEE_DISCOUNT_PPM = 24, INSTRUMENT_FEE_DISCOUNT_PPM_TAG = 192,
 };
 #define INSTRUMENT_FIELDS(X) \
   X(instrument, 1, UINT32, ) \
@@ -822,7 +986,15 @@ enum {
   X(max_notional_minor, 13, INT64, ) \
   X(market_protection_ppm, 14, UINT32, ) \
   X(fees, 15, REPEATED_MESSAGE, fee_rate) \
-  X(last_price_ticks, 16, INT64, )
+  X(last_price_ticks, 16, INT64, ) \
+  X(mark_price_ticks, 17, INT64, ) \
+  X(reference_ticks, 18, INT64, ) \
+  X(static_band_ppm, 19, UINT32, ) \
+  X(dynamic_band_ppm, 20, UINT32, ) \
+  X(volatility_auction_us, 21, INT64, ) \
+  X(phase_until_us, 22, INT64, ) \
+  X(fee_market, 23, UINT32, ) \
+  X(fee_discount_ppm, 24, UINT32, )
 
 /* bourse.types.v1.Order */
 enum {
@@ -848,6 +1020,22 @@ enum {
   ORDER_CREATED_US = 20, ORDER_CREATED_US_TAG = 160,
   ORDER_UPDATED_US = 21, ORDER_UPDATED_US_TAG = 168,
   ORDER_SEQUENCE = 22, ORDER_SEQUENCE_TAG = 176,
+  ORDER_TRIGGER_TICKS = 23, ORDER_TRIGGER_TICKS_TAG = 184,
+  ORDER_TRIGGER_BY = 24, ORDER_TRIGGER_BY_TAG = 192,
+  ORDER_TRAIL_TICKS = 25, ORDER_TRAIL_TICKS_TAG = 200,
+  ORDER_TRAIL_PPM = 26, ORDER_TRAIL_PPM_TAG = 208,
+  ORDER_ACTIVATION_TICKS = 27, ORDER_ACTIVATION_TICKS_TAG = 216,
+  ORDER_PEAK_TICKS = 28, ORDER_PEAK_TICKS_TAG = 224,
+  ORDER_TRIGGERED_US = 29, ORDER_TRIGGERED_US_TAG = 232,
+  ORDER_DISPLAY_LOTS = 30, ORDER_DISPLAY_LOTS_TAG = 240,
+  ORDER_MIN_FILL_LOTS = 31, ORDER_MIN_FILL_LOTS_TAG = 248,
+  ORDER_EXPIRES_US = 32, ORDER_EXPIRES_US_TAG = 256,
+  ORDER_PROTECTION_TICKS = 33, ORDER_PROTECTION_TICKS_TAG = 264,
+  ORDER_GROUP = 34, ORDER_GROUP_TAG = 272,
+  ORDER_GROUP_KIND = 35, ORDER_GROUP_KIND_TAG = 280,
+  ORDER_GROUP_MEMBER = 36, ORDER_GROUP_MEMBER_TAG = 288,
+  ORDER_OTHER_FEE_ASSET = 37, ORDER_OTHER_FEE_ASSET_TAG = 296,
+  ORDER_OTHER_FEE_MINOR = 38, ORDER_OTHER_FEE_MINOR_TAG = 304,
 };
 #define ORDER_FIELDS(X) \
   X(order_id, 1, UINT64, ) \
@@ -871,6 +1059,22 @@ enum {
   X(fee_minor, 19, SINT64, ) \
   X(created_us, 20, INT64, ) \
   X(updated_us, 21, INT64, ) \
-  X(sequence, 22, UINT64, )
+  X(sequence, 22, UINT64, ) \
+  X(trigger_ticks, 23, INT64, ) \
+  X(trigger_by, 24, ENUM, TRIGGER_BY) \
+  X(trail_ticks, 25, INT64, ) \
+  X(trail_ppm, 26, UINT32, ) \
+  X(activation_ticks, 27, INT64, ) \
+  X(peak_ticks, 28, INT64, ) \
+  X(triggered_us, 29, INT64, ) \
+  X(display_lots, 30, INT64, ) \
+  X(min_fill_lots, 31, INT64, ) \
+  X(expires_us, 32, INT64, ) \
+  X(protection_ticks, 33, INT64, ) \
+  X(group, 34, UINT64, ) \
+  X(group_kind, 35, ENUM, GROUP_KIND) \
+  X(group_member, 36, UINT32, ) \
+  X(other_fee_asset, 37, UINT32, ) \
+  X(other_fee_minor, 38, INT64, )
 
 #endif

@@ -43,7 +43,7 @@ class SubmitRequest(_message.Message):
     def __init__(self, session: _Optional[int] = ..., number: _Optional[int] = ..., source: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "place_order", "amend_order", "cancel_order", "cancel_all", "credit", "debit", "open_session", "close_session", "tick", "add_asset", "add_instrument", "set_phase", "set_limits", "set_fees", "set_account", "set_sizes", "use_rules", "set_clock")
+    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "place_order", "amend_order", "cancel_order", "cancel_all", "credit", "debit", "open_session", "close_session", "tick", "add_asset", "add_instrument", "set_phase", "set_limits", "set_fees", "set_account", "set_sizes", "use_rules", "set_clock", "replace_order", "place_group", "set_guards", "set_mark", "set_dead_man", "kill", "set_fee_market")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CAUSATION_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,13 @@ class Command(_message.Message):
     SET_SIZES_FIELD_NUMBER: _ClassVar[int]
     USE_RULES_FIELD_NUMBER: _ClassVar[int]
     SET_CLOCK_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_ORDER_FIELD_NUMBER: _ClassVar[int]
+    PLACE_GROUP_FIELD_NUMBER: _ClassVar[int]
+    SET_GUARDS_FIELD_NUMBER: _ClassVar[int]
+    SET_MARK_FIELD_NUMBER: _ClassVar[int]
+    SET_DEAD_MAN_FIELD_NUMBER: _ClassVar[int]
+    KILL_FIELD_NUMBER: _ClassVar[int]
+    SET_FEE_MARKET_FIELD_NUMBER: _ClassVar[int]
     request_id: bytes
     causation: int
     trace: bytes
@@ -90,10 +97,17 @@ class Command(_message.Message):
     set_sizes: SetSizes
     use_rules: UseRules
     set_clock: SetClock
-    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., place_order: _Optional[_Union[PlaceOrder, _Mapping]] = ..., amend_order: _Optional[_Union[AmendOrder, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrder, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAll, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., debit: _Optional[_Union[Debit, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., add_asset: _Optional[_Union[AddAsset, _Mapping]] = ..., add_instrument: _Optional[_Union[AddInstrument, _Mapping]] = ..., set_phase: _Optional[_Union[SetPhase, _Mapping]] = ..., set_limits: _Optional[_Union[SetLimits, _Mapping]] = ..., set_fees: _Optional[_Union[SetFees, _Mapping]] = ..., set_account: _Optional[_Union[SetAccount, _Mapping]] = ..., set_sizes: _Optional[_Union[SetSizes, _Mapping]] = ..., use_rules: _Optional[_Union[UseRules, _Mapping]] = ..., set_clock: _Optional[_Union[SetClock, _Mapping]] = ...) -> None: ...
+    replace_order: ReplaceOrder
+    place_group: PlaceGroup
+    set_guards: SetGuards
+    set_mark: SetMark
+    set_dead_man: SetDeadMan
+    kill: Kill
+    set_fee_market: SetFeeMarket
+    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., place_order: _Optional[_Union[PlaceOrder, _Mapping]] = ..., amend_order: _Optional[_Union[AmendOrder, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrder, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAll, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., debit: _Optional[_Union[Debit, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., add_asset: _Optional[_Union[AddAsset, _Mapping]] = ..., add_instrument: _Optional[_Union[AddInstrument, _Mapping]] = ..., set_phase: _Optional[_Union[SetPhase, _Mapping]] = ..., set_limits: _Optional[_Union[SetLimits, _Mapping]] = ..., set_fees: _Optional[_Union[SetFees, _Mapping]] = ..., set_account: _Optional[_Union[SetAccount, _Mapping]] = ..., set_sizes: _Optional[_Union[SetSizes, _Mapping]] = ..., use_rules: _Optional[_Union[UseRules, _Mapping]] = ..., set_clock: _Optional[_Union[SetClock, _Mapping]] = ..., replace_order: _Optional[_Union[ReplaceOrder, _Mapping]] = ..., place_group: _Optional[_Union[PlaceGroup, _Mapping]] = ..., set_guards: _Optional[_Union[SetGuards, _Mapping]] = ..., set_mark: _Optional[_Union[SetMark, _Mapping]] = ..., set_dead_man: _Optional[_Union[SetDeadMan, _Mapping]] = ..., kill: _Optional[_Union[Kill, _Mapping]] = ..., set_fee_market: _Optional[_Union[SetFeeMarket, _Mapping]] = ...) -> None: ...
 
 class PlaceOrder(_message.Message):
-    __slots__ = ("instrument", "side", "type", "time_in_force", "post_only", "self_trade_prevention", "price_ticks", "quantity_lots", "quote_minor", "client_order_id")
+    __slots__ = ("instrument", "side", "type", "time_in_force", "post_only", "self_trade_prevention", "price_ticks", "quantity_lots", "quote_minor", "client_order_id", "trigger_ticks", "trigger_by", "trail_ticks", "trail_ppm", "activation_ticks", "display_lots", "min_fill_lots", "expires_us", "protection_ticks")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +118,15 @@ class PlaceOrder(_message.Message):
     QUANTITY_LOTS_FIELD_NUMBER: _ClassVar[int]
     QUOTE_MINOR_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_TICKS_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_BY_FIELD_NUMBER: _ClassVar[int]
+    TRAIL_TICKS_FIELD_NUMBER: _ClassVar[int]
+    TRAIL_PPM_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_TICKS_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_LOTS_FIELD_NUMBER: _ClassVar[int]
+    MIN_FILL_LOTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_US_FIELD_NUMBER: _ClassVar[int]
+    PROTECTION_TICKS_FIELD_NUMBER: _ClassVar[int]
     instrument: int
     side: _words_pb2.Side
     type: _words_pb2.OrderType
@@ -114,7 +137,38 @@ class PlaceOrder(_message.Message):
     quantity_lots: int
     quote_minor: int
     client_order_id: str
-    def __init__(self, instrument: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., type: _Optional[_Union[_words_pb2.OrderType, str]] = ..., time_in_force: _Optional[_Union[_words_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., price_ticks: _Optional[int] = ..., quantity_lots: _Optional[int] = ..., quote_minor: _Optional[int] = ..., client_order_id: _Optional[str] = ...) -> None: ...
+    trigger_ticks: int
+    trigger_by: _words_pb2.TriggerBy
+    trail_ticks: int
+    trail_ppm: int
+    activation_ticks: int
+    display_lots: int
+    min_fill_lots: int
+    expires_us: int
+    protection_ticks: int
+    def __init__(self, instrument: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., type: _Optional[_Union[_words_pb2.OrderType, str]] = ..., time_in_force: _Optional[_Union[_words_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., price_ticks: _Optional[int] = ..., quantity_lots: _Optional[int] = ..., quote_minor: _Optional[int] = ..., client_order_id: _Optional[str] = ..., trigger_ticks: _Optional[int] = ..., trigger_by: _Optional[_Union[_words_pb2.TriggerBy, str]] = ..., trail_ticks: _Optional[int] = ..., trail_ppm: _Optional[int] = ..., activation_ticks: _Optional[int] = ..., display_lots: _Optional[int] = ..., min_fill_lots: _Optional[int] = ..., expires_us: _Optional[int] = ..., protection_ticks: _Optional[int] = ...) -> None: ...
+
+class ReplaceOrder(_message.Message):
+    __slots__ = ("order_id", "client_order_id", "order")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    order_id: int
+    client_order_id: str
+    order: PlaceOrder
+    def __init__(self, order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., order: _Optional[_Union[PlaceOrder, _Mapping]] = ...) -> None: ...
+
+class PlaceGroup(_message.Message):
+    __slots__ = ("kind", "first", "second", "third")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    THIRD_FIELD_NUMBER: _ClassVar[int]
+    kind: _words_pb2.GroupKind
+    first: PlaceOrder
+    second: PlaceOrder
+    third: PlaceOrder
+    def __init__(self, kind: _Optional[_Union[_words_pb2.GroupKind, str]] = ..., first: _Optional[_Union[PlaceOrder, _Mapping]] = ..., second: _Optional[_Union[PlaceOrder, _Mapping]] = ..., third: _Optional[_Union[PlaceOrder, _Mapping]] = ...) -> None: ...
 
 class AmendOrder(_message.Message):
     __slots__ = ("order_id", "client_order_id", "price_ticks", "quantity_lots")
@@ -187,12 +241,14 @@ class AddInstrument(_message.Message):
     def __init__(self, instrument: _Optional[_Union[_nouns_pb2.Instrument, _Mapping]] = ...) -> None: ...
 
 class SetPhase(_message.Message):
-    __slots__ = ("instrument", "phase")
+    __slots__ = ("instrument", "phase", "until_us")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
     instrument: int
     phase: _words_pb2.Phase
-    def __init__(self, instrument: _Optional[int] = ..., phase: _Optional[_Union[_words_pb2.Phase, str]] = ...) -> None: ...
+    until_us: int
+    def __init__(self, instrument: _Optional[int] = ..., phase: _Optional[_Union[_words_pb2.Phase, str]] = ..., until_us: _Optional[int] = ...) -> None: ...
 
 class SetLimits(_message.Message):
     __slots__ = ("instrument", "min_quantity_lots", "max_quantity_lots", "min_notional_minor", "max_notional_minor", "market_protection_ppm")
@@ -219,14 +275,20 @@ class SetFees(_message.Message):
     def __init__(self, instrument: _Optional[int] = ..., fee: _Optional[_Union[_nouns_pb2.FeeRate, _Mapping]] = ...) -> None: ...
 
 class SetAccount(_message.Message):
-    __slots__ = ("fee_tier", "self_trade_prevention", "suspended")
+    __slots__ = ("fee_tier", "self_trade_prevention", "suspended", "max_open_orders", "max_commands_per_second", "pays_fee_asset")
     FEE_TIER_FIELD_NUMBER: _ClassVar[int]
     SELF_TRADE_PREVENTION_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMMANDS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PAYS_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
     fee_tier: int
     self_trade_prevention: _words_pb2.SelfTradePrevention
     suspended: bool
-    def __init__(self, fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ...) -> None: ...
+    max_open_orders: int
+    max_commands_per_second: int
+    pays_fee_asset: bool
+    def __init__(self, fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ..., max_open_orders: _Optional[int] = ..., max_commands_per_second: _Optional[int] = ..., pays_fee_asset: _Optional[bool] = ...) -> None: ...
 
 class SetSizes(_message.Message):
     __slots__ = ("orders", "orders_per_account", "accounts", "balances", "client_order_ids", "client_order_id_memory_us", "sessions", "instruments")
@@ -260,6 +322,50 @@ class SetClock(_message.Message):
     time_us: int
     def __init__(self, time_us: _Optional[int] = ...) -> None: ...
 
+class SetGuards(_message.Message):
+    __slots__ = ("instrument", "reference_ticks", "static_band_ppm", "dynamic_band_ppm", "volatility_auction_us")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    STATIC_BAND_PPM_FIELD_NUMBER: _ClassVar[int]
+    DYNAMIC_BAND_PPM_FIELD_NUMBER: _ClassVar[int]
+    VOLATILITY_AUCTION_US_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    reference_ticks: int
+    static_band_ppm: int
+    dynamic_band_ppm: int
+    volatility_auction_us: int
+    def __init__(self, instrument: _Optional[int] = ..., reference_ticks: _Optional[int] = ..., static_band_ppm: _Optional[int] = ..., dynamic_band_ppm: _Optional[int] = ..., volatility_auction_us: _Optional[int] = ...) -> None: ...
+
+class SetMark(_message.Message):
+    __slots__ = ("instrument", "price_ticks")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    price_ticks: int
+    def __init__(self, instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ...) -> None: ...
+
+class SetDeadMan(_message.Message):
+    __slots__ = ("timeout_us",)
+    TIMEOUT_US_FIELD_NUMBER: _ClassVar[int]
+    timeout_us: int
+    def __init__(self, timeout_us: _Optional[int] = ...) -> None: ...
+
+class Kill(_message.Message):
+    __slots__ = ("instrument",)
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    def __init__(self, instrument: _Optional[int] = ...) -> None: ...
+
+class SetFeeMarket(_message.Message):
+    __slots__ = ("instrument", "fee_market", "discount_ppm")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    FEE_MARKET_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_PPM_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    fee_market: int
+    discount_ppm: int
+    def __init__(self, instrument: _Optional[int] = ..., fee_market: _Optional[int] = ..., discount_ppm: _Optional[int] = ...) -> None: ...
+
 class SubmitResponse(_message.Message):
     __slots__ = ("session", "number", "source", "status", "first_sequence", "time_us", "command_offset", "expected", "outcomes", "trades", "cancelled", "detail")
     SESSION_FIELD_NUMBER: _ClassVar[int]
@@ -289,20 +395,24 @@ class SubmitResponse(_message.Message):
     def __init__(self, session: _Optional[int] = ..., number: _Optional[int] = ..., source: _Optional[int] = ..., status: _Optional[_Union[BatchStatus, str]] = ..., first_sequence: _Optional[int] = ..., time_us: _Optional[int] = ..., command_offset: _Optional[int] = ..., expected: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[_events_pb2.TradeEvent, _Mapping]]] = ..., cancelled: _Optional[_Iterable[_Union[CancelledOrder, _Mapping]]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("refusal", "order", "repeated", "created_id", "needed_minor", "available_minor")
+    __slots__ = ("refusal", "order", "repeated", "created_id", "needed_minor", "available_minor", "others", "member")
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     CREATED_ID_FIELD_NUMBER: _ClassVar[int]
     NEEDED_MINOR_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
     refusal: _refusals_pb2.Refusal
     order: _nouns_pb2.Order
     repeated: bool
     created_id: int
     needed_minor: int
     available_minor: int
-    def __init__(self, refusal: _Optional[_Union[_refusals_pb2.Refusal, str]] = ..., order: _Optional[_Union[_nouns_pb2.Order, _Mapping]] = ..., repeated: _Optional[bool] = ..., created_id: _Optional[int] = ..., needed_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.Order]
+    member: int
+    def __init__(self, refusal: _Optional[_Union[_refusals_pb2.Refusal, str]] = ..., order: _Optional[_Union[_nouns_pb2.Order, _Mapping]] = ..., repeated: _Optional[bool] = ..., created_id: _Optional[int] = ..., needed_minor: _Optional[int] = ..., available_minor: _Optional[int] = ..., others: _Optional[_Iterable[_Union[_nouns_pb2.Order, _Mapping]]] = ..., member: _Optional[int] = ...) -> None: ...
 
 class CancelledOrder(_message.Message):
     __slots__ = ("command", "order_id")

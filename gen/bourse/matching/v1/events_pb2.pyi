@@ -21,6 +21,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_DEBIT: _ClassVar[CommandKind]
     COMMAND_KIND_OPEN_SESSION: _ClassVar[CommandKind]
     COMMAND_KIND_CLOSE_SESSION: _ClassVar[CommandKind]
+    COMMAND_KIND_TIME: _ClassVar[CommandKind]
     COMMAND_KIND_ADD_ASSET: _ClassVar[CommandKind]
     COMMAND_KIND_ADD_INSTRUMENT: _ClassVar[CommandKind]
     COMMAND_KIND_SET_PHASE: _ClassVar[CommandKind]
@@ -30,6 +31,13 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_SET_SIZES: _ClassVar[CommandKind]
     COMMAND_KIND_USE_RULES: _ClassVar[CommandKind]
     COMMAND_KIND_SET_CLOCK: _ClassVar[CommandKind]
+    COMMAND_KIND_REPLACE_ORDER: _ClassVar[CommandKind]
+    COMMAND_KIND_PLACE_GROUP: _ClassVar[CommandKind]
+    COMMAND_KIND_SET_GUARDS: _ClassVar[CommandKind]
+    COMMAND_KIND_SET_MARK: _ClassVar[CommandKind]
+    COMMAND_KIND_SET_DEAD_MAN: _ClassVar[CommandKind]
+    COMMAND_KIND_KILL: _ClassVar[CommandKind]
+    COMMAND_KIND_SET_FEE_MARKET: _ClassVar[CommandKind]
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_PLACE_ORDER: CommandKind
 COMMAND_KIND_AMEND_ORDER: CommandKind
@@ -39,6 +47,7 @@ COMMAND_KIND_CREDIT: CommandKind
 COMMAND_KIND_DEBIT: CommandKind
 COMMAND_KIND_OPEN_SESSION: CommandKind
 COMMAND_KIND_CLOSE_SESSION: CommandKind
+COMMAND_KIND_TIME: CommandKind
 COMMAND_KIND_ADD_ASSET: CommandKind
 COMMAND_KIND_ADD_INSTRUMENT: CommandKind
 COMMAND_KIND_SET_PHASE: CommandKind
@@ -48,6 +57,13 @@ COMMAND_KIND_SET_ACCOUNT: CommandKind
 COMMAND_KIND_SET_SIZES: CommandKind
 COMMAND_KIND_USE_RULES: CommandKind
 COMMAND_KIND_SET_CLOCK: CommandKind
+COMMAND_KIND_REPLACE_ORDER: CommandKind
+COMMAND_KIND_PLACE_GROUP: CommandKind
+COMMAND_KIND_SET_GUARDS: CommandKind
+COMMAND_KIND_SET_MARK: CommandKind
+COMMAND_KIND_SET_DEAD_MAN: CommandKind
+COMMAND_KIND_KILL: CommandKind
+COMMAND_KIND_SET_FEE_MARKET: CommandKind
 
 class CommandRecord(_message.Message):
     __slots__ = ("shard", "requests")
@@ -58,7 +74,7 @@ class CommandRecord(_message.Message):
     def __init__(self, shard: _Optional[int] = ..., requests: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class EventRecord(_message.Message):
-    __slots__ = ("shard", "command_offset", "part", "time_us", "first_sequence", "rules", "batches", "commands", "trades", "orders", "levels", "balances", "moves", "assets", "instruments", "accounts", "last", "state_hash", "balance_hash")
+    __slots__ = ("shard", "command_offset", "part", "time_us", "first_sequence", "rules", "batches", "commands", "trades", "orders", "levels", "balances", "moves", "assets", "instruments", "accounts", "last", "state_hash", "balance_hash", "auctions")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     COMMAND_OFFSET_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +94,7 @@ class EventRecord(_message.Message):
     LAST_FIELD_NUMBER: _ClassVar[int]
     STATE_HASH_FIELD_NUMBER: _ClassVar[int]
     BALANCE_HASH_FIELD_NUMBER: _ClassVar[int]
+    AUCTIONS_FIELD_NUMBER: _ClassVar[int]
     shard: int
     command_offset: int
     part: int
@@ -97,7 +114,8 @@ class EventRecord(_message.Message):
     last: bool
     state_hash: int
     balance_hash: int
-    def __init__(self, shard: _Optional[int] = ..., command_offset: _Optional[int] = ..., part: _Optional[int] = ..., time_us: _Optional[int] = ..., first_sequence: _Optional[int] = ..., rules: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[BatchMark, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[CommandMark, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[TradeEvent, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderEvent, _Mapping]]] = ..., levels: _Optional[_Iterable[_Union[LevelEvent, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[BalanceEvent, _Mapping]]] = ..., moves: _Optional[_Iterable[_Union[MoveEvent, _Mapping]]] = ..., assets: _Optional[_Iterable[_Union[AssetEvent, _Mapping]]] = ..., instruments: _Optional[_Iterable[_Union[InstrumentEvent, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[AccountEvent, _Mapping]]] = ..., last: _Optional[bool] = ..., state_hash: _Optional[int] = ..., balance_hash: _Optional[int] = ...) -> None: ...
+    auctions: _containers.RepeatedCompositeFieldContainer[AuctionEvent]
+    def __init__(self, shard: _Optional[int] = ..., command_offset: _Optional[int] = ..., part: _Optional[int] = ..., time_us: _Optional[int] = ..., first_sequence: _Optional[int] = ..., rules: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[BatchMark, _Mapping]]] = ..., commands: _Optional[_Iterable[_Union[CommandMark, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[TradeEvent, _Mapping]]] = ..., orders: _Optional[_Iterable[_Union[OrderEvent, _Mapping]]] = ..., levels: _Optional[_Iterable[_Union[LevelEvent, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[BalanceEvent, _Mapping]]] = ..., moves: _Optional[_Iterable[_Union[MoveEvent, _Mapping]]] = ..., assets: _Optional[_Iterable[_Union[AssetEvent, _Mapping]]] = ..., instruments: _Optional[_Iterable[_Union[InstrumentEvent, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[AccountEvent, _Mapping]]] = ..., last: _Optional[bool] = ..., state_hash: _Optional[int] = ..., balance_hash: _Optional[int] = ..., auctions: _Optional[_Iterable[_Union[AuctionEvent, _Mapping]]] = ...) -> None: ...
 
 class BatchMark(_message.Message):
     __slots__ = ("session", "number", "source", "first_command", "commands")
@@ -114,7 +132,7 @@ class BatchMark(_message.Message):
     def __init__(self, session: _Optional[int] = ..., number: _Optional[int] = ..., source: _Optional[int] = ..., first_command: _Optional[int] = ..., commands: _Optional[int] = ...) -> None: ...
 
 class CommandMark(_message.Message):
-    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "kind", "refusal", "order_id", "created_id", "repeated", "needed_minor", "available_minor")
+    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "kind", "refusal", "order_id", "created_id", "repeated", "needed_minor", "available_minor", "member")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CAUSATION_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +145,7 @@ class CommandMark(_message.Message):
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     NEEDED_MINOR_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
     request_id: bytes
     causation: int
     trace: bytes
@@ -139,10 +158,11 @@ class CommandMark(_message.Message):
     repeated: bool
     needed_minor: int
     available_minor: int
-    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., refusal: _Optional[_Union[_refusals_pb2.Refusal, str]] = ..., order_id: _Optional[int] = ..., created_id: _Optional[int] = ..., repeated: _Optional[bool] = ..., needed_minor: _Optional[int] = ..., available_minor: _Optional[int] = ...) -> None: ...
+    member: int
+    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., refusal: _Optional[_Union[_refusals_pb2.Refusal, str]] = ..., order_id: _Optional[int] = ..., created_id: _Optional[int] = ..., repeated: _Optional[bool] = ..., needed_minor: _Optional[int] = ..., available_minor: _Optional[int] = ..., member: _Optional[int] = ...) -> None: ...
 
 class TradeEvent(_message.Message):
-    __slots__ = ("command", "trade_id", "instrument", "price_ticks", "lots", "taker_side", "taker_order_id", "maker_order_id", "taker_account", "maker_account", "base_minor", "quote_minor", "taker_fee_minor", "maker_fee_minor", "base_asset", "quote_asset", "taker_client_order_id", "maker_client_order_id")
+    __slots__ = ("command", "trade_id", "instrument", "price_ticks", "lots", "taker_side", "taker_order_id", "maker_order_id", "taker_account", "maker_account", "base_minor", "quote_minor", "taker_fee_minor", "maker_fee_minor", "base_asset", "quote_asset", "taker_client_order_id", "maker_client_order_id", "taker_fee_asset", "maker_fee_asset", "auction")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     TRADE_ID_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +181,9 @@ class TradeEvent(_message.Message):
     QUOTE_ASSET_FIELD_NUMBER: _ClassVar[int]
     TAKER_CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     MAKER_CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    TAKER_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    MAKER_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    AUCTION_FIELD_NUMBER: _ClassVar[int]
     command: int
     trade_id: int
     instrument: int
@@ -179,7 +202,10 @@ class TradeEvent(_message.Message):
     quote_asset: int
     taker_client_order_id: str
     maker_client_order_id: str
-    def __init__(self, command: _Optional[int] = ..., trade_id: _Optional[int] = ..., instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., taker_side: _Optional[_Union[_words_pb2.Side, str]] = ..., taker_order_id: _Optional[int] = ..., maker_order_id: _Optional[int] = ..., taker_account: _Optional[int] = ..., maker_account: _Optional[int] = ..., base_minor: _Optional[int] = ..., quote_minor: _Optional[int] = ..., taker_fee_minor: _Optional[int] = ..., maker_fee_minor: _Optional[int] = ..., base_asset: _Optional[int] = ..., quote_asset: _Optional[int] = ..., taker_client_order_id: _Optional[str] = ..., maker_client_order_id: _Optional[str] = ...) -> None: ...
+    taker_fee_asset: int
+    maker_fee_asset: int
+    auction: bool
+    def __init__(self, command: _Optional[int] = ..., trade_id: _Optional[int] = ..., instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., taker_side: _Optional[_Union[_words_pb2.Side, str]] = ..., taker_order_id: _Optional[int] = ..., maker_order_id: _Optional[int] = ..., taker_account: _Optional[int] = ..., maker_account: _Optional[int] = ..., base_minor: _Optional[int] = ..., quote_minor: _Optional[int] = ..., taker_fee_minor: _Optional[int] = ..., maker_fee_minor: _Optional[int] = ..., base_asset: _Optional[int] = ..., quote_asset: _Optional[int] = ..., taker_client_order_id: _Optional[str] = ..., maker_client_order_id: _Optional[str] = ..., taker_fee_asset: _Optional[int] = ..., maker_fee_asset: _Optional[int] = ..., auction: _Optional[bool] = ...) -> None: ...
 
 class OrderEvent(_message.Message):
     __slots__ = ("command", "order")
@@ -250,15 +276,35 @@ class InstrumentEvent(_message.Message):
     def __init__(self, command: _Optional[int] = ..., instrument: _Optional[_Union[_nouns_pb2.Instrument, _Mapping]] = ...) -> None: ...
 
 class AccountEvent(_message.Message):
-    __slots__ = ("command", "account", "fee_tier", "self_trade_prevention", "suspended")
+    __slots__ = ("command", "account", "fee_tier", "self_trade_prevention", "suspended", "max_open_orders", "max_commands_per_second", "pays_fee_asset", "dead_man_us")
     COMMAND_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     FEE_TIER_FIELD_NUMBER: _ClassVar[int]
     SELF_TRADE_PREVENTION_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMMANDS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PAYS_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    DEAD_MAN_US_FIELD_NUMBER: _ClassVar[int]
     command: int
     account: int
     fee_tier: int
     self_trade_prevention: _words_pb2.SelfTradePrevention
     suspended: bool
-    def __init__(self, command: _Optional[int] = ..., account: _Optional[int] = ..., fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ...) -> None: ...
+    max_open_orders: int
+    max_commands_per_second: int
+    pays_fee_asset: bool
+    dead_man_us: int
+    def __init__(self, command: _Optional[int] = ..., account: _Optional[int] = ..., fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ..., max_open_orders: _Optional[int] = ..., max_commands_per_second: _Optional[int] = ..., pays_fee_asset: _Optional[bool] = ..., dead_man_us: _Optional[int] = ...) -> None: ...
+
+class AuctionEvent(_message.Message):
+    __slots__ = ("instrument", "price_ticks", "volume_lots", "surplus_lots")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_LOTS_FIELD_NUMBER: _ClassVar[int]
+    SURPLUS_LOTS_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    price_ticks: int
+    volume_lots: int
+    surplus_lots: int
+    def __init__(self, instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., volume_lots: _Optional[int] = ..., surplus_lots: _Optional[int] = ...) -> None: ...

@@ -90,16 +90,24 @@ class GetAccountRequest(_message.Message):
     def __init__(self, account: _Optional[int] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class GetAccountResponse(_message.Message):
-    __slots__ = ("fee_tier", "self_trade_prevention", "suspended", "sequence")
+    __slots__ = ("fee_tier", "self_trade_prevention", "suspended", "sequence", "max_open_orders", "max_commands_per_second", "pays_fee_asset", "dead_man_us")
     FEE_TIER_FIELD_NUMBER: _ClassVar[int]
     SELF_TRADE_PREVENTION_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COMMANDS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PAYS_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    DEAD_MAN_US_FIELD_NUMBER: _ClassVar[int]
     fee_tier: int
     self_trade_prevention: _words_pb2.SelfTradePrevention
     suspended: bool
     sequence: int
-    def __init__(self, fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ..., sequence: _Optional[int] = ...) -> None: ...
+    max_open_orders: int
+    max_commands_per_second: int
+    pays_fee_asset: bool
+    dead_man_us: int
+    def __init__(self, fee_tier: _Optional[int] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., suspended: _Optional[bool] = ..., sequence: _Optional[int] = ..., max_open_orders: _Optional[int] = ..., max_commands_per_second: _Optional[int] = ..., pays_fee_asset: _Optional[bool] = ..., dead_man_us: _Optional[int] = ...) -> None: ...
 
 class GetDepthRequest(_message.Message):
     __slots__ = ("instrument",)

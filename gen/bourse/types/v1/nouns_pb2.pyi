@@ -28,7 +28,7 @@ class FeeRate(_message.Message):
     def __init__(self, tier: _Optional[int] = ..., maker_fee_ppm: _Optional[int] = ..., taker_fee_ppm: _Optional[int] = ...) -> None: ...
 
 class Instrument(_message.Message):
-    __slots__ = ("instrument", "symbol", "base_asset", "quote_asset", "lot_minor", "tick_units", "tick_scale", "tick_lot_minor", "phase", "min_quantity_lots", "max_quantity_lots", "min_notional_minor", "max_notional_minor", "market_protection_ppm", "fees", "last_price_ticks")
+    __slots__ = ("instrument", "symbol", "base_asset", "quote_asset", "lot_minor", "tick_units", "tick_scale", "tick_lot_minor", "phase", "min_quantity_lots", "max_quantity_lots", "min_notional_minor", "max_notional_minor", "market_protection_ppm", "fees", "last_price_ticks", "mark_price_ticks", "reference_ticks", "static_band_ppm", "dynamic_band_ppm", "volatility_auction_us", "phase_until_us", "fee_market", "fee_discount_ppm")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     BASE_ASSET_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,14 @@ class Instrument(_message.Message):
     MARKET_PROTECTION_PPM_FIELD_NUMBER: _ClassVar[int]
     FEES_FIELD_NUMBER: _ClassVar[int]
     LAST_PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    STATIC_BAND_PPM_FIELD_NUMBER: _ClassVar[int]
+    DYNAMIC_BAND_PPM_FIELD_NUMBER: _ClassVar[int]
+    VOLATILITY_AUCTION_US_FIELD_NUMBER: _ClassVar[int]
+    PHASE_UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    FEE_MARKET_FIELD_NUMBER: _ClassVar[int]
+    FEE_DISCOUNT_PPM_FIELD_NUMBER: _ClassVar[int]
     instrument: int
     symbol: str
     base_asset: int
@@ -61,10 +69,18 @@ class Instrument(_message.Message):
     market_protection_ppm: int
     fees: _containers.RepeatedCompositeFieldContainer[FeeRate]
     last_price_ticks: int
-    def __init__(self, instrument: _Optional[int] = ..., symbol: _Optional[str] = ..., base_asset: _Optional[int] = ..., quote_asset: _Optional[int] = ..., lot_minor: _Optional[int] = ..., tick_units: _Optional[int] = ..., tick_scale: _Optional[int] = ..., tick_lot_minor: _Optional[int] = ..., phase: _Optional[_Union[_words_pb2.Phase, str]] = ..., min_quantity_lots: _Optional[int] = ..., max_quantity_lots: _Optional[int] = ..., min_notional_minor: _Optional[int] = ..., max_notional_minor: _Optional[int] = ..., market_protection_ppm: _Optional[int] = ..., fees: _Optional[_Iterable[_Union[FeeRate, _Mapping]]] = ..., last_price_ticks: _Optional[int] = ...) -> None: ...
+    mark_price_ticks: int
+    reference_ticks: int
+    static_band_ppm: int
+    dynamic_band_ppm: int
+    volatility_auction_us: int
+    phase_until_us: int
+    fee_market: int
+    fee_discount_ppm: int
+    def __init__(self, instrument: _Optional[int] = ..., symbol: _Optional[str] = ..., base_asset: _Optional[int] = ..., quote_asset: _Optional[int] = ..., lot_minor: _Optional[int] = ..., tick_units: _Optional[int] = ..., tick_scale: _Optional[int] = ..., tick_lot_minor: _Optional[int] = ..., phase: _Optional[_Union[_words_pb2.Phase, str]] = ..., min_quantity_lots: _Optional[int] = ..., max_quantity_lots: _Optional[int] = ..., min_notional_minor: _Optional[int] = ..., max_notional_minor: _Optional[int] = ..., market_protection_ppm: _Optional[int] = ..., fees: _Optional[_Iterable[_Union[FeeRate, _Mapping]]] = ..., last_price_ticks: _Optional[int] = ..., mark_price_ticks: _Optional[int] = ..., reference_ticks: _Optional[int] = ..., static_band_ppm: _Optional[int] = ..., dynamic_band_ppm: _Optional[int] = ..., volatility_auction_us: _Optional[int] = ..., phase_until_us: _Optional[int] = ..., fee_market: _Optional[int] = ..., fee_discount_ppm: _Optional[int] = ...) -> None: ...
 
 class Order(_message.Message):
-    __slots__ = ("order_id", "account", "instrument", "side", "type", "time_in_force", "post_only", "self_trade_prevention", "client_order_id", "price_ticks", "quantity_lots", "quote_minor", "state", "reason", "remaining_lots", "filled_lots", "filled_quote_minor", "fee_asset", "fee_minor", "created_us", "updated_us", "sequence")
+    __slots__ = ("order_id", "account", "instrument", "side", "type", "time_in_force", "post_only", "self_trade_prevention", "client_order_id", "price_ticks", "quantity_lots", "quote_minor", "state", "reason", "remaining_lots", "filled_lots", "filled_quote_minor", "fee_asset", "fee_minor", "created_us", "updated_us", "sequence", "trigger_ticks", "trigger_by", "trail_ticks", "trail_ppm", "activation_ticks", "peak_ticks", "triggered_us", "display_lots", "min_fill_lots", "expires_us", "protection_ticks", "group", "group_kind", "group_member", "other_fee_asset", "other_fee_minor")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +103,22 @@ class Order(_message.Message):
     CREATED_US_FIELD_NUMBER: _ClassVar[int]
     UPDATED_US_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_TICKS_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_BY_FIELD_NUMBER: _ClassVar[int]
+    TRAIL_TICKS_FIELD_NUMBER: _ClassVar[int]
+    TRAIL_PPM_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_TICKS_FIELD_NUMBER: _ClassVar[int]
+    PEAK_TICKS_FIELD_NUMBER: _ClassVar[int]
+    TRIGGERED_US_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_LOTS_FIELD_NUMBER: _ClassVar[int]
+    MIN_FILL_LOTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_US_FIELD_NUMBER: _ClassVar[int]
+    PROTECTION_TICKS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    GROUP_KIND_FIELD_NUMBER: _ClassVar[int]
+    GROUP_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FEE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FEE_MINOR_FIELD_NUMBER: _ClassVar[int]
     order_id: int
     account: int
     instrument: int
@@ -109,4 +141,20 @@ class Order(_message.Message):
     created_us: int
     updated_us: int
     sequence: int
-    def __init__(self, order_id: _Optional[int] = ..., account: _Optional[int] = ..., instrument: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., type: _Optional[_Union[_words_pb2.OrderType, str]] = ..., time_in_force: _Optional[_Union[_words_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., client_order_id: _Optional[str] = ..., price_ticks: _Optional[int] = ..., quantity_lots: _Optional[int] = ..., quote_minor: _Optional[int] = ..., state: _Optional[_Union[_words_pb2.OrderState, str]] = ..., reason: _Optional[_Union[_words_pb2.EndReason, str]] = ..., remaining_lots: _Optional[int] = ..., filled_lots: _Optional[int] = ..., filled_quote_minor: _Optional[int] = ..., fee_asset: _Optional[int] = ..., fee_minor: _Optional[int] = ..., created_us: _Optional[int] = ..., updated_us: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+    trigger_ticks: int
+    trigger_by: _words_pb2.TriggerBy
+    trail_ticks: int
+    trail_ppm: int
+    activation_ticks: int
+    peak_ticks: int
+    triggered_us: int
+    display_lots: int
+    min_fill_lots: int
+    expires_us: int
+    protection_ticks: int
+    group: int
+    group_kind: _words_pb2.GroupKind
+    group_member: int
+    other_fee_asset: int
+    other_fee_minor: int
+    def __init__(self, order_id: _Optional[int] = ..., account: _Optional[int] = ..., instrument: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., type: _Optional[_Union[_words_pb2.OrderType, str]] = ..., time_in_force: _Optional[_Union[_words_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., client_order_id: _Optional[str] = ..., price_ticks: _Optional[int] = ..., quantity_lots: _Optional[int] = ..., quote_minor: _Optional[int] = ..., state: _Optional[_Union[_words_pb2.OrderState, str]] = ..., reason: _Optional[_Union[_words_pb2.EndReason, str]] = ..., remaining_lots: _Optional[int] = ..., filled_lots: _Optional[int] = ..., filled_quote_minor: _Optional[int] = ..., fee_asset: _Optional[int] = ..., fee_minor: _Optional[int] = ..., created_us: _Optional[int] = ..., updated_us: _Optional[int] = ..., sequence: _Optional[int] = ..., trigger_ticks: _Optional[int] = ..., trigger_by: _Optional[_Union[_words_pb2.TriggerBy, str]] = ..., trail_ticks: _Optional[int] = ..., trail_ppm: _Optional[int] = ..., activation_ticks: _Optional[int] = ..., peak_ticks: _Optional[int] = ..., triggered_us: _Optional[int] = ..., display_lots: _Optional[int] = ..., min_fill_lots: _Optional[int] = ..., expires_us: _Optional[int] = ..., protection_ticks: _Optional[int] = ..., group: _Optional[int] = ..., group_kind: _Optional[_Union[_words_pb2.GroupKind, str]] = ..., group_member: _Optional[int] = ..., other_fee_asset: _Optional[int] = ..., other_fee_minor: _Optional[int] = ...) -> None: ...

@@ -9,6 +9,7 @@ __all__ = (
     "AddInstrument",
     "AmendOrder",
     "AssetEvent",
+    "AuctionEvent",
     "Balance",
     "BalanceEvent",
     "BatchMark",
@@ -35,6 +36,7 @@ __all__ = (
     "GetStatusRequest",
     "GetStatusResponse",
     "InstrumentEvent",
+    "Kill",
     "Level",
     "LevelEvent",
     "ListOpenOrdersRequest",
@@ -43,12 +45,18 @@ __all__ = (
     "OpenSession",
     "OrderEvent",
     "Outcome",
+    "PlaceGroup",
     "PlaceOrder",
     "Refusal",
+    "ReplaceOrder",
     "SetAccount",
     "SetClock",
+    "SetDeadMan",
+    "SetFeeMarket",
     "SetFees",
+    "SetGuards",
     "SetLimits",
+    "SetMark",
     "SetPhase",
     "SetSizes",
     "SubmitRequest",
@@ -196,6 +204,11 @@ class CommandKind(betterproto2.Enum):
     CloseSession.
     """
 
+    TIME = 14
+    """
+    Time passed, and something was due: a mark without a request, which stands in no batch and before all batches.
+    """
+
     ADD_ASSET = 15
     """
     AddAsset.
@@ -241,6 +254,41 @@ class CommandKind(betterproto2.Enum):
     SetClock.
     """
 
+    REPLACE_ORDER = 24
+    """
+    ReplaceOrder.
+    """
+
+    PLACE_GROUP = 25
+    """
+    PlaceGroup.
+    """
+
+    SET_GUARDS = 26
+    """
+    SetGuards.
+    """
+
+    SET_MARK = 27
+    """
+    SetMark.
+    """
+
+    SET_DEAD_MAN = 28
+    """
+    SetDeadMan.
+    """
+
+    KILL = 29
+    """
+    Kill.
+    """
+
+    SET_FEE_MARKET = 30
+    """
+    SetFeeMarket.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -253,6 +301,7 @@ class CommandKind(betterproto2.Enum):
             11: "COMMAND_KIND_DEBIT",
             12: "COMMAND_KIND_OPEN_SESSION",
             13: "COMMAND_KIND_CLOSE_SESSION",
+            14: "COMMAND_KIND_TIME",
             15: "COMMAND_KIND_ADD_ASSET",
             16: "COMMAND_KIND_ADD_INSTRUMENT",
             17: "COMMAND_KIND_SET_PHASE",
@@ -262,6 +311,13 @@ class CommandKind(betterproto2.Enum):
             21: "COMMAND_KIND_SET_SIZES",
             22: "COMMAND_KIND_USE_RULES",
             23: "COMMAND_KIND_SET_CLOCK",
+            24: "COMMAND_KIND_REPLACE_ORDER",
+            25: "COMMAND_KIND_PLACE_GROUP",
+            26: "COMMAND_KIND_SET_GUARDS",
+            27: "COMMAND_KIND_SET_MARK",
+            28: "COMMAND_KIND_SET_DEAD_MAN",
+            29: "COMMAND_KIND_KILL",
+            30: "COMMAND_KIND_SET_FEE_MARKET",
         }
 
     @classmethod
@@ -276,6 +332,7 @@ class CommandKind(betterproto2.Enum):
             "COMMAND_KIND_DEBIT": 11,
             "COMMAND_KIND_OPEN_SESSION": 12,
             "COMMAND_KIND_CLOSE_SESSION": 13,
+            "COMMAND_KIND_TIME": 14,
             "COMMAND_KIND_ADD_ASSET": 15,
             "COMMAND_KIND_ADD_INSTRUMENT": 16,
             "COMMAND_KIND_SET_PHASE": 17,
@@ -285,6 +342,13 @@ class CommandKind(betterproto2.Enum):
             "COMMAND_KIND_SET_SIZES": 21,
             "COMMAND_KIND_USE_RULES": 22,
             "COMMAND_KIND_SET_CLOCK": 23,
+            "COMMAND_KIND_REPLACE_ORDER": 24,
+            "COMMAND_KIND_PLACE_GROUP": 25,
+            "COMMAND_KIND_SET_GUARDS": 26,
+            "COMMAND_KIND_SET_MARK": 27,
+            "COMMAND_KIND_SET_DEAD_MAN": 28,
+            "COMMAND_KIND_KILL": 29,
+            "COMMAND_KIND_SET_FEE_MARKET": 30,
         }
 
 
@@ -313,6 +377,16 @@ class Refusal(betterproto2.Enum):
     The account may only cancel.
     """
 
+    RULES_TOO_OLD = 32
+    """
+    The rules in force do not know it yet; an operator raises them with UseRules.
+    """
+
+    TOO_MANY_COMMANDS = 34
+    """
+    More commands within a second of the log's clock than the account may send. Cancels are never refused for this.
+    """
+
     INSTRUMENT_UNKNOWN = 40
     """
     No such instrument in this shard.
@@ -333,9 +407,19 @@ class Refusal(betterproto2.Enum):
     The order has ended.
     """
 
+    REPLACEMENT_DIFFERS = 75
+    """
+    A replacement that is in another market or on another side than the order it replaces.
+    """
+
     MARKET_NOT_OPEN = 80
     """
     The phase forbids it.
+    """
+
+    EXPIRY_PASSED = 85
+    """
+    Its expiry is not after the log's clock.
     """
 
     QUANTITY_TOO_SMALL = 90
@@ -366,6 +450,11 @@ class Refusal(betterproto2.Enum):
     PRICE_OUTSIDE_BAND = 140
     """
     Outside the price band.
+    """
+
+    WOULD_TRIGGER = 145
+    """
+    The price that would trigger it is there already.
     """
 
     TOO_MANY_OPEN_ORDERS = 150
@@ -420,17 +509,22 @@ class Refusal(betterproto2.Enum):
             10: "REFUSAL_CLIENT_ORDER_ID_REUSED",
             20: "REFUSAL_EXPIRED_IN_TRANSIT",
             30: "REFUSAL_ACCOUNT_SUSPENDED",
+            32: "REFUSAL_RULES_TOO_OLD",
+            34: "REFUSAL_TOO_MANY_COMMANDS",
             40: "REFUSAL_INSTRUMENT_UNKNOWN",
             50: "REFUSAL_ASSET_UNKNOWN",
             60: "REFUSAL_ORDER_UNKNOWN",
             70: "REFUSAL_ORDER_ENDED",
+            75: "REFUSAL_REPLACEMENT_DIFFERS",
             80: "REFUSAL_MARKET_NOT_OPEN",
+            85: "REFUSAL_EXPIRY_PASSED",
             90: "REFUSAL_QUANTITY_TOO_SMALL",
             100: "REFUSAL_QUANTITY_TOO_LARGE",
             110: "REFUSAL_QUANTITY_BELOW_FILLED",
             120: "REFUSAL_NOTIONAL_TOO_SMALL",
             130: "REFUSAL_NOTIONAL_TOO_LARGE",
             140: "REFUSAL_PRICE_OUTSIDE_BAND",
+            145: "REFUSAL_WOULD_TRIGGER",
             150: "REFUSAL_TOO_MANY_OPEN_ORDERS",
             160: "REFUSAL_CAPACITY_FULL",
             170: "REFUSAL_POST_ONLY_WOULD_TRADE",
@@ -449,17 +543,22 @@ class Refusal(betterproto2.Enum):
             "REFUSAL_CLIENT_ORDER_ID_REUSED": 10,
             "REFUSAL_EXPIRED_IN_TRANSIT": 20,
             "REFUSAL_ACCOUNT_SUSPENDED": 30,
+            "REFUSAL_RULES_TOO_OLD": 32,
+            "REFUSAL_TOO_MANY_COMMANDS": 34,
             "REFUSAL_INSTRUMENT_UNKNOWN": 40,
             "REFUSAL_ASSET_UNKNOWN": 50,
             "REFUSAL_ORDER_UNKNOWN": 60,
             "REFUSAL_ORDER_ENDED": 70,
+            "REFUSAL_REPLACEMENT_DIFFERS": 75,
             "REFUSAL_MARKET_NOT_OPEN": 80,
+            "REFUSAL_EXPIRY_PASSED": 85,
             "REFUSAL_QUANTITY_TOO_SMALL": 90,
             "REFUSAL_QUANTITY_TOO_LARGE": 100,
             "REFUSAL_QUANTITY_BELOW_FILLED": 110,
             "REFUSAL_NOTIONAL_TOO_SMALL": 120,
             "REFUSAL_NOTIONAL_TOO_LARGE": 130,
             "REFUSAL_PRICE_OUTSIDE_BAND": 140,
+            "REFUSAL_WOULD_TRIGGER": 145,
             "REFUSAL_TOO_MANY_OPEN_ORDERS": 150,
             "REFUSAL_CAPACITY_FULL": 160,
             "REFUSAL_POST_ONLY_WOULD_TRADE": 170,
@@ -505,6 +604,26 @@ class AccountEvent(betterproto2.Message):
     suspended: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
     It may only cancel.
+    """
+
+    max_open_orders: "int" = betterproto2.field(6, betterproto2.TYPE_UINT32)
+    """
+    Most open and waiting orders; 0: as many as the shard's size for all accounts.
+    """
+
+    max_commands_per_second: "int" = betterproto2.field(7, betterproto2.TYPE_UINT32)
+    """
+    Most commands that place or change orders in any one second of the log's clock; 0: no limit.
+    """
+
+    pays_fee_asset: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
+    """
+    It pays fees in the fee asset of a market that has one.
+    """
+
+    dead_man_us: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+    """
+    When its dead man's switch cancels everything, microseconds since 1970; 0: it is off.
     """
 
 
@@ -599,6 +718,38 @@ class AssetEvent(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.matching.v1", "AssetEvent", AssetEvent)
+
+
+@dataclass(eq=False, repr=False)
+class AuctionEvent(betterproto2.Message):
+    """
+    What an auction would come to if it ended now; or, in the record in which it ended, a volume of 0.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Where.
+    """
+
+    price_ticks: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    The price it would trade at, ticks; 0 if nothing would.
+    """
+
+    volume_lots: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    What would trade, lots.
+    """
+
+    surplus_lots: "int" = betterproto2.field(4, betterproto2.TYPE_SINT64)
+    """
+    What would be left at that price, lots: above 0 of buys, below 0 of sells.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.matching.v1", "AuctionEvent", AuctionEvent
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -726,7 +877,7 @@ default_message_pool.register_message("bourse.matching.v1", "CancelAll", CancelA
 @dataclass(eq=False, repr=False)
 class CancelledOrder(betterproto2.Message):
     """
-    An order ended by a CancelAll.
+    An order ended by a CancelAll or a Kill.
     """
 
     command: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
@@ -944,6 +1095,55 @@ class Command(betterproto2.Message):
     Put the core's clock, perhaps back, from the next record on.
     """
 
+    replace_order: "ReplaceOrder | None" = betterproto2.field(
+        24, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Put a new order in the place of an open one, or do neither.
+    """
+
+    place_group: "PlaceGroup | None" = betterproto2.field(
+        25, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Place orders that belong together, or none of them.
+    """
+
+    set_guards: "SetGuards | None" = betterproto2.field(
+        26, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Change the price bands of a market.
+    """
+
+    set_mark: "SetMark | None" = betterproto2.field(
+        27, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Put the mark price of a market.
+    """
+
+    set_dead_man: "SetDeadMan | None" = betterproto2.field(
+        28, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Cancel everything of the account unless this is renewed in time.
+    """
+
+    kill: "Kill | None" = betterproto2.field(
+        29, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Stop an account or a market, and cancel everything of it.
+    """
+
+    set_fee_market: "SetFeeMarket | None" = betterproto2.field(
+        30, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    In what other asset a market's fees may be paid.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "Command", Command)
 
@@ -1016,6 +1216,11 @@ class CommandMark(betterproto2.Message):
     available_minor: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
     insufficient_balance: what was available, minor units.
+    """
+
+    member: "int" = betterproto2.field(13, betterproto2.TYPE_UINT32)
+    """
+    As in Outcome.
     """
 
 
@@ -1208,6 +1413,13 @@ class EventRecord(betterproto2.Message):
     Last part only: sum mod 2^64 of H(account, asset, available + held) over all balances; docs/ledger.md gives H.
     """
 
+    auctions: "list[AuctionEvent]" = betterproto2.field(
+        20, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Markets in an auction whose book changed in this record, or whose auction ended, as they stand after it.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "EventRecord", EventRecord)
 
@@ -1262,6 +1474,26 @@ class GetAccountResponse(betterproto2.Message):
     sequence: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
     """
     What it was true at.
+    """
+
+    max_open_orders: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    Most open and waiting orders; 0: as many as the shard's size for all accounts.
+    """
+
+    max_commands_per_second: "int" = betterproto2.field(6, betterproto2.TYPE_UINT32)
+    """
+    Most commands that place or change orders in any one second of the log's clock; 0: no limit.
+    """
+
+    pays_fee_asset: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    It pays fees in the fee asset of a market that has one.
+    """
+
+    dead_man_us: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    When its dead man's switch cancels everything, microseconds since 1970; 0: it is off.
     """
 
 
@@ -1566,6 +1798,22 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class Kill(betterproto2.Message):
+    """
+    Stop and cancel. With an account in the command: it is suspended and all its orders end. Else the market is halted and all
+    orders in it end.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Which market; 0 if the command has an account.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "Kill", Kill)
+
+
+@dataclass(eq=False, repr=False)
 class Level(betterproto2.Message):
     """
     What rests at one price.
@@ -1792,8 +2040,58 @@ class Outcome(betterproto2.Message):
     insufficient_balance: what was available, minor units.
     """
 
+    others: "list[__types__v1__.Order]" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    PlaceGroup: the other orders of the group, in their order, as they stand after the command; only their ids if `repeated`.
+    """
+
+    member: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
+    """
+    PlaceGroup, refused: which of its orders was, from 1. ReplaceOrder, refused: 1 for the one to cancel, 2 for the one to place. Else 0.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "Outcome", Outcome)
+
+
+@dataclass(eq=False, repr=False)
+class PlaceGroup(betterproto2.Message):
+    """
+    Place two or three orders of the command's account in one market that belong together: all or none.
+    """
+
+    kind: "__types__v1__.GroupKind" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.GroupKind(0)
+    )
+    """
+    How they belong together.
+    """
+
+    first: "PlaceOrder | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    OCO: one of the two. BRACKET: the entry, a limit or market order with a quantity.
+    """
+
+    second: "PlaceOrder | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    OCO: the other one, of the same side. BRACKET: an exit, of the other side, without quantity: it will be what the entry got.
+    """
+
+    third: "PlaceOrder | None" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    BRACKET: another exit. Absent otherwise.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "PlaceGroup", PlaceGroup)
 
 
 @dataclass(eq=False, repr=False)
@@ -1818,19 +2116,19 @@ class PlaceOrder(betterproto2.Message):
         3, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.OrderType(0)
     )
     """
-    Limit or market.
+    What decides its price, and whether it waits first.
     """
 
     time_in_force: "__types__v1__.TimeInForce" = betterproto2.field(
         4, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.TimeInForce(0)
     )
     """
-    GTC, IOC or FOK for a limit order; IOC for a market order.
+    Any for a limit order; IOC for a market order, and for one that will be; GTC, IOC, FOK or GTD for one that will be a limit order.
     """
 
     post_only: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
-    Refused if it would trade at once. Only with a GTC limit order.
+    Refused if it would trade at once. Only with a GTC or GTD limit order.
     """
 
     self_trade_prevention: "__types__v1__.SelfTradePrevention" = betterproto2.field(
@@ -1862,8 +2160,84 @@ class PlaceOrder(betterproto2.Message):
     0..36 of A-Z a-z 0-9 . _ : -; empty: the order has no name and is not remembered.
     """
 
+    trigger_ticks: "int" = betterproto2.field(11, betterproto2.TYPE_INT64)
+    """
+    STOP, TAKE_PROFIT and their limits: the price that triggers it, ticks, at least 1; else 0.
+    """
+
+    trigger_by: "__types__v1__.TriggerBy" = betterproto2.field(
+        12, betterproto2.TYPE_ENUM, default_factory=lambda: __types__v1__.TriggerBy(0)
+    )
+    """
+    Which price triggers an order that waits; unspecified is LAST_PRICE. Unspecified for all others.
+    """
+
+    trail_ticks: "int" = betterproto2.field(13, betterproto2.TYPE_INT64)
+    """
+    TRAILING_STOP: distance from the best price, ticks, at least 1; 0 if trail_ppm is given.
+    """
+
+    trail_ppm: "int" = betterproto2.field(14, betterproto2.TYPE_UINT32)
+    """
+    TRAILING_STOP: distance from the best price, parts per million of it, 1..500000; 0 if trail_ticks is given.
+    """
+
+    activation_ticks: "int" = betterproto2.field(15, betterproto2.TYPE_INT64)
+    """
+    TRAILING_STOP: follow from this price on, ticks; 0: at once. Else 0.
+    """
+
+    display_lots: "int" = betterproto2.field(16, betterproto2.TYPE_INT64)
+    """
+    Show at most this much at a time, lots; 0 shows all. Only for orders that may rest.
+    """
+
+    min_fill_lots: "int" = betterproto2.field(17, betterproto2.TYPE_INT64)
+    """
+    Trade at least this much at once or not at all, lots, at most the quantity; 0: no condition. Only for a limit order that is neither post-only, FOK nor GFA.
+    """
+
+    expires_us: "int" = betterproto2.field(18, betterproto2.TYPE_INT64)
+    """
+    GTD: when it ends, microseconds since 1970; else 0.
+    """
+
+    protection_ticks: "int" = betterproto2.field(19, betterproto2.TYPE_INT64)
+    """
+    Market, STOP, TAKE_PROFIT, TRAILING_STOP: the worst price to trade at, ticks; 0: the instrument's protection alone.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "PlaceOrder", PlaceOrder)
+
+
+@dataclass(eq=False, repr=False)
+class ReplaceOrder(betterproto2.Message):
+    """
+    Put a new order of the command's account in the place of an open one of the same market and side: both or neither.
+    """
+
+    order_id: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    The order to cancel; 0 to name it by client_order_id.
+    """
+
+    client_order_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The order to cancel by its owner's name; empty if order_id is given.
+    """
+
+    order: "PlaceOrder | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The order to place.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.matching.v1", "ReplaceOrder", ReplaceOrder
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1891,6 +2265,21 @@ class SetAccount(betterproto2.Message):
     A suspended account may only cancel.
     """
 
+    max_open_orders: "int" = betterproto2.field(4, betterproto2.TYPE_UINT32)
+    """
+    Most open and waiting orders; 0: as many as the shard's size for all accounts.
+    """
+
+    max_commands_per_second: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    Most commands that place or change orders in any one second of the log's clock; 0: no limit.
+    """
+
+    pays_fee_asset: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Pay fees in the fee asset of a market that has one.
+    """
+
 
 default_message_pool.register_message("bourse.matching.v1", "SetAccount", SetAccount)
 
@@ -1908,6 +2297,49 @@ class SetClock(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.matching.v1", "SetClock", SetClock)
+
+
+@dataclass(eq=False, repr=False)
+class SetDeadMan(betterproto2.Message):
+    """
+    Cancel all open and waiting orders of the command's account when this much of the log's time has passed without another
+    one of these.
+    """
+
+    timeout_us: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    Microseconds, 1 s to 24 hours; 0 takes the switch off.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "SetDeadMan", SetDeadMan)
+
+
+@dataclass(eq=False, repr=False)
+class SetFeeMarket(betterproto2.Message):
+    """
+    In what asset a market's fees may be paid beside what is received, by accounts that chose so.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Which market.
+    """
+
+    fee_market: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    Market whose base asset they are paid in and whose last price is what it costs; its quote asset is the same. 0 for none.
+    """
+
+    discount_ppm: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    What is taken off, parts per million, 0..1000000.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.matching.v1", "SetFeeMarket", SetFeeMarket
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1930,6 +2362,41 @@ class SetFees(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.matching.v1", "SetFees", SetFees)
+
+
+@dataclass(eq=False, repr=False)
+class SetGuards(betterproto2.Message):
+    """
+    Put the price bands of a market. All of them hold from now on.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Which market.
+    """
+
+    reference_ticks: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    What the static band is around, ticks; 0 keeps it.
+    """
+
+    static_band_ppm: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    Limit prices further than this from the reference are refused, parts per million, 0..1000000; 0: no static band.
+    """
+
+    dynamic_band_ppm: "int" = betterproto2.field(4, betterproto2.TYPE_UINT32)
+    """
+    Trades further than this from the last price do not happen, parts per million, 0..1000000; 0: no dynamic band.
+    """
+
+    volatility_auction_us: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    How long the volatility auction lasts that such a trade starts, microseconds, at most 24 hours; 0: no auction, the order ends.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "SetGuards", SetGuards)
 
 
 @dataclass(eq=False, repr=False)
@@ -1973,6 +2440,26 @@ default_message_pool.register_message("bourse.matching.v1", "SetLimits", SetLimi
 
 
 @dataclass(eq=False, repr=False)
+class SetMark(betterproto2.Message):
+    """
+    Put the mark price of a market.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Which market.
+    """
+
+    price_ticks: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    Ticks, at least 1.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "SetMark", SetMark)
+
+
+@dataclass(eq=False, repr=False)
 class SetPhase(betterproto2.Message):
     """
     Change what a market takes.
@@ -1988,6 +2475,11 @@ class SetPhase(betterproto2.Message):
     )
     """
     The phase from now on.
+    """
+
+    until_us: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    When it ends by itself, microseconds since 1970; 0: not by itself. Only for phases that have a next one.
     """
 
 
@@ -2138,14 +2630,14 @@ class SubmitResponse(betterproto2.Message):
         10, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Trades of its commands; `command` counts the batch's applied commands from 0.
+    Trades of the orders its commands placed or changed; `command` counts the batch's applied commands from 0.
     """
 
     cancelled: "list[CancelledOrder]" = betterproto2.field(
         11, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Orders ended by its CancelAll commands; `command` counts as above.
+    Orders ended by its CancelAll and Kill commands; `command` counts as above.
     """
 
     detail: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
@@ -2235,7 +2727,7 @@ class TradeEvent(betterproto2.Message):
 
     price_ticks: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
-    The resting order's price, ticks.
+    The resting order's price, ticks; in an auction, the auction's.
     """
 
     lots: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
@@ -2308,6 +2800,21 @@ class TradeEvent(betterproto2.Message):
     maker_client_order_id: "str" = betterproto2.field(18, betterproto2.TYPE_STRING)
     """
     The maker's name for its order; empty if it has none.
+    """
+
+    taker_fee_asset: "int" = betterproto2.field(19, betterproto2.TYPE_UINT32)
+    """
+    Asset of the taker's fee where that is not what the taker receives; else 0.
+    """
+
+    maker_fee_asset: "int" = betterproto2.field(20, betterproto2.TYPE_UINT32)
+    """
+    Asset of the maker's fee where that is not what the maker receives; else 0.
+    """
+
+    auction: "bool" = betterproto2.field(21, betterproto2.TYPE_BOOL)
+    """
+    It happened in an auction: the taker is the order that came later.
     """
 
 

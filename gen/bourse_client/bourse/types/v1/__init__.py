@@ -7,6 +7,7 @@ __all__ = (
     "Asset",
     "EndReason",
     "FeeRate",
+    "GroupKind",
     "HouseAccount",
     "Instrument",
     "Order",
@@ -16,6 +17,7 @@ __all__ = (
     "SelfTradePrevention",
     "Side",
     "TimeInForce",
+    "TriggerBy",
 )
 
 from dataclasses import dataclass
@@ -73,6 +75,41 @@ class EndReason(betterproto2.Enum):
     Expired: its time was reached.
     """
 
+    TRIGGER_REFUSED = 8
+    """
+    Expired: when it was triggered it would have been refused, for want of balance or for any other reason.
+    """
+
+    MIN_QUANTITY_UNFILLABLE = 9
+    """
+    Expired: what could trade at once was below its min_fill_lots.
+    """
+
+    LINKED = 10
+    """
+    Cancelled: another order of its group traded, was triggered or ended.
+    """
+
+    REPLACED = 11
+    """
+    Cancelled: replaced by another order.
+    """
+
+    DEAD_MAN = 12
+    """
+    Cancelled: its owner did not renew the dead man's switch.
+    """
+
+    PRICE_BAND = 13
+    """
+    Expired: the next trade's price would have left the band.
+    """
+
+    AUCTION_REMAINDER = 14
+    """
+    Expired: good for an auction that is over.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -84,6 +121,13 @@ class EndReason(betterproto2.Enum):
             5: "END_REASON_FOK_UNFILLABLE",
             6: "END_REASON_NO_LIQUIDITY",
             7: "END_REASON_TIME_REACHED",
+            8: "END_REASON_TRIGGER_REFUSED",
+            9: "END_REASON_MIN_QUANTITY_UNFILLABLE",
+            10: "END_REASON_LINKED",
+            11: "END_REASON_REPLACED",
+            12: "END_REASON_DEAD_MAN",
+            13: "END_REASON_PRICE_BAND",
+            14: "END_REASON_AUCTION_REMAINDER",
         }
 
     @classmethod
@@ -97,6 +141,50 @@ class EndReason(betterproto2.Enum):
             "END_REASON_FOK_UNFILLABLE": 5,
             "END_REASON_NO_LIQUIDITY": 6,
             "END_REASON_TIME_REACHED": 7,
+            "END_REASON_TRIGGER_REFUSED": 8,
+            "END_REASON_MIN_QUANTITY_UNFILLABLE": 9,
+            "END_REASON_LINKED": 10,
+            "END_REASON_REPLACED": 11,
+            "END_REASON_DEAD_MAN": 12,
+            "END_REASON_PRICE_BAND": 13,
+            "END_REASON_AUCTION_REMAINDER": 14,
+        }
+
+
+class GroupKind(betterproto2.Enum):
+    """
+    How orders belong together.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Not in a group.
+    """
+
+    OCO = 1
+    """
+    One cancels the other: two orders of one side, of which one at most trades.
+    """
+
+    BRACKET = 2
+    """
+    An entry, and one or two exits of the other side that wait for it; two exits are one-cancels-the-other.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "GROUP_KIND_UNSPECIFIED",
+            1: "GROUP_KIND_OCO",
+            2: "GROUP_KIND_BRACKET",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "GROUP_KIND_UNSPECIFIED": 0,
+            "GROUP_KIND_OCO": 1,
+            "GROUP_KIND_BRACKET": 2,
         }
 
 
@@ -160,7 +248,7 @@ class HouseAccount(betterproto2.Enum):
 
 class OrderState(betterproto2.Enum):
     """
-    Where an order stands. It only ever moves down this list, and out of OPEN once.
+    Where an order stands: perhaps WAITING first, then OPEN, then ended once.
     """
 
     UNSPECIFIED = 0
@@ -188,6 +276,11 @@ class OrderState(betterproto2.Enum):
     Ended by its own terms.
     """
 
+    WAITING = 5
+    """
+    Taken in and not in the book: it waits for its trigger, or for the order it belongs to.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -196,6 +289,7 @@ class OrderState(betterproto2.Enum):
             2: "ORDER_STATE_FILLED",
             3: "ORDER_STATE_CANCELLED",
             4: "ORDER_STATE_EXPIRED",
+            5: "ORDER_STATE_WAITING",
         }
 
     @classmethod
@@ -206,6 +300,7 @@ class OrderState(betterproto2.Enum):
             "ORDER_STATE_FILLED": 2,
             "ORDER_STATE_CANCELLED": 3,
             "ORDER_STATE_EXPIRED": 4,
+            "ORDER_STATE_WAITING": 5,
         }
 
 
@@ -226,7 +321,32 @@ class OrderType(betterproto2.Enum):
 
     MARKET = 2
     """
-    Whatever the book offers, as far as the instrument's protection reaches.
+    Whatever the book offers, as far as the instrument's protection and its own reach.
+    """
+
+    STOP = 3
+    """
+    Waits until the price has gone against it as far as its trigger, then is a market order.
+    """
+
+    STOP_LIMIT = 4
+    """
+    As STOP, then is a limit order.
+    """
+
+    TAKE_PROFIT = 5
+    """
+    Waits until the price has come its way as far as its trigger, then is a market order.
+    """
+
+    TAKE_PROFIT_LIMIT = 6
+    """
+    As TAKE_PROFIT, then is a limit order.
+    """
+
+    TRAILING_STOP = 7
+    """
+    A STOP whose trigger follows the best price seen at a distance, and never goes back.
     """
 
     @classmethod
@@ -235,6 +355,11 @@ class OrderType(betterproto2.Enum):
             0: "ORDER_TYPE_UNSPECIFIED",
             1: "ORDER_TYPE_LIMIT",
             2: "ORDER_TYPE_MARKET",
+            3: "ORDER_TYPE_STOP",
+            4: "ORDER_TYPE_STOP_LIMIT",
+            5: "ORDER_TYPE_TAKE_PROFIT",
+            6: "ORDER_TYPE_TAKE_PROFIT_LIMIT",
+            7: "ORDER_TYPE_TRAILING_STOP",
         }
 
     @classmethod
@@ -243,6 +368,11 @@ class OrderType(betterproto2.Enum):
             "ORDER_TYPE_UNSPECIFIED": 0,
             "ORDER_TYPE_LIMIT": 1,
             "ORDER_TYPE_MARKET": 2,
+            "ORDER_TYPE_STOP": 3,
+            "ORDER_TYPE_STOP_LIMIT": 4,
+            "ORDER_TYPE_TAKE_PROFIT": 5,
+            "ORDER_TYPE_TAKE_PROFIT_LIMIT": 6,
+            "ORDER_TYPE_TRAILING_STOP": 7,
         }
 
 
@@ -452,6 +582,16 @@ class TimeInForce(betterproto2.Enum):
     Fill or kill: everything at once, or nothing.
     """
 
+    GTD = 4
+    """
+    Good till date: as GTC, until its time is reached on the log's clock.
+    """
+
+    GFA = 5
+    """
+    Good for auction: taken while an auction gathers; what the auction leaves over expires.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -459,6 +599,8 @@ class TimeInForce(betterproto2.Enum):
             1: "TIME_IN_FORCE_GTC",
             2: "TIME_IN_FORCE_IOC",
             3: "TIME_IN_FORCE_FOK",
+            4: "TIME_IN_FORCE_GTD",
+            5: "TIME_IN_FORCE_GFA",
         }
 
     @classmethod
@@ -468,6 +610,45 @@ class TimeInForce(betterproto2.Enum):
             "TIME_IN_FORCE_GTC": 1,
             "TIME_IN_FORCE_IOC": 2,
             "TIME_IN_FORCE_FOK": 3,
+            "TIME_IN_FORCE_GTD": 4,
+            "TIME_IN_FORCE_GFA": 5,
+        }
+
+
+class TriggerBy(betterproto2.Enum):
+    """
+    Which price an order that waits looks at.
+    """
+
+    UNSPECIFIED = 0
+    """
+    The last trade's.
+    """
+
+    LAST_PRICE = 1
+    """
+    The last trade's.
+    """
+
+    MARK_PRICE = 2
+    """
+    The mark price, which SetMark puts.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "TRIGGER_BY_UNSPECIFIED",
+            1: "TRIGGER_BY_LAST_PRICE",
+            2: "TRIGGER_BY_MARK_PRICE",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "TRIGGER_BY_UNSPECIFIED": 0,
+            "TRIGGER_BY_LAST_PRICE": 1,
+            "TRIGGER_BY_MARK_PRICE": 2,
         }
 
 
@@ -611,6 +792,46 @@ class Instrument(betterproto2.Message):
     Price of the last trade in ticks; 0 before the first.
     """
 
+    mark_price_ticks: "int" = betterproto2.field(17, betterproto2.TYPE_INT64)
+    """
+    Mark price in ticks; 0 until one is put.
+    """
+
+    reference_ticks: "int" = betterproto2.field(18, betterproto2.TYPE_INT64)
+    """
+    What the static band is around, ticks: put by an operator, then the price of each auction; 0: the last price.
+    """
+
+    static_band_ppm: "int" = betterproto2.field(19, betterproto2.TYPE_UINT32)
+    """
+    Limit prices further than this from the reference are refused, parts per million; 0: no static band.
+    """
+
+    dynamic_band_ppm: "int" = betterproto2.field(20, betterproto2.TYPE_UINT32)
+    """
+    A trade further than this from the last price does not happen, parts per million; 0: no dynamic band.
+    """
+
+    volatility_auction_us: "int" = betterproto2.field(21, betterproto2.TYPE_INT64)
+    """
+    How long the volatility auction lasts that such a trade would start, microseconds; 0: none, the order ends.
+    """
+
+    phase_until_us: "int" = betterproto2.field(22, betterproto2.TYPE_INT64)
+    """
+    When the phase ends by itself, microseconds since 1970; 0: not by itself.
+    """
+
+    fee_market: "int" = betterproto2.field(23, betterproto2.TYPE_UINT32)
+    """
+    Market whose base asset fees may be paid in; 0 for none. Its quote asset is this one's.
+    """
+
+    fee_discount_ppm: "int" = betterproto2.field(24, betterproto2.TYPE_UINT32)
+    """
+    What is taken off a fee paid in that asset, parts per million.
+    """
+
 
 default_message_pool.register_message("bourse.types.v1", "Instrument", Instrument)
 
@@ -741,6 +962,90 @@ class Order(betterproto2.Message):
     sequence: "int" = betterproto2.field(22, betterproto2.TYPE_UINT64)
     """
     The command that changed it last.
+    """
+
+    trigger_ticks: "int" = betterproto2.field(23, betterproto2.TYPE_INT64)
+    """
+    STOP, TAKE_PROFIT and their limits: the price that triggers it, ticks. TRAILING_STOP: where it stands now; 0 before it follows.
+    """
+
+    trigger_by: "TriggerBy" = betterproto2.field(
+        24, betterproto2.TYPE_ENUM, default_factory=lambda: TriggerBy(0)
+    )
+    """
+    Which price triggers it; unspecified for orders that do not wait.
+    """
+
+    trail_ticks: "int" = betterproto2.field(25, betterproto2.TYPE_INT64)
+    """
+    TRAILING_STOP: its distance, ticks; 0 if it is in parts per million.
+    """
+
+    trail_ppm: "int" = betterproto2.field(26, betterproto2.TYPE_UINT32)
+    """
+    TRAILING_STOP: its distance, parts per million of the best price; 0 if it is in ticks.
+    """
+
+    activation_ticks: "int" = betterproto2.field(27, betterproto2.TYPE_INT64)
+    """
+    TRAILING_STOP: follows from this price on, ticks; 0: from the beginning.
+    """
+
+    peak_ticks: "int" = betterproto2.field(28, betterproto2.TYPE_INT64)
+    """
+    TRAILING_STOP: the best price since it follows, ticks; 0 before.
+    """
+
+    triggered_us: "int" = betterproto2.field(29, betterproto2.TYPE_INT64)
+    """
+    When it was triggered, microseconds since 1970; 0 if it was not.
+    """
+
+    display_lots: "int" = betterproto2.field(30, betterproto2.TYPE_INT64)
+    """
+    Iceberg: what is shown of it at most, lots; 0 shows all.
+    """
+
+    min_fill_lots: "int" = betterproto2.field(31, betterproto2.TYPE_INT64)
+    """
+    At least this much had to trade at once, lots; 0: no such condition.
+    """
+
+    expires_us: "int" = betterproto2.field(32, betterproto2.TYPE_INT64)
+    """
+    GTD: when it ends, microseconds since 1970; else 0.
+    """
+
+    protection_ticks: "int" = betterproto2.field(33, betterproto2.TYPE_INT64)
+    """
+    Market: the worst price its owner takes, ticks; 0: only the instrument's protection holds.
+    """
+
+    group: "int" = betterproto2.field(34, betterproto2.TYPE_UINT64)
+    """
+    Its group: the order_id of the group's first order; 0 for none.
+    """
+
+    group_kind: "GroupKind" = betterproto2.field(
+        35, betterproto2.TYPE_ENUM, default_factory=lambda: GroupKind(0)
+    )
+    """
+    What the group is.
+    """
+
+    group_member: "int" = betterproto2.field(36, betterproto2.TYPE_UINT32)
+    """
+    Its place in the group, from 0.
+    """
+
+    other_fee_asset: "int" = betterproto2.field(37, betterproto2.TYPE_UINT32)
+    """
+    Asset of fees that were not charged in fee_asset; 0 if there are none.
+    """
+
+    other_fee_minor: "int" = betterproto2.field(38, betterproto2.TYPE_INT64)
+    """
+    Fees of its trades in other_fee_asset, minor units.
     """
 
 
