@@ -58,7 +58,7 @@ static inline void attach(struct book *book, uint32_t slot, int64_t price_ticks,
     struct book_half *half = &book->half[side];
     assert(order->level == BOOK_NONE && order->book == book->number);
     assert(price_ticks >= 1 && price_ticks <= BOOK_MAX_PRICE && lots >= 1);
-    assert(book_side_has_room(book, side, lots) && !book_would_cross(book, side, price_ticks));
+    assert(book_side_has_room(book, side, lots) && (book->may_cross || !book_would_cross(book, side, price_ticks)));
     order->price_ticks = price_ticks;
     order->remaining_lots = lots;
     order->priority = priority;

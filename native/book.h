@@ -157,6 +157,7 @@ struct book {
     struct book_pool *pool;
     uint64_t next_priority; /* the stamp the next order to rest will get; starts at 1 */
     uint32_t number;
+    bool may_cross; /* the caller's: bids may stand at or above asks, as while an auction gathers */
     struct book_half half[2];        /* by enum book_side */
     uint32_t window[2][BOOK_WINDOW]; /* level numbers; an entry means something only where its bit is set */
 };
@@ -288,6 +289,13 @@ void book_attach_stamped(struct book *book, uint32_t slot, int64_t price_ticks, 
 /* Take a resting order out of its queue; slot, id and fields stay, remaining_lots too, for an amend that goes to the
  * back. Then book_attach it again or book_release it. */
 void book_detach(struct book *book, uint32_t slot);
+
+/* Make a claimed order that rests nowhere one of this book of the same pool, on this side. */
+static inline void book_hand_over(const struct book *book, uint32_t slot, enum book_side side) {
+    struct book_order *order = &book->pool->orders[slot];
+    order->book = book->number;
+    order->side = (uint8_t)side;
+}
 
 /* Give back a claimed order that does not rest. Its slot may be used by the next claim. */
 void book_release(struct book *book, uint32_t slot);

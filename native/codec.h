@@ -44,6 +44,10 @@ struct codec_bytes {
 #define CODEC_CODE 64
 #define CODEC_SYMBOL 64
 #define CODEC_FEES 16
+/* The greatest distance of a trailing stop, parts per million. */
+#define CODEC_MOST_TRAIL_PPM 500000
+/* The most orders in a group. */
+#define CODEC_GROUP 3
 /* The highest source. */
 #define CODEC_LAST_SOURCE 255
 
@@ -72,7 +76,9 @@ _Static_assert(REFUSAL_LAST < 256 && PHASE_LAST < 256, "an enum is kept in a byt
     X(asset, ASSET) X(fee_rate, FEE_RATE) X(order, ORDER) X(balance, BALANCE) X(level, LEVEL) \
     X(batch_mark, BATCH_MARK) X(command_mark, COMMAND_MARK) X(trade_event, TRADE_EVENT) X(level_event, LEVEL_EVENT) \
     X(balance_event, BALANCE_EVENT) X(move_event, MOVE_EVENT) X(account_event, ACCOUNT_EVENT) \
-    X(cancelled_order, CANCELLED_ORDER) X(get_account_response, GET_ACCOUNT_RESPONSE)
+    X(auction_event, AUCTION_EVENT) X(cancelled_order, CANCELLED_ORDER) X(get_account_response, GET_ACCOUNT_RESPONSE) \
+    X(set_guards, SET_GUARDS) X(set_mark, SET_MARK) X(set_dead_man, SET_DEAD_MAN) X(kill, KILL) \
+    X(set_fee_market, SET_FEE_MARKET)
 
 /* Messages whose struct has their scalars only; their messages are put behind them by codec_put_..._in. */
 #define CODEC_OUTER_MESSAGES(X) \
@@ -98,6 +104,20 @@ struct codec_set_fees {
     SET_FEES_FIELDS(CODEC_MEMBER)
     struct codec_fee_rate fee;
 };
+
+struct codec_replace_order {
+    REPLACE_ORDER_FIELDS(CODEC_MEMBER)
+    struct codec_place_order order;
+};
+
+/* The third is all zero where there are two. */
+struct codec_place_group {
+    PLACE_GROUP_FIELDS(CODEC_MEMBER)
+    struct codec_place_order first, second, third;
+};
+static inline uint32_t codec_group_size(const struct codec_place_group *group) {
+    return group->third.side == SIDE_UNSPECIFIED ? 2 : 3;
+}
 
 struct codec_add_asset {
     struct codec_asset asset;
@@ -159,6 +179,13 @@ struct codec_command {
         struct codec_set_sizes set_sizes;
         struct codec_use_rules use_rules;
         struct codec_set_clock set_clock;
+        struct codec_replace_order replace_order;
+        struct codec_place_group place_group;
+        struct codec_set_guards set_guards;
+        struct codec_set_mark set_mark;
+        struct codec_set_dead_man set_dead_man;
+        struct codec_kill kill;
+        struct codec_set_fee_market set_fee_market;
     };
 };
 
@@ -215,7 +242,7 @@ enum {
     CODEC_ORDER_EVENT_BYTES = CODEC_HEAD_BYTES + 6 + CODEC_ORDER_BYTES,
     CODEC_ASSET_EVENT_BYTES = CODEC_HEAD_BYTES + 6 + CODEC_ASSET_BYTES,
     CODEC_INSTRUMENT_EVENT_BYTES = CODEC_HEAD_BYTES + 6 + CODEC_INSTRUMENT_BYTES,
-    CODEC_WHOLE_OUTCOME_BYTES = CODEC_OUTCOME_BYTES + CODEC_ORDER_BYTES,
+    CODEC_WHOLE_OUTCOME_BYTES = CODEC_OUTCOME_BYTES + CODEC_GROUP * CODEC_ORDER_BYTES,
 };
 
 /* What the events of any one elementary change take at most, with the marks of the command and the batch and the end of
@@ -245,8 +272,8 @@ uint8_t *codec_put_instrument_event_in(uint8_t *at, uint32_t command, const stru
  * write it. */
 uint8_t *codec_put_trade_again_in(uint8_t *at, uint32_t tag, uint32_t command, const uint8_t *written);
 
-/* SubmitResponse.outcomes. `order` is an Order as codec_put_order_event_in left it or as codec_put_order wrote it; length 0
- * for none. Room: CODEC_WHOLE_OUTCOME_BYTES. */
-uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, struct codec_bytes order);
+/* SubmitResponse.outcomes. The first of `orders` is the outcome's order, the rest its others: each an Order as
+ * codec_put_order_event_in left it or as codec_put_order wrote it; length 0 for none. Room: CODEC_WHOLE_OUTCOME_BYTES. */
+uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, const struct codec_bytes orders[CODEC_GROUP]);
 
 #endif

@@ -16,7 +16,7 @@
 enum { ALL_KINDS = 0 COMMAND_FIELDS(KIND_BIT) };
 COMMAND_KIND_VALUES(SAME_NUMBER)
 _Static_assert((int)COMMAND_KIND_PLACE_ORDER == (int)COMMAND_PLACE_ORDER, "kinds are numbers of fields");
-_Static_assert((int)COMMAND_KIND_SET_CLOCK == (int)COMMAND_SET_CLOCK, "kinds are numbers of fields");
+_Static_assert((int)COMMAND_KIND_SET_FEE_MARKET == (int)COMMAND_SET_FEE_MARKET, "kinds are numbers of fields");
 
 /* ---- Fields --------------------------------------------------------------------------------------------------- */
 
@@ -78,8 +78,8 @@ static inline bool take_string(struct wire_reader *reader, struct codec_bytes *i
 
 /* One field in the switch of its message: once only, and then its value. */
 #define ONCE(number) \
-    if (seen & UINT32_C(1) << (number)) return false; \
-    seen |= UINT32_C(1) << (number);
+    if (seen & UINT64_C(1) << (number)) return false; \
+    seen |= UINT64_C(1) << (number);
 #define TAG_OF(number, type) ((number) << 3 | (type))
 #define CASE(name, number, kind, of) CASE_##kind(name, number, of)
 #define CASE_VALUE(number, type, take) \
@@ -108,7 +108,7 @@ static inline bool take_string(struct wire_reader *reader, struct codec_bytes *i
 /* read_m reads the fields of message M up to the end of the reader, which must have `needed`, a bit a field. False: the
  * reader stands at what is wrong. */
 #define READ_FIELDS(NAME, needed) \
-    uint32_t seen = 0; \
+    uint64_t seen = 0; \
     while (reader->at != reader->end) { \
         struct wire_reader value = *reader; \
         uint64_t tag; \
@@ -168,27 +168,107 @@ READER_AND_TAKER(set_account, SET_ACCOUNT, 0)
 READER_AND_TAKER(set_sizes, SET_SIZES, 0)
 READER_AND_TAKER(use_rules, USE_RULES, 0)
 READER_AND_TAKER(set_clock, SET_CLOCK, 0)
+READER_AND_TAKER(replace_order, REPLACE_ORDER, 1 << REPLACE_ORDER_ORDER)
+READER_AND_TAKER(place_group, PLACE_GROUP, 1 << PLACE_GROUP_FIRST | 1 << PLACE_GROUP_SECOND)
+READER_AND_TAKER(set_guards, SET_GUARDS, 0)
+READER_AND_TAKER(set_mark, SET_MARK, 0)
+READER_AND_TAKER(set_dead_man, SET_DEAD_MAN, 0)
+READER_AND_TAKER(kill, KILL, 0)
+READER_AND_TAKER(set_fee_market, SET_FEE_MARKET, 0)
 
 /* ---- Commands ------------------------------------------------------------------------------------------------- */
 
 /* Only what no refusal of the core has a name for: the rest is the core's to refuse, one command at a time. */
 
-/* Limit: a price, a quantity, no quote; post-only only if GTC. Market: IOC, no price, and either quantity or quote. */
+/* What an order has that a plain limit or market order has not. */
+static bool is_trailing(const struct codec_place_order *order) { return order->type == ORDER_TYPE_TRAILING_STOP; }
+
+static bool will_be_limit(const struct codec_place_order *order) {
+    return order->type == ORDER_TYPE_LIMIT || order->type == ORDER_TYPE_STOP_LIMIT || order->type == ORDER_TYPE_TAKE_PROFIT_LIMIT;
+}
+
+/* Fields of orders that wait: a trigger and what it looks at; of a trailing stop a distance, ticks or parts per million. */
+static bool is_triggered_well(const struct codec_place_order *order) {
+    if (order->trigger_ticks < 0 || order->trail_ticks < 0 || order->activation_ticks < 0) return false;
+    bool waits = order->type != ORDER_TYPE_LIMIT && order->type != ORDER_TYPE_MARKET;
+    if ((order->trigger_ticks != 0) != (waits && !is_trailing(order))) return false;
+    if (!waits && order->trigger_by != TRIGGER_BY_UNSPECIFIED) return false;
+    if (!is_trailing(order)) return !order->trail_ticks && !order->trail_ppm && !order->activation_ticks;
+    return (order->trail_ticks != 0) != (order->trail_ppm != 0) && order->trail_ppm <= CODEC_MOST_TRAIL_PPM;
+}
+
+/* GTD has its time, and nothing else has. What may rest may be shown in part; what may trade at once may want a minimum. */
+static bool is_timed_well(const struct codec_place_order *order) {
+    bool may_rest = order->time_in_force == TIME_IN_FORCE_GTC || order->time_in_force == TIME_IN_FORCE_GTD;
+    bool gathers = order->time_in_force == TIME_IN_FORCE_GFA;
+    if (order->expires_us < 0 || (order->expires_us != 0) != (order->time_in_force == TIME_IN_FORCE_GTD)) return false;
+    if (order->display_lots < 0 || (order->display_lots != 0 && !may_rest && !gathers)) return false;
+    if (order->min_fill_lots < 0 || order->min_fill_lots > order->quantity_lots) return false;
+    if (order->min_fill_lots == 0) return true;
+    return order->type == ORDER_TYPE_LIMIT && !order->post_only && !gathers && order->time_in_force != TIME_IN_FORCE_FOK;
+}
+
+/* Limit, now or later: a price, a time in force, no protection; post-only only if GTC or GTD, and only a limit order now;
+ * GFA only a limit order now. Market, now or later: IOC, no price. */
+static bool is_priced_well(const struct codec_place_order *order) {
+    if (order->protection_ticks < 0) return false;
+    if (!will_be_limit(order)) {
+        return order->time_in_force == TIME_IN_FORCE_IOC && !order->post_only && order->price_ticks == 0 && !order->display_lots;
+    }
+    if (order->protection_ticks != 0 || order->price_ticks < 1 || order->quote_minor != 0) return false;
+    bool may_rest = order->time_in_force == TIME_IN_FORCE_GTC || order->time_in_force == TIME_IN_FORCE_GTD;
+    if (order->post_only && !(may_rest && order->type == ORDER_TYPE_LIMIT)) return false;
+    if (order->time_in_force == TIME_IN_FORCE_GFA && order->type != ORDER_TYPE_LIMIT) return false;
+    return order->time_in_force != TIME_IN_FORCE_UNSPECIFIED;
+}
+
+/* All but how much. */
+static bool is_kind_of_order(const struct codec_place_order *order) {
+    if (order->side == SIDE_UNSPECIFIED || order->type == ORDER_TYPE_UNSPECIFIED) return false;
+    return is_triggered_well(order) && is_timed_well(order) && is_priced_well(order);
+}
+
+/* Either a quantity or a quote, which is_priced_well leaves to market orders. */
 static bool is_order(const struct codec_place_order *order) {
-    if (order->side == SIDE_UNSPECIFIED) return false;
     bool has_quantity = order->quantity_lots >= 1, has_quote = order->quote_minor >= 1;
     if ((order->quantity_lots && !has_quantity) || (order->quote_minor && !has_quote)) return false;
-    switch (order->type) {
-    case ORDER_TYPE_LIMIT:
-        if (order->time_in_force == TIME_IN_FORCE_UNSPECIFIED) return false;
-        if (order->post_only && order->time_in_force != TIME_IN_FORCE_GTC) return false;
-        return order->price_ticks >= 1 && has_quantity && !has_quote;
-    case ORDER_TYPE_MARKET:
-        if (order->time_in_force != TIME_IN_FORCE_IOC || order->post_only) return false;
-        return order->price_ticks == 0 && has_quantity != has_quote;
-    default:
-        return false;
+    return has_quantity != has_quote && is_kind_of_order(order);
+}
+
+static bool is_waiting_type(const struct codec_place_order *order) {
+    return order->type >= ORDER_TYPE_STOP && order->type <= ORDER_TYPE_TRAILING_STOP;
+}
+
+/* An exit of a bracket: on the other side of the same market, without a quantity; GTC if it is a limit order, and then plain. */
+static bool is_exit(const struct codec_place_order *exit, const struct codec_place_order *entry) {
+    if (exit->instrument != entry->instrument || exit->side == entry->side || exit->side == SIDE_UNSPECIFIED) return false;
+    if (exit->quantity_lots || exit->quote_minor || exit->display_lots || exit->min_fill_lots || exit->post_only) return false;
+    if (exit->type == ORDER_TYPE_LIMIT && exit->time_in_force != TIME_IN_FORCE_GTC) return false;
+    return (exit->type == ORDER_TYPE_LIMIT || is_waiting_type(exit)) && is_kind_of_order(exit);
+}
+
+/* One of an OCO: a post-only limit order, or one that waits. */
+static bool is_leg(const struct codec_place_order *leg) {
+    return is_order(leg) && (leg->post_only || is_waiting_type(leg));
+}
+
+/* A third order that is there is an exit, so it has a side. */
+static bool is_third_whole(const struct codec_place_group *group) {
+    static const struct codec_place_order nothing;
+    return group->third.side != SIDE_UNSPECIFIED || memcmp(&group->third, &nothing, sizeof nothing) == 0;
+}
+
+static bool is_group(const struct codec_place_group *group) {
+    if (!is_third_whole(group)) return false;
+    const struct codec_place_order *first = &group->first;
+    const struct codec_place_order *second = &group->second;
+    if (group->kind == GROUP_KIND_OCO) {
+        bool is_pair = first->instrument == second->instrument && first->side == second->side;
+        return codec_group_size(group) == 2 && is_pair && is_leg(first) && is_leg(second);
     }
+    if (group->kind != GROUP_KIND_BRACKET) return false;
+    if (is_waiting_type(first) || first->quote_minor || !is_order(first) || !is_exit(second, first)) return false;
+    return codec_group_size(group) == 2 || is_exit(&group->third, first);
 }
 
 /* By id or by name, not both. */
@@ -204,14 +284,18 @@ static bool is_amend(const struct codec_amend_order *amend) {
 
 /* What the core gives is not the sender's to give. */
 static bool is_new_instrument(const struct codec_instrument *instrument) {
-    return !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks;
+    bool has_guards = instrument->reference_ticks || instrument->static_band_ppm || instrument->dynamic_band_ppm ||
+                      instrument->volatility_auction_us || instrument->fee_market || instrument->fee_discount_ppm;
+    return !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
+           !instrument->mark_price_ticks && !instrument->phase_until_us && !has_guards;
 }
 
 enum {
     CANCELS = 1 << COMMAND_CANCEL_ORDER | 1 << COMMAND_CANCEL_ALL,
     MOVES = 1 << COMMAND_CREDIT | 1 << COMMAND_DEBIT,
     ALONE = 1 << COMMAND_OPEN_SESSION | 1 << COMMAND_TICK,
-    OF_AN_ACCOUNT = CANCELS | MOVES | 1 << COMMAND_PLACE_ORDER | 1 << COMMAND_AMEND_ORDER | 1 << COMMAND_SET_ACCOUNT,
+    OF_AN_ACCOUNT = CANCELS | MOVES | 1 << COMMAND_PLACE_ORDER | 1 << COMMAND_AMEND_ORDER | 1 << COMMAND_SET_ACCOUNT |
+                    1 << COMMAND_REPLACE_ORDER | 1 << COMMAND_PLACE_GROUP | 1 << COMMAND_SET_DEAD_MAN,
 };
 
 /* 16 bytes of request id (a tick may have none), no deadline below zero, an account where the kind is about one. */
@@ -238,6 +322,13 @@ static bool is_well_formed(const struct codec_command *command) {
         return is_new_instrument(&command->add_instrument.instrument);
     case COMMAND_SET_CLOCK:
         return command->set_clock.time_us >= 0;
+    case COMMAND_REPLACE_ORDER:
+        return is_named_once(command->replace_order.order_id, command->replace_order.client_order_id) &&
+               is_order(&command->replace_order.order);
+    case COMMAND_PLACE_GROUP:
+        return is_group(&command->place_group);
+    case COMMAND_KILL:
+        return (command->account != 0) != (command->kill.instrument != 0);
     default:
         return command->kind != 0;
     }

@@ -120,14 +120,18 @@ uint8_t *codec_put_trade_again_in(uint8_t *at, uint32_t tag, uint32_t command, c
     return wire_close(body, rest + (end - fields));
 }
 
+/* A field that is an Order, encoded already; nothing for one without length. */
+static inline uint8_t *put_order_again(uint8_t *at, uint32_t tag, struct codec_bytes order) {
+    if (order.length == 0) return at;
+    uint8_t *inner = put_head(at, tag);
+    memcpy(inner, order.at, order.length);
+    return wire_close(inner, inner + order.length);
+}
+
 /* The order comes first, whatever its number: a reader does not mind, and the other fields are one piece. */
-uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, struct codec_bytes order) {
+uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, const struct codec_bytes orders[CODEC_GROUP]) {
     uint8_t *body = put_head(at, SUBMIT_RESPONSE_OUTCOMES_TAG);
-    uint8_t *end = body;
-    if (order.length) {
-        uint8_t *inner = put_head(end, OUTCOME_ORDER_TAG);
-        memcpy(inner, order.at, order.length);
-        end = wire_close(inner, inner + order.length);
-    }
+    uint8_t *end = put_order_again(body, OUTCOME_ORDER_TAG, orders[0]);
+    for (uint32_t i = 1; i < CODEC_GROUP; i++) end = put_order_again(end, OUTCOME_OTHERS_TAG, orders[i]);
     return wire_close(body, codec_put_outcome(end, outcome));
 }

@@ -23,11 +23,40 @@ static bool reserve_orders(struct core *c, uint32_t orders) {
     if (orders > c->pool->reserved && !book_pool_set_limit(c->pool, orders)) return false;
     if (!book_pool_set_limit(c->pool, c->sizes.orders)) return false;
     if (orders <= c->cold_room) return true;
-    struct core_cold *grown = array_grow(c->cold, sizeof *grown, c->pool->fresh_order, (size_t)orders + 1);
-    if (!grown) return false;
-    c->cold = grown;
+    size_t used = c->pool->fresh_order;
+    struct core_cold *cold = array_grow(c->cold, sizeof *cold, used, (size_t)orders + 1);
+    if (!cold) return false;
+    c->cold = cold;
+    struct core_more *more = array_grow(c->more, sizeof *more, used, (size_t)orders + 1);
+    if (!more) return false;
+    c->more = more;
+    int64_t *hidden = array_grow(c->hidden, sizeof *hidden, c->pool->fresh_level, (size_t)orders + 1);
+    if (!hidden) return false;
+    c->hidden = hidden;
     c->cold_room = orders;
     return true;
+}
+
+static void close_books(struct core_instrument *instrument) {
+    book_close(instrument->book);
+    book_close(instrument->waiting[0]);
+    book_close(instrument->waiting[1]);
+    instrument->book = instrument->waiting[0] = instrument->waiting[1] = NULL;
+}
+
+/* The three books of the instrument at a place, or none. Orders that wait may be triggered by a rise below where others are by
+ * a fall, so those books may be crossed. */
+static bool open_books(struct core *c, uint32_t place) {
+    struct core_instrument *instrument = &c->instruments[place];
+    instrument->book = book_open(c->pool, place);
+    bool is_open = instrument->book != NULL;
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        instrument->waiting[kind] = book_open(c->pool, core_waiting_number(place, kind));
+        if (instrument->waiting[kind]) instrument->waiting[kind]->may_cross = true;
+        is_open = is_open && instrument->waiting[kind];
+    }
+    if (!is_open) close_books(instrument);
+    return is_open;
 }
 
 /* Room for instruments, and books for the first `books` of them. */
@@ -42,9 +71,7 @@ static bool reserve_instruments(struct core *c, uint32_t instruments, uint32_t b
         c->instrument_room = instruments;
     }
     for (; c->book_count < books; c->book_count++) {
-        struct book *book = book_open(c->pool, c->book_count);
-        if (!book) return false;
-        c->instruments[c->book_count].book = book;
+        if (!open_books(c, c->book_count)) return false;
     }
     return true;
 }
@@ -63,7 +90,8 @@ bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t 
     uint32_t listed = sizes->orders > sizes->accounts ? sizes->orders : sizes->accounts;
     return reserve_orders(c, sizes->orders) && reserve_instruments(c, sizes->instruments, books) &&
            reserve_sorted(c, listed) && risk_reserve(&c->risk, sizes->accounts, sizes->balances) &&
-           names_reserve(&c->names, sizes->client_order_ids) && sessions_reserve(&c->sessions, sizes->sessions);
+           names_reserve(&c->names, sizes->client_order_ids) && sessions_reserve(&c->sessions, sizes->sessions) &&
+           timers_reserve(&c->timers, sizes->orders + sizes->accounts + sizes->instruments);
 }
 
 int core_new(uint32_t shard, core **out) {
@@ -88,9 +116,12 @@ int core_new(uint32_t shard, core **out) {
 
 void core_free(core *c) {
     if (!c) return;
-    for (uint32_t place = 0; place < c->book_count; place++) book_close(c->instruments[place].book);
+    for (uint32_t place = 0; place < c->book_count; place++) close_books(&c->instruments[place]);
     book_pool_close(c->pool);
     free(c->cold);
+    free(c->more);
+    free(c->hidden);
+    timers_close(&c->timers);
     free(c->instruments);
     free(c->touched);
     free(c->sorted);
@@ -157,19 +188,69 @@ void core_market_image(const struct core_instrument *instrument, uint64_t image[
     image[0] = instrument->id;
     image[1] = (uint64_t)instrument->last_price_ticks;
     image[2] = instrument->book->next_priority;
-    image[3] = 0;
+    image[3] = instrument->waiting_stamp;
+}
+
+void core_more_image(const struct core *c, uint32_t slot, uint64_t image[CORE_MORE_WORDS]) {
+    const struct core_more *more = &c->more[slot];
+    image[0] = book_order_at(c->pool, slot)->order_id;
+    image[1] = (uint64_t)more->price_ticks;
+    image[2] = (uint64_t)more->trigger_ticks;
+    image[3] = (uint64_t)more->trail_ticks;
+    image[4] = (uint64_t)more->activation_ticks;
+    image[5] = (uint64_t)more->peak_ticks;
+    image[6] = (uint64_t)more->triggered_us;
+    image[7] = (uint64_t)more->hidden_lots;
+    image[8] = (uint64_t)more->display_lots;
+    image[9] = (uint64_t)more->min_fill_lots;
+    image[10] = (uint64_t)more->expires_us;
+    image[11] = (uint64_t)more->protection_ticks;
+    image[12] = (uint64_t)more->quote_minor;
+    image[13] = (uint64_t)more->other_fee_minor;
+    image[14] = more->group;
+    image[15] = (uint64_t)more->trail_ppm << 32 | more->other_fee_asset;
+    image[16] = (uint64_t)more->side << 32 | (uint64_t)more->type << 24 | (uint64_t)more->time_in_force << 16 |
+                (uint64_t)more->trigger_by << 8 | more->whereabouts;
+    image[17] = (uint64_t)more->group_kind << 16 | (uint64_t)more->group_member << 8 | more->is_live;
+}
+
+static uint64_t more_hash(const struct core *c, uint32_t slot) {
+    uint64_t image[CORE_MORE_WORDS];
+    core_more_image(c, slot, image);
+    return hash_words(HASH_MORE, image, CORE_MORE_WORDS);
 }
 
 uint64_t core_order_hash(const struct core *c, uint32_t slot) {
     uint64_t image[CORE_ORDER_WORDS];
     core_order_image(c, slot, image);
-    return hash_words(HASH_ORDER, image, CORE_ORDER_WORDS);
+    uint64_t hash = hash_words(HASH_ORDER, image, CORE_ORDER_WORDS);
+    return c->cold[slot].has_more ? hash + more_hash(c, slot) : hash;
+}
+
+void core_guards_image(const struct core_instrument *instrument, uint64_t image[CORE_GUARDS_WORDS]) {
+    image[0] = instrument->id;
+    image[1] = (uint64_t)instrument->mark_ticks;
+    image[2] = (uint64_t)instrument->reference_ticks;
+    image[3] = (uint64_t)instrument->volatility_auction_us;
+    image[4] = (uint64_t)instrument->phase_until_us;
+    image[5] = (uint64_t)instrument->static_band_ppm << 32 | instrument->dynamic_band_ppm;
+    image[6] = (uint64_t)instrument->fee_market << 32 | instrument->fee_discount_ppm;
+    image[7] = 0;
+}
+
+/* 0 where nothing is set, as it never is under rules 1. */
+static uint64_t guards_hash(const struct core_instrument *instrument) {
+    uint64_t image[CORE_GUARDS_WORDS];
+    uint64_t set = 0;
+    core_guards_image(instrument, image);
+    for (uint32_t i = 1; i < CORE_GUARDS_WORDS; i++) set |= image[i];
+    return set ? hash_words(HASH_GUARDS, image, CORE_GUARDS_WORDS) : 0;
 }
 
 uint64_t core_instrument_hash(const struct core_instrument *instrument) {
     uint64_t image[CORE_INSTRUMENT_WORDS];
     core_instrument_image(instrument, image);
-    return hash_words(HASH_INSTRUMENT, image, CORE_INSTRUMENT_WORDS);
+    return hash_words(HASH_INSTRUMENT, image, CORE_INSTRUMENT_WORDS) + guards_hash(instrument);
 }
 
 uint64_t core_market_hash(const struct core_instrument *instrument) {

@@ -4,6 +4,8 @@
  *   book    the order books, all in one pool; an order's hot half is its slot there
  *   cold    the other half of an order, by the same slot: what an owner is told, what matching does not need
  *   risk    accounts, assets, balances
+ *   more    what only some orders have, by the same slot: triggers, hidden lots, expiry, groups
+ *   timers  what is due at a time: orders, dead man's switches, phases
  *   names   the memory of client order ids
  *   sessions  of order entry, and the numbers of the sources of money
  *   instruments  by place; their ids are (place + 1) × 1024 + shard
@@ -36,9 +38,17 @@
 #include "names.h"
 #include "risk.h"
 #include "sessions.h"
+#include "timers.h"
 
 #define CORE_SHARDS 1024u
-#define CORE_KNOWN_RULES 1u
+#define CORE_KNOWN_RULES 2u
+/* The version from which on there is more than limit and market orders in four phases. */
+#define CORE_RULES_MORE 2u
+/* The most trailing stops that may wait in an instrument: a price may have to move all of them. */
+#define CORE_MAX_TRAILING 1024u
+#define CORE_MAX_BAND_PPM 1000000u
+#define CORE_SECOND_US INT64_C(1000000)
+#define CORE_DAY_US INT64_C(86400000000)
 /* No size may be above this many times its initial value. */
 #define CORE_SIZE_FACTOR 16u
 #define CORE_TIERS (RISK_LAST_TIER + 1)
@@ -62,9 +72,58 @@ struct core_cold {
     uint32_t name;  /* in names, or NAMES_NONE */
     uint32_t older; /* open orders of the account: slots */
     uint32_t younger;
-    uint32_t unused;
+    uint32_t has_more; /* 1: there is more of it in core.more */
 };
 _Static_assert(sizeof(struct core_cold) == 64, "an order is two cache lines");
+
+/* Where an order that was taken in is. */
+enum core_whereabouts {
+    ORDER_IN_BOOK = 0,
+    ORDER_WAITS_LAST = 1, /* in its instrument's waiting[0], at the price that triggers it */
+    ORDER_WAITS_MARK = 2, /* in waiting[1] */
+    ORDER_PARKED = 3,     /* an exit whose entry is open; in core.parked */
+    ORDER_QUEUED = 4,     /* in core.queue; never between records */
+    ORDER_UNDER_WAY = 5,  /* it is `incoming`; never between records */
+};
+
+/* What only some orders have. Meaningful, and hashed, where core_cold.has_more is set. While an order waits, its price in the
+ * hot half is the one that triggers it (or lets it follow), its remaining_lots there are 1, and its side there says which way the
+ * price has to go: buy for a fall, sell for a rise. What remains of it is its quantity: it has not traded. */
+struct core_more {
+    int64_t price_ticks;      /* its own price: of a limit order, now or later; else 0 */
+    int64_t trigger_ticks;
+    int64_t trail_ticks;
+    int64_t activation_ticks;
+    int64_t peak_ticks;
+    int64_t triggered_us;
+    int64_t hidden_lots;      /* behind what rests */
+    int64_t display_lots;
+    int64_t min_fill_lots;
+    int64_t expires_us;
+    int64_t protection_ticks;
+    int64_t quote_minor;
+    int64_t other_fee_minor;
+    uint64_t group;           /* order_id of its group's first order, or 0 */
+    uint32_t other_fee_asset; /* number */
+    uint32_t trail_ppm;
+    uint32_t timer;           /* in timers, or TIMER_NONE */
+    uint32_t trail_older;     /* trailing stops of the instrument, by ascending id: slots */
+    uint32_t trail_younger;
+    uint8_t side;             /* enum book_side: the order's own */
+    uint8_t type;             /* enum order_type */
+    uint8_t time_in_force;
+    uint8_t trigger_by;       /* enum trigger_by: 0 for orders that do not wait */
+    uint8_t group_kind;       /* enum group_kind */
+    uint8_t group_member;
+    uint8_t whereabouts;      /* enum core_whereabouts */
+    uint8_t is_live;          /* of a group: what happens to it happens to the other one */
+};
+
+/* Slots in a row, linked through the hot halves of orders that rest nowhere. */
+struct core_row {
+    uint32_t first;
+    uint32_t last;
+};
 
 struct core_instrument {
     struct book *book;
@@ -79,10 +138,24 @@ struct core_instrument {
     int64_t min_notional_minor;
     int64_t max_notional_minor;
     int64_t last_price_ticks;
-    uint64_t market_hash; /* of last price and next priority as they were at the end of the last record */
+    uint64_t market_hash; /* of last price, next priority and stamp as they were at the end of the last record */
     int64_t tick_units;
     uint32_t tick_scale;
     uint16_t tiers; /* a bit for each tier that has rates of its own */
+    int64_t mark_ticks;
+    int64_t reference_ticks;
+    int64_t volatility_auction_us;
+    int64_t phase_until_us;
+    uint32_t static_band_ppm;
+    uint32_t dynamic_band_ppm;
+    uint32_t fee_market;     /* id */
+    uint32_t fee_discount_ppm;
+    uint32_t timer;          /* of phase_until_us, or TIMER_NONE */
+    uint32_t first_trailing, last_trailing, trailing_count;
+    uint64_t waiting_stamp; /* given to the last order that came to its trigger, in either book */
+    struct book *waiting[2]; /* orders that wait for the last price, for the mark price: buys are triggered by a fall */
+    uint32_t icebergs;       /* resting orders with something hidden, now or when they came to rest */
+    uint8_t is_auction_touched; /* in this record: its indicative price is to be stated */
     uint8_t phase;
     uint8_t is_touched; /* in this record: it is in core.touched */
     int32_t maker_ppm[CORE_TIERS]; /* tiers without rates of their own have tier 0's */
@@ -116,9 +189,15 @@ struct core_incoming {
     uint8_t self_trade;     /* enum book_self_trade */
     bool post_only;
     bool is_by_quote;
-    bool has_traded;        /* in this command */
+    bool is_market;         /* it has no price: a market order, or one that was triggered to be one */
+    bool has_more;          /* `more` means something */
+    bool has_traded;        /* since it arrived */
     uint8_t state;          /* enum order_state: OPEN until it has ended */
     uint8_t reason;         /* enum end_reason */
+    uint32_t fee_balance;   /* the balance other than `receives` that a fee was taken from since it arrived, or RISK_NONE */
+    int64_t first_trade_ticks; /* since it arrived; 0: none */
+    int64_t last_trade_ticks;
+    struct core_more more;
 };
 
 /* Where a command under way goes on. */
@@ -127,7 +206,15 @@ enum core_stage {
     STAGE_MATCH,      /* `incoming` is in the book */
     STAGE_CANCEL_ALL, /* `next_slot` is the next open order to look at */
     STAGE_MARKET,     /* older instruments from `next_instrument` on are to be closed before the new one is stated */
+    STAGE_CASCADE,    /* what it did itself is done; what that triggered is in the queue */
     STAGE_DONE,       /* nothing is left but its mark */
+};
+
+/* Where the record under way is. */
+enum core_chapter {
+    CHAPTER_TIME,     /* what is due */
+    CHAPTER_BATCHES,
+    CHAPTER_AUCTIONS, /* indicative prices */
 };
 
 /* How a command is answered, so far. */
@@ -138,7 +225,9 @@ struct core_verdict {
     uint64_t created_id;
     int64_t needed_minor;
     int64_t available_minor;
-    struct codec_bytes order; /* as it stands after the command, encoded; in this part's events, or in `scrap` */
+    uint32_t member;
+    uint32_t count;         /* of the command's own orders: order_id and those after it; at least 1 where there is one */
+    struct codec_bytes orders[CODEC_GROUP]; /* as they stand after the command, encoded; in this part's events, or in `scrap` */
 };
 
 /* How far the record under way is worked off. Between calls places in it are kept as offsets, since its bytes may lie elsewhere
@@ -158,8 +247,12 @@ struct core_progress {
     uint64_t batch_first;     /* sequence of its first applied command; 0: none yet */
     uint32_t batch_applied;   /* how many of its commands were, without the one under way */
     uint32_t batch_passed;    /* from a source: commands walked */
-    const struct codec_command *command; /* under way; in core.ahead */
+    const struct codec_command *command; /* under way; in core.ahead; NULL while time passes */
+    enum core_chapter chapter;
     enum core_stage stage;
+    bool has_time_mark;       /* something was due: the mark of time is under way */
+    uint8_t cancel_reason;    /* enum end_reason, in STAGE_CANCEL_ALL */
+    uint32_t cancel_instrument; /* id, or 0 for all */
     struct core_verdict verdict;
     uint32_t next_slot;
     uint32_t next_instrument;
@@ -184,9 +277,15 @@ struct core_out {
     uint32_t commands;      /* marks in this part: also the index of the command under way */
     uint32_t batch_first;   /* index of the batch's first command in this part */
     uint32_t answer_start;  /* of the batch's piece */
-    struct codec_bytes order; /* the last order that was stated */
-    uint8_t scrap[CODEC_ORDER_BYTES];
+    uint8_t scrap[CODEC_GROUP][CODEC_ORDER_BYTES];
 };
+
+/* An order to which something is to happen before anything else does, because of one it is linked to. */
+struct core_link {
+    uint32_t slot;
+    int64_t lots; /* that come off it; 0: it ends */
+};
+#define CORE_LINKS 4
 
 struct core {
     uint32_t shard;
@@ -200,6 +299,13 @@ struct core {
     struct codec_set_sizes sizes;
     struct book_pool *pool;
     struct core_cold *cold;
+    struct core_more *more;
+    int64_t *hidden;         /* lots behind each level, by its number in the pool */
+    struct timers timers;
+    struct core_row queue;   /* orders to be decided when what is under way is done; empty between records */
+    struct core_row parked;  /* exits whose entry is open, by ascending id */
+    struct core_link links[CORE_LINKS];
+    uint32_t link_count;
     struct core_instrument *instruments;
     uint32_t *touched;       /* instruments whose market hash is behind */
     uint32_t instrument_count, instrument_room;
@@ -254,6 +360,34 @@ static inline risk_wide core_hold(const struct core_instrument *instrument, uint
     return risk_value(price_ticks, lots, instrument->tick_lot_minor);
 }
 
+/* A book of waiting orders has its instrument's number, and says what they look at in a bit above it. */
+#define CORE_WAITING_SHIFT 30
+static inline uint32_t core_waiting_number(uint32_t place, uint32_t kind) { return place | (kind + 1) << CORE_WAITING_SHIFT; }
+
+/* The place of an order's instrument, wherever the order is. */
+static inline uint32_t core_order_place(const struct book_order *order) {
+    return order->book & ((UINT32_C(1) << CORE_WAITING_SHIFT) - 1);
+}
+
+/* Where an order is: enum core_whereabouts. */
+static inline uint8_t core_whereabouts(const struct core *c, uint32_t slot) {
+    return c->cold[slot].has_more ? c->more[slot].whereabouts : ORDER_IN_BOOK;
+}
+
+/* May a market's book be crossed in this phase? Where orders trade as they arrive it may not. */
+static inline bool core_may_cross(uint8_t phase) { return phase != PHASE_CONTINUOUS && phase != PHASE_POST_ONLY; }
+
+/* The level of an order that has come to rest has what the order hides behind it. */
+static inline void core_hide(struct core *c, uint32_t slot) {
+    c->hidden[book_order_at(c->pool, slot)->level] += c->more[slot].hidden_lots;
+}
+
+/* Does the phase take orders without letting them meet? */
+static inline bool core_gathers(uint8_t phase) {
+    return phase == PHASE_PRE_OPEN || phase == PHASE_OPENING_AUCTION || phase == PHASE_VOLATILITY_AUCTION ||
+           phase == PHASE_CLOSING_AUCTION;
+}
+
 /* The balances of a resting order. */
 static inline uint32_t core_gives(const struct book_order *order) { return (uint32_t)order->caller_word; }
 static inline uint32_t core_receives(const struct book_order *order) { return (uint32_t)(order->caller_word >> 32); }
@@ -263,12 +397,17 @@ static inline uint64_t core_balances_word(uint32_t gives, uint32_t receives) { r
 
 #define CORE_WORDS 12
 #define CORE_ORDER_WORDS 12
+#define CORE_MORE_WORDS 18
 #define CORE_INSTRUMENT_WORDS 30
+#define CORE_GUARDS_WORDS 8
 #define CORE_MARKET_WORDS 4
 void core_image(const struct core *c, uint64_t image[CORE_WORDS]);
 void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]);
+void core_more_image(const struct core *c, uint32_t slot, uint64_t image[CORE_MORE_WORDS]);
 void core_instrument_image(const struct core_instrument *instrument, uint64_t image[CORE_INSTRUMENT_WORDS]);
+void core_guards_image(const struct core_instrument *instrument, uint64_t image[CORE_GUARDS_WORDS]);
 void core_market_image(const struct core_instrument *instrument, uint64_t image[CORE_MARKET_WORDS]);
+/* Of both halves, and of what is more. */
 uint64_t core_order_hash(const struct core *c, uint32_t slot);
 uint64_t core_instrument_hash(const struct core_instrument *instrument);
 uint64_t core_market_hash(const struct core_instrument *instrument);
@@ -320,11 +459,69 @@ void core_add_instrument(struct core *c);
 void core_set_phase(struct core *c);
 void core_set_limits(struct core *c);
 void core_set_fees(struct core *c);
+void core_set_guards(struct core *c);    /* core_guards.c */
+void core_set_mark(struct core *c);
+void core_set_fee_market(struct core *c);
+void core_set_dead_man(struct core *c);  /* core_time.c */
+void core_kill(struct core *c);          /* core_kill.c */
+void core_replace_order(struct core *c); /* core_group.c */
+void core_place_group(struct core *c);
 
 /* The rest of a command, by stage. False: the part is full. */
 bool core_match(struct core *c);
 bool core_cancel_more(struct core *c);
 bool core_open_market(struct core *c);
+
+/* All that is left of the command under way, whatever its stage (core_batch.c). False: the part is full. */
+bool core_go_on(struct core *c);
+
+/* Settle links and work off the queue. The stage is STAGE_CASCADE; afterwards STAGE_DONE, or STAGE_MATCH with an order that
+ * arrives (core_cascade.c). False: the part is full. */
+bool core_cascade(struct core *c);
+
+/* Let what must happen to linked orders happen, at once after the step that caused it. False: the part is full. */
+bool core_settle_links(struct core *c);
+
+/* One link: lots come off an order, or it ends (core_group.c). */
+void core_follow_link(struct core *c, struct core_link link);
+
+/* Decide the order that stood first in the queue and has been taken out; it may arrive (core_wait.c). */
+void core_decide_queued(struct core *c, uint32_t slot);
+
+/* A price that orders look at (core_wait.c): `kind` is which waiting book. Only the queue changes. */
+enum { CORE_BY_LAST = 0, CORE_BY_MARK = 1 };
+void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks);
+
+/* Put an order that rests nowhere at the back of a row, and take it out again. */
+void core_row_push(struct core *c, struct core_row *row, uint32_t slot);
+void core_row_drop(struct core *c, struct core_row *row, uint32_t slot);
+
+/* What is due at the record's time (core_time.c). False: the part is full. */
+bool core_pass_time(struct core *c);
+void core_set_timer(struct core *c, uint32_t *handle, int64_t due_us, enum timer_kind kind, uint64_t id, uint32_t ref);
+void core_dead_man(struct core *c, uint32_t account);
+
+/* The phase of the instrument at a place has come to its time (core_phase.c). */
+void core_end_phase(struct core *c, uint32_t place);
+
+/* State the indicative prices that changed in this record (core_auction.c). False: the part is full. */
+bool core_state_auctions(struct core *c);
+
+/* The orders that the command is about, whose last words are its answer: `count` ids from this one on. */
+static inline void core_answer_with(struct core *c, uint64_t order_id, uint32_t count) {
+    c->progress.verdict.order_id = order_id;
+    c->progress.verdict.count = count;
+}
+
+/* Is an order one that the command under way is about? */
+static inline bool core_is_own(const struct core *c, uint64_t order_id) {
+    const struct core_verdict *verdict = &c->progress.verdict;
+    return verdict->order_id != 0 && (order_id - verdict->order_id) / CORE_SHARDS < verdict->count;
+}
+
+/* End all orders of an account, oldest first, in one instrument (id) or in all (0): from here on the stage is
+ * STAGE_CANCEL_ALL (core_amend.c). */
+void core_begin_cancel_all(struct core *c, uint32_t account, uint32_t instrument, uint8_t reason);
 
 /* Is the command's deadline over? */
 static inline bool core_is_expired(const struct core *c) {

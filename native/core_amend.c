@@ -71,6 +71,7 @@ void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason
     release_hold(c, &before, before.remaining_lots);
     core_unlist_order(c, slot);
     if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
+    if (cold->has_more) timers_clear(&c->timers, &c->more[slot].timer);
     book_remove(book, slot);
     say_changed(c, &view, before.book, before.owner, core_gives(&before), level_lots);
 }
@@ -188,14 +189,13 @@ void core_amend_order(struct core *c) {
     verdict->refusal = core_why_not_size(c);
     if (verdict->refusal == REFUSAL_UNSPECIFIED) verdict->refusal = core_why_not_now(c, held_minor);
     if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
-    verdict->order_id = in->order_id;
+    core_answer_with(c, in->order_id, 1);
     int64_t fewer = c->cold[slot].quantity_lots - in->quantity_lots;
     if (in->price_ticks != order->price_ticks || fewer < 0) {
         move_to_back(c, slot, held_minor);
         return;
     }
     core_shrink_order(c, slot, fewer);
-    verdict->order = c->out.order;
 }
 
 /* ---- Cancelling ----------------------------------------------------------------------------------------------- */
@@ -205,16 +205,17 @@ static uint8_t reason_of(bool by_operator) { return by_operator ? END_REASON_BY_
 void core_cancel_order(struct core *c) {
     const struct codec_command *command = c->progress.command;
     const struct codec_cancel_order *body = &command->cancel_order;
-    struct core_verdict *verdict = &c->progress.verdict;
+    struct core_progress *p = &c->progress;
+    struct core_verdict *verdict = &p->verdict;
     verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
     if (core_is_expired(c)) return;
     uint32_t account = risk_find_account(&c->risk, command->account);
     uint32_t slot = find(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
-    verdict->order_id = book_order_at(c->pool, slot)->order_id;
+    core_answer_with(c, book_order_at(c->pool, slot)->order_id, 1);
     core_end_order(c, slot, ORDER_STATE_CANCELLED, reason_of(body->by_operator), 0);
-    verdict->order = c->out.order;
+    p->stage = STAGE_CASCADE;
 }
 
 void core_cancel_all(struct core *c) {
@@ -226,22 +227,30 @@ void core_cancel_all(struct core *c) {
     p->verdict.refusal = REFUSAL_INSTRUMENT_UNKNOWN;
     if (instrument != 0 && !core_find_instrument(c, instrument)) return;
     p->verdict.refusal = REFUSAL_UNSPECIFIED;
-    p->next_slot = c->risk.accounts[risk_find_account(&c->risk, command->account)].first_order;
+    core_begin_cancel_all(c, risk_find_account(&c->risk, command->account), instrument, reason_of(command->cancel_all.by_operator));
+}
+
+void core_begin_cancel_all(struct core *c, uint32_t account, uint32_t instrument, uint8_t reason) {
+    struct core_progress *p = &c->progress;
+    p->next_slot = c->risk.accounts[account].first_order;
+    p->cancel_instrument = instrument;
+    p->cancel_reason = reason;
     p->stage = STAGE_CANCEL_ALL;
 }
 
 bool core_cancel_more(struct core *c) {
     struct core_progress *p = &c->progress;
-    const struct codec_cancel_all *body = &p->command->cancel_all;
     while (p->next_slot != BOOK_NONE) {
         uint32_t slot = p->next_slot;
         const struct book_order *order = book_order_at(c->pool, slot);
-        bool is_meant = body->instrument == 0 || c->instruments[order->book].id == body->instrument;
+        uint32_t instrument = c->instruments[core_order_place(order)].id;
+        bool is_meant = p->cancel_instrument == 0 || instrument == p->cancel_instrument;
         if (is_meant && !core_has_room(c)) return false;
         p->next_slot = c->cold[slot].younger;
         if (!is_meant) continue;
         core_say_cancelled(c, order->order_id);
-        core_end_order(c, slot, ORDER_STATE_CANCELLED, reason_of(body->by_operator), 0);
+        core_end_order(c, slot, ORDER_STATE_CANCELLED, p->cancel_reason, 0);
     }
+    p->stage = STAGE_CASCADE;
     return true;
 }

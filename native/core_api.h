@@ -93,7 +93,7 @@ int64_t core_list_markets(const core *c, uint64_t *cursor, uint8_t *out, uint32_
 int64_t core_verify(const core *c, uint64_t *cursor, uint8_t *out, uint32_t capacity);
 
 /* Walk everything; 0, or where in native/ the rule stands that is broken: its line, and 10,000 times its file, 0 for core_validate.c,
- * 1 for risk.c, 2 for names.c, 3 for sessions.c, 4 for book_validate.c. */
+ * 1 for risk.c, 2 for names.c, 3 for sessions.c, 4 for book_validate.c, 5 for timers.c. */
 int core_validate(const core *c);
 
 /* A snapshot is a stream of bytes, the same for equal states whatever the process settings. core_snapshot writes a piece and

@@ -21,7 +21,12 @@ static void decide_settings(struct core *c) {
         c->progress.verdict.refusal = REFUSAL_EXPIRED_IN_TRANSIT;
         return;
     }
-    switch (c->progress.command->kind) {
+    uint32_t kind = c->progress.command->kind;
+    if (kind >= COMMAND_REPLACE_ORDER && c->rules < CORE_RULES_MORE) {
+        c->progress.verdict.refusal = REFUSAL_RULES_TOO_OLD;
+        return;
+    }
+    switch (kind) {
     case COMMAND_ADD_ASSET: core_add_asset(c); break;
     case COMMAND_ADD_INSTRUMENT: core_add_instrument(c); break;
     case COMMAND_SET_PHASE: core_set_phase(c); break;
@@ -31,6 +36,11 @@ static void decide_settings(struct core *c) {
     case COMMAND_SET_SIZES: core_set_sizes(c); break;
     case COMMAND_USE_RULES: core_use_rules(c); break;
     case COMMAND_SET_CLOCK: core_set_clock(c); break;
+    case COMMAND_SET_GUARDS: core_set_guards(c); break;
+    case COMMAND_SET_MARK: core_set_mark(c); break;
+    case COMMAND_SET_DEAD_MAN: core_set_dead_man(c); break;
+    case COMMAND_KILL: core_kill(c); break;
+    case COMMAND_SET_FEE_MARKET: core_set_fee_market(c); break;
     default: assert(!"a checked command has a kind");
     }
 }
@@ -50,18 +60,31 @@ static void decide(struct core *c) {
     case COMMAND_CREDIT: core_credit(c); break;
     case COMMAND_DEBIT: core_debit(c); break;
     case COMMAND_OPEN_SESSION: open_session(c); break;
+    case COMMAND_REPLACE_ORDER: core_replace_order(c); break;
+    case COMMAND_PLACE_GROUP: core_place_group(c); break;
     case COMMAND_CLOSE_SESSION: session_end(&c->sessions, p->batch.session); break;
     default: decide_settings(c);
     }
 }
 
 /* Work on the command under way until it is done, or false: the part is full. */
-static bool go_on(struct core *c) {
-    switch (c->progress.stage) {
-    case STAGE_MATCH: return core_match(c);
-    case STAGE_CANCEL_ALL: return core_cancel_more(c);
-    case STAGE_MARKET: return core_open_market(c);
-    default: return true;
+bool core_go_on(struct core *c) {
+    for (;;) {
+        switch (c->progress.stage) {
+        case STAGE_MATCH:
+            if (!core_match(c)) return false;
+            break;
+        case STAGE_CANCEL_ALL:
+            if (!core_cancel_more(c)) return false;
+            break;
+        case STAGE_MARKET:
+            if (!core_open_market(c)) return false;
+            break;
+        case STAGE_CASCADE:
+            if (!core_cascade(c)) return false;
+            break;
+        default: return true;
+        }
     }
 }
 
@@ -144,12 +167,12 @@ static bool run_batch(struct core *c) {
             if (p->batch.source != 0 && !take_number(c)) continue;
             decide(c);
         }
-        if (!go_on(c)) return false;
+        if (!core_go_on(c)) return false;
         end_command(c);
     }
 }
 
-bool core_run(struct core *c) {
+static bool run_batches(struct core *c) {
     struct core_progress *p = &c->progress;
     for (;;) {
         if (!p->is_in_batch) {
@@ -162,4 +185,17 @@ bool core_run(struct core *c) {
         p->is_in_batch = false;
         p->batch_index++;
     }
+}
+
+bool core_run(struct core *c) {
+    struct core_progress *p = &c->progress;
+    if (p->chapter == CHAPTER_TIME) {
+        if (!core_pass_time(c)) return false;
+        p->chapter = CHAPTER_BATCHES;
+    }
+    if (p->chapter == CHAPTER_BATCHES) {
+        if (!run_batches(c)) return false;
+        p->chapter = CHAPTER_AUCTIONS;
+    }
+    return core_state_auctions(c);
 }

@@ -123,6 +123,7 @@ static void open_instrument(struct core *c, const struct codec_instrument *from,
     assert(place < c->book_count);
     *instrument = (struct core_instrument){
         .book = instrument->book,
+        .waiting = {instrument->waiting[0], instrument->waiting[1]},
         .id = (place + 1) * CORE_SHARDS + c->shard,
         .base = base,
         .quote = quote,
@@ -138,6 +139,7 @@ static void open_instrument(struct core *c, const struct codec_instrument *from,
         .phase = from->phase,
         .symbol_length = (uint8_t)from->symbol.length,
     };
+    instrument->book->may_cross = core_may_cross(from->phase);
     memcpy(instrument->symbol, from->symbol.at, from->symbol.length);
     for (uint32_t i = 0; i < from->fee_count; i++) put_fee(instrument, &from->fees[i]);
     c->hash += core_instrument_hash(instrument);
@@ -168,6 +170,7 @@ void core_add_instrument(struct core *c) {
 static void put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase) {
     c->hash -= core_instrument_hash(instrument);
     instrument->phase = phase;
+    instrument->book->may_cross = core_may_cross(phase);
     c->hash += core_instrument_hash(instrument);
     c->markets_changed = c->sequence;
     core_say_instrument(c, instrument);
@@ -186,6 +189,7 @@ bool core_open_market(struct core *c) {
     }
     if (!core_has_room(c)) return false;
     core_say_instrument(c, newest);
+    c->progress.stage = STAGE_DONE;
     return true;
 }
 

@@ -55,7 +55,7 @@ static void settle_both(struct core *c, const struct book_order *maker, const st
     bool buys = in->side == BOOK_BUY;
     int64_t gives = buys ? fill->quote_minor : fill->base_minor;
     int64_t receives = buys ? fill->base_minor : fill->quote_minor;
-    int64_t held = in->type == ORDER_TYPE_LIMIT ? (int64_t)core_hold(instrument, in->side, in->price_ticks, fill->lots) : 0;
+    int64_t held = in->is_market ? 0 : (int64_t)core_hold(instrument, in->side, in->price_ticks, fill->lots);
     settle(c, in->gives, in->receives, core_asset_received(instrument, in->side), held, gives, receives, fill->taker_fee_minor);
     settle(c, core_gives(maker), core_receives(maker), core_asset_given(instrument, in->side), receives, receives, gives,
            fill->maker_fee_minor);
@@ -67,6 +67,8 @@ static void count_for_taker(struct core_incoming *in, const struct fill *fill) {
     in->filled_quote_minor = risk_sum(in->filled_quote_minor, fill->quote_minor);
     in->fee_minor = risk_sum(in->fee_minor, fill->taker_fee_minor);
     in->has_traded = true;
+    if (in->first_trade_ticks == 0) in->first_trade_ticks = fill->price_ticks;
+    in->last_trade_ticks = fill->price_ticks;
     if (in->is_by_quote) {
         in->quote_left -= fill->quote_minor;
     } else {
@@ -170,7 +172,7 @@ static void decrement(struct core *c, uint32_t slot, int64_t lots, int64_t could
     } else {
         in->quantity_lots -= lots;
         in->remaining_lots -= lots;
-        if (in->type == ORDER_TYPE_LIMIT) {
+        if (!in->is_market) {
             int64_t freed_minor = (int64_t)core_hold(instrument, in->side, in->price_ticks, lots);
             risk_move(&c->risk, in->gives, freed_minor, -freed_minor);
         }
@@ -220,7 +222,7 @@ static void conclude(struct core *c) {
     bool is_filled = in->is_by_quote ? is_spent(c) : in->remaining_lots == 0;
     if (is_filled) {
         in->state = ORDER_STATE_FILLED;
-    } else if (in->type == ORDER_TYPE_MARKET) {
+    } else if (in->is_market) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_NO_LIQUIDITY;
     } else if (in->time_in_force != TIME_IN_FORCE_GTC) {
@@ -230,6 +232,22 @@ static void conclude(struct core *c) {
     }
 }
 
+/* What is more of an order that comes to rest: what of it is shown, and when it is due. Returns the lots to show. */
+static int64_t put_more(struct core *c, uint32_t slot) {
+    struct core_incoming *in = &c->incoming;
+    struct core_more *more = &c->more[slot];
+    c->cold[slot].has_more = in->has_more;
+    if (!in->has_more) return in->remaining_lots;
+    uint32_t timer = more->timer;
+    *more = in->more;
+    more->timer = timer;
+    more->whereabouts = ORDER_IN_BOOK;
+    core_set_timer(c, &more->timer, more->expires_us, TIMER_ORDER, in->order_id, slot);
+    if (more->display_lots == 0 || more->display_lots >= in->remaining_lots) return in->remaining_lots;
+    more->hidden_lots = in->remaining_lots - more->display_lots;
+    return more->display_lots;
+}
+
 /* To the back of its price. */
 static void rest(struct core *c) {
     struct core_incoming *in = &c->incoming;
@@ -237,12 +255,12 @@ static void rest(struct core *c) {
     uint32_t slot = in->slot;
     if (slot == BOOK_NONE) {
         struct book_entry entry = {in->order_id, in->account, in->side, in->self_trade, in->post_only};
-        slot = book_rest(instrument->book, &entry, in->price_ticks, in->remaining_lots);
+        slot = book_claim(instrument->book, &entry);
         book_order_at(c->pool, slot)->caller_word = core_balances_word(in->gives, in->receives);
         core_list_order(c, slot);
-    } else {
-        book_attach(instrument->book, slot, in->price_ticks, in->remaining_lots);
     }
+    book_attach(instrument->book, slot, in->price_ticks, put_more(c, slot));
+    if (in->has_more) core_hide(c, slot);
     struct core_cold *cold = &c->cold[slot];
     cold->sequence = c->sequence;
     cold->created_us = in->created_us;
@@ -260,13 +278,14 @@ static void rest(struct core *c) {
 static void leave(struct core *c) {
     struct core_incoming *in = &c->incoming;
     struct core_instrument *instrument = core_market(c);
-    if (in->type == ORDER_TYPE_LIMIT && in->remaining_lots != 0) {
+    if (!in->is_market && in->remaining_lots != 0) {
         int64_t freed_minor = (int64_t)core_hold(instrument, in->side, in->price_ticks, in->remaining_lots);
         risk_move(&c->risk, in->gives, freed_minor, -freed_minor);
     }
     if (in->name != NAMES_NONE) names_end(&c->names, in->name, c->clock_us);
     if (in->slot == BOOK_NONE) return;
     core_unlist_order(c, in->slot);
+    if (in->has_more) timers_clear(&c->timers, &c->more[in->slot].timer);
     book_release(instrument->book, in->slot);
 }
 
@@ -283,7 +302,6 @@ static void finish(struct core *c) {
     struct codec_order view;
     core_view_incoming(c, &view);
     core_say_order(c, &view);
-    c->progress.verdict.order = c->out.order;
     if (in->state == ORDER_STATE_OPEN) {
         uint32_t level = book_order_at(c->pool, in->slot)->level;
         core_say_level(c, instrument, in->side, in->price_ticks, book_level_at(instrument->book, level)->lots);
@@ -332,5 +350,6 @@ bool core_match(struct core *c) {
         }
     }
     finish(c);
+    c->progress.stage = STAGE_CASCADE;
     return true;
 }

@@ -60,6 +60,9 @@ void core_set_account(struct core *c) {
     const struct codec_command *command = c->progress.command;
     const struct codec_set_account *body = &command->set_account;
     struct core_verdict *verdict = &c->progress.verdict;
+    verdict->refusal = REFUSAL_RULES_TOO_OLD;
+    bool has_more = body->max_open_orders || body->max_commands_per_second || body->pays_fee_asset;
+    if (has_more && c->rules < CORE_RULES_MORE) return;
     verdict->refusal = REFUSAL_SETTING_INVALID;
     if (body->fee_tier > RISK_LAST_TIER) return;
     uint32_t account = risk_find_account(&c->risk, command->account);
@@ -69,7 +72,15 @@ void core_set_account(struct core *c) {
     if (account == RISK_NONE) account = risk_add_account(&c->risk, command->account);
     bool is_given = body->self_trade_prevention != SELF_TRADE_PREVENTION_UNSPECIFIED;
     uint8_t self_trade = is_given ? body->self_trade_prevention - 1 : BOOK_SELF_TRADE_CANCEL_TAKER;
-    risk_set_account(&c->risk, account, (uint8_t)body->fee_tier, self_trade, body->suspended);
+    struct risk_settings settings = {
+        .fee_tier = (uint8_t)body->fee_tier,
+        .self_trade = self_trade,
+        .suspended = body->suspended,
+        .pays_fee_asset = body->pays_fee_asset,
+        .max_open_orders = body->max_open_orders,
+        .max_commands = body->max_commands_per_second,
+    };
+    risk_set_account(&c->risk, account, &settings);
     core_say_account(c, account);
 }
 

@@ -27,8 +27,8 @@ static void answer_again(struct core *c, const struct name *name, uint64_t body)
     verdict->repeated = true;
     verdict->order_id = name->order_id;
     struct codec_order order = {.order_id = name->order_id};
-    uint8_t *end = codec_put_order(c->out.scrap, &order);
-    verdict->order = (struct codec_bytes){c->out.scrap, (uint32_t)(end - c->out.scrap)};
+    uint8_t *scrap = c->out.scrap[0];
+    verdict->orders[0] = (struct codec_bytes){scrap, (uint32_t)(codec_put_order(scrap, &order) - scrap)};
 }
 
 /* ---- Refusals ------------------------------------------------------------------------------------------------- */
@@ -110,7 +110,7 @@ static risk_wide walk(const struct core *c, const struct core_incoming *in, cons
 static risk_wide need_of(const struct core *c, int64_t available_minor) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = &c->instruments[in->instrument];
-    if (in->type == ORDER_TYPE_LIMIT) return core_hold(instrument, in->side, in->price_ticks, in->remaining_lots);
+    if (!in->is_market) return core_hold(instrument, in->side, in->price_ticks, in->remaining_lots);
     if (in->limit_ticks == 0) return 0;
     if (!in->is_by_quote || in->side == BOOK_BUY) {
         risk_wide most = in->is_by_quote ? (risk_wide)in->quote_minor
@@ -167,6 +167,7 @@ static void describe(struct core *c, uint32_t account, const struct core_instrum
         .self_trade = self_trade,
         .post_only = body->post_only,
         .is_by_quote = body->quote_minor != 0,
+        .is_market = body->type == ORDER_TYPE_MARKET,
         .state = ORDER_STATE_OPEN,
     };
     if (body->type == ORDER_TYPE_MARKET) in->limit_ticks = protection(in, instrument);
@@ -197,11 +198,11 @@ static void take_in(struct core *c, const struct names_text *text, uint64_t body
         in->receives = core_meet(c, c->progress.command->account, &in->account, core_asset_received(instrument, in->side));
     }
     if (names_length(text) != 0) in->name = names_add(&c->names, in->account, text, in->order_id, body);
-    if (in->type == ORDER_TYPE_LIMIT) {
+    if (!in->is_market) {
         int64_t held_minor = (int64_t)core_hold(instrument, in->side, in->price_ticks, in->remaining_lots);
         risk_move(&c->risk, in->gives, -held_minor, held_minor);
     }
-    c->progress.verdict.order_id = in->order_id;
+    core_answer_with(c, in->order_id, 1);
 }
 
 void core_place_order(struct core *c) {

@@ -59,7 +59,7 @@ int64_t core_list_open_orders(const core *c, uint32_t account, uint32_t instrume
         slot = c->risk.accounts[risk_find_account(&c->risk, account)].first_order;
     }
     for (; slot != BOOK_NONE && has_room(at, out, capacity); slot = c->cold[slot].younger) {
-        if (instrument != 0 && c->instruments[book_order_at(c->pool, slot)->book].id != instrument) continue;
+        if (instrument != 0 && c->instruments[core_order_place(book_order_at(c->pool, slot))].id != instrument) continue;
         struct codec_order order;
         core_view_order(c, slot, &order);
         at = codec_put_order_in(at, LIST_OPEN_ORDERS_RESPONSE_ORDERS_TAG, &order);
@@ -105,6 +105,10 @@ int64_t core_get_account(const core *c, uint32_t account, uint8_t *out, uint32_t
         response.fee_tier = settings->fee_tier;
         response.self_trade_prevention = (uint8_t)(settings->self_trade + 1);
         response.suspended = settings->suspended;
+        response.max_open_orders = settings->max_open_orders;
+        response.max_commands_per_second = settings->max_commands;
+        response.pays_fee_asset = settings->pays_fee_asset;
+        response.dead_man_us = settings->dead_man_us;
     }
     return codec_put_get_account_response(out, &response) - out;
 }

@@ -10,10 +10,49 @@ struct codec_bytes core_name(const struct core *c, uint32_t name) {
     return (struct codec_bytes){text->bytes, names_length(text)};
 }
 
+/* What is more of an order, wherever it is. */
+static void put_more(struct codec_order *order, const struct core_more *more) {
+    order->type = more->type;
+    order->time_in_force = more->time_in_force;
+    order->trigger_ticks = more->trigger_ticks;
+    order->trigger_by = more->trigger_by;
+    order->trail_ticks = more->trail_ticks;
+    order->trail_ppm = more->trail_ppm;
+    order->activation_ticks = more->activation_ticks;
+    order->peak_ticks = more->peak_ticks;
+    order->triggered_us = more->triggered_us;
+    order->display_lots = more->display_lots;
+    order->min_fill_lots = more->min_fill_lots;
+    order->expires_us = more->expires_us;
+    order->protection_ticks = more->protection_ticks;
+    order->group = more->group;
+    order->group_kind = more->group_kind;
+    order->group_member = more->group_member;
+    order->other_fee_asset = more->other_fee_asset;
+    order->other_fee_minor = more->other_fee_minor;
+}
+
+/* A resting order has what is hidden too; one that does not rest has its own side and price, and has not traded. */
+static void view_more(const struct core *c, uint32_t slot, struct codec_order *order) {
+    const struct core_more *more = &c->more[slot];
+    put_more(order, more);
+    order->remaining_lots += more->hidden_lots;
+    order->filled_lots -= more->hidden_lots;
+    if (more->whereabouts == ORDER_IN_BOOK) return;
+    const struct core_instrument *instrument = &c->instruments[core_order_place(book_order_at(c->pool, slot))];
+    order->side = (uint8_t)(more->side + 1);
+    order->fee_asset = c->risk.assets[core_asset_received(instrument, more->side)].id;
+    order->price_ticks = more->price_ticks;
+    order->quote_minor = more->quote_minor;
+    order->state = ORDER_STATE_WAITING;
+    order->remaining_lots = order->quantity_lots;
+    order->filled_lots = 0;
+}
+
 void core_view_order(const struct core *c, uint32_t slot, struct codec_order *order) {
     const struct book_order *hot = book_order_at(c->pool, slot);
     const struct core_cold *cold = &c->cold[slot];
-    const struct core_instrument *instrument = &c->instruments[hot->book];
+    const struct core_instrument *instrument = &c->instruments[core_order_place(hot)];
     *order = (struct codec_order){
         .order_id = hot->order_id,
         .account = c->risk.accounts[hot->owner].id,
@@ -36,6 +75,7 @@ void core_view_order(const struct core *c, uint32_t slot, struct codec_order *or
         .updated_us = cold->updated_us,
         .sequence = cold->sequence,
     };
+    if (cold->has_more) view_more(c, slot, order);
 }
 
 void core_view_incoming(const struct core *c, struct codec_order *order) {
@@ -65,6 +105,7 @@ void core_view_incoming(const struct core *c, struct codec_order *order) {
         .updated_us = c->clock_us,
         .sequence = c->sequence,
     };
+    if (in->has_more) put_more(order, &in->more);
 }
 
 void core_view_asset(const struct risk_asset *asset, struct codec_asset *view) {
@@ -92,6 +133,14 @@ void core_view_instrument(const struct core *c, const struct core_instrument *in
         .max_notional_minor = instrument->max_notional_minor,
         .market_protection_ppm = instrument->protection_ppm,
         .last_price_ticks = instrument->last_price_ticks,
+        .mark_price_ticks = instrument->mark_ticks,
+        .reference_ticks = instrument->reference_ticks,
+        .static_band_ppm = instrument->static_band_ppm,
+        .dynamic_band_ppm = instrument->dynamic_band_ppm,
+        .volatility_auction_us = instrument->volatility_auction_us,
+        .phase_until_us = instrument->phase_until_us,
+        .fee_market = instrument->fee_market,
+        .fee_discount_ppm = instrument->fee_discount_ppm,
     };
     for (uint32_t tier = 0; tier < CORE_TIERS; tier++) {
         if (!(instrument->tiers >> tier & 1)) continue;
@@ -104,7 +153,10 @@ void core_view_instrument(const struct core *c, const struct core_instrument *in
 
 void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_out *out = &c->out;
-    out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &out->order);
+    struct core_verdict *verdict = &c->progress.verdict;
+    struct codec_bytes encoded;
+    out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &encoded);
+    if (core_is_own(c, order->order_id)) verdict->orders[(order->order_id - verdict->order_id) / CORE_SHARDS] = encoded;
 }
 
 void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {
@@ -130,6 +182,7 @@ void core_say_trade(struct core *c, struct codec_trade_event *trade) {
     const uint8_t *written = out->event_at;
     trade->command = out->commands;
     out->event_at = codec_put_trade_event_in(out->event_at, EVENT_RECORD_TRADES_TAG, trade);
+    if (!core_is_own(c, trade->taker_order_id) && !core_is_own(c, trade->maker_order_id)) return;
     out->answer_at =
         codec_put_trade_again_in(out->answer_at, SUBMIT_RESPONSE_TRADES_TAG, c->progress.batch_applied, written);
 }
@@ -168,11 +221,16 @@ void core_say_account(struct core *c, uint32_t account) {
         .fee_tier = now->fee_tier,
         .self_trade_prevention = (uint8_t)(now->self_trade + 1),
         .suspended = now->suspended,
+        .max_open_orders = now->max_open_orders,
+        .max_commands_per_second = now->max_commands,
+        .pays_fee_asset = now->pays_fee_asset,
+        .dead_man_us = now->dead_man_us,
     };
     c->out.event_at = codec_put_account_event_in(c->out.event_at, EVENT_RECORD_ACCOUNTS_TAG, &event);
 }
 
 void core_say_cancelled(struct core *c, uint64_t order_id) {
+    if (c->progress.chapter == CHAPTER_TIME) return;
     struct codec_cancelled_order cancelled = {c->progress.batch_applied, order_id};
     c->out.answer_at = codec_put_cancelled_order_in(c->out.answer_at, SUBMIT_RESPONSE_CANCELLED_TAG, &cancelled);
 }
@@ -180,7 +238,8 @@ void core_say_cancelled(struct core *c, uint64_t order_id) {
 /* ---- Marks and answers ---------------------------------------------------------------------------------------- */
 
 void core_say_mark(struct core *c) {
-    const struct codec_command *command = c->progress.command;
+    static const struct codec_command time = {.kind = COMMAND_KIND_TIME};
+    const struct codec_command *command = c->progress.chapter == CHAPTER_TIME ? &time : c->progress.command;
     const struct core_verdict *verdict = &c->progress.verdict;
     struct codec_command_mark mark = {
         .request_id = command->request_id,
@@ -195,6 +254,7 @@ void core_say_mark(struct core *c) {
         .repeated = verdict->repeated,
         .needed_minor = verdict->needed_minor,
         .available_minor = verdict->available_minor,
+        .member = verdict->member,
     };
     c->out.event_at = codec_put_command_mark_in(c->out.event_at, EVENT_RECORD_COMMANDS_TAG, &mark);
     c->out.commands++;
@@ -208,8 +268,9 @@ void core_say_outcome(struct core *c) {
         .created_id = verdict->created_id,
         .needed_minor = verdict->needed_minor,
         .available_minor = verdict->available_minor,
+        .member = verdict->member,
     };
-    c->out.answer_at = codec_put_outcome_in(c->out.answer_at, &outcome, verdict->order);
+    c->out.answer_at = codec_put_outcome_in(c->out.answer_at, &outcome, verdict->orders);
 }
 
 /* The head of an answer, said at its end, when all of it is known. */
@@ -273,12 +334,24 @@ void core_say_begin(struct core *c) {
     out->commands = out->batch_first = out->answer_start = 0;
 }
 
+/* What was stated of the command's orders is needed when this part's buffer is gone. */
+static void keep_orders(struct core *c) {
+    for (uint32_t i = 0; i < CODEC_GROUP; i++) {
+        struct codec_bytes *order = &c->progress.verdict.orders[i];
+        if (order->length == 0 || order->at == c->out.scrap[i]) continue;
+        memcpy(c->out.scrap[i], order->at, order->length);
+        order->at = c->out.scrap[i];
+    }
+}
+
 void core_say_end(struct core *c, bool last) {
     struct core_out *out = &c->out;
-    if (c->progress.is_in_batch) {
-        if (c->progress.stage != STAGE_DECIDE) core_say_mark(c);
-        core_say_batch(c, false);
+    bool goes_on = c->progress.stage != STAGE_DECIDE && (c->progress.is_in_batch || c->progress.chapter == CHAPTER_TIME);
+    if (goes_on) {
+        core_say_mark(c);
+        keep_orders(c);
     }
+    if (c->progress.is_in_batch) core_say_batch(c, false);
     struct codec_event_record tail = {
         .rules = c->rules,
         .last = last,

@@ -8,7 +8,7 @@
     } while (0)
 
 /* Rules of other files: their lines are told from these by a factor. */
-enum { FILE_RISK = 10000, FILE_NAMES = 20000, FILE_SESSIONS = 30000, FILE_BOOK = 40000 };
+enum { FILE_RISK = 10000, FILE_NAMES = 20000, FILE_SESSIONS = 30000, FILE_BOOK = 40000, FILE_TIMERS = 50000 };
 #define CHECK_FILE(file, call) \
     do { \
         int line_there = (call); \
@@ -19,52 +19,125 @@ enum { FILE_RISK = 10000, FILE_NAMES = 20000, FILE_SESSIONS = 30000, FILE_BOOK =
 struct counted {
     uint32_t orders;
     uint32_t named; /* orders with a name */
+    uint32_t timers;
     uint64_t hash;
 };
 
-/* One resting order: fields in range, its account's and its name's, and what it holds. */
-static int validate_order(const struct core *c, const struct core_instrument *instrument, uint32_t slot, struct counted *counted) {
+/* What every order that was taken in has, wherever it is: a name of its own, its account's balances. */
+static int validate_taken(const struct core *c, const struct core_instrument *instrument, uint32_t slot, uint32_t side,
+                          struct counted *counted) {
     const struct book_order *order = book_order_at(c->pool, slot);
     const struct core_cold *cold = &c->cold[slot];
     const struct risk *risk = &c->risk;
     CHECK(order->order_id % CORE_SHARDS == c->shard && order->order_id / CORE_SHARDS <= c->orders_given);
     CHECK(order->owner >= 1 && order->owner <= risk->account_count);
-    CHECK(order->remaining_lots <= cold->quantity_lots && cold->filled_quote_minor >= 0);
+    CHECK(cold->filled_quote_minor >= 0 && cold->has_more <= 1);
     CHECK(cold->sequence >= 1 && cold->sequence <= c->sequence);
-    uint32_t gives = risk_find_balance(risk, order->owner, core_asset_given(instrument, order->side));
-    uint32_t receives = risk_find_balance(risk, order->owner, core_asset_received(instrument, order->side));
-    CHECK(gives != RISK_NONE && receives != RISK_NONE && order->caller_word == core_balances_word(gives, receives));
-    risk_wide held = core_hold(instrument, order->side, order->price_ticks, order->remaining_lots);
-    CHECK(held <= risk->balances[gives].held_minor - risk->counted[gives]);
-    risk->counted[gives] += (int64_t)held;
+    uint32_t gives = risk_find_balance(risk, order->owner, core_asset_given(instrument, side));
+    uint32_t receives = risk_find_balance(risk, order->owner, core_asset_received(instrument, side));
+    CHECK(receives != RISK_NONE && core_receives(order) == receives);
+    CHECK(core_gives(order) == gives || core_whereabouts(c, slot) != ORDER_IN_BOOK);
     if (cold->name != NAMES_NONE) {
         CHECK(cold->name <= c->names.fresh);
         const struct name *name = &c->names.names[cold->name];
         CHECK(name->order_id == order->order_id && name->account == order->owner && name->ended_us == NAMES_OPEN);
         counted->named++;
     }
+    if (cold->has_more) {
+        const struct core_more *more = &c->more[slot];
+        CHECK((more->timer != TIMER_NONE) == (more->expires_us != 0));
+        if (more->timer != TIMER_NONE) CHECK(c->timers.heap[c->timers.at[more->timer]].ref == slot);
+        counted->timers += more->timer != TIMER_NONE;
+    }
     counted->orders++;
     counted->hash += core_order_hash(c, slot);
     return 0;
 }
 
-/* One instrument: its settings, its book, its orders. */
+/* One resting order: what it holds, hidden lots included. */
+static int validate_resting(const struct core *c, const struct core_instrument *instrument, uint32_t slot, struct counted *counted) {
+    const struct book_order *order = book_order_at(c->pool, slot);
+    const struct core_cold *cold = &c->cold[slot];
+    int64_t hidden_lots = cold->has_more ? c->more[slot].hidden_lots : 0;
+    CHECK(core_whereabouts(c, slot) == ORDER_IN_BOOK && hidden_lots >= 0);
+    CHECK(order->remaining_lots <= cold->quantity_lots - hidden_lots);
+    if (hidden_lots != 0) CHECK(order->remaining_lots <= c->more[slot].display_lots);
+    int line = validate_taken(c, instrument, slot, order->side, counted);
+    if (line != 0) return line;
+    risk_wide held = core_hold(instrument, order->side, order->price_ticks, order->remaining_lots + hidden_lots);
+    uint32_t gives = core_gives(order);
+    CHECK(gives != RISK_NONE && held <= c->risk.balances[gives].held_minor - c->risk.counted[gives]);
+    c->risk.counted[gives] += (int64_t)held;
+    return 0;
+}
+
+/* The levels of a book hide what their orders hide. */
+static int validate_hidden(const struct core *c, const struct book *book, uint32_t side) {
+    for (uint32_t at = book_best_level(book, side); at != BOOK_NONE; at = book_next_level(book, at)) {
+        int64_t hidden_lots = 0;
+        for (uint32_t slot = book_level_at(book, at)->first; slot != BOOK_NONE; slot = book_order_at(c->pool, slot)->next) {
+            if (c->cold[slot].has_more) hidden_lots += c->more[slot].hidden_lots;
+        }
+        CHECK(c->hidden[at] == hidden_lots);
+    }
+    return 0;
+}
+
+/* One side of a book of waiting orders: each stands at what triggers it, lets it follow, or under any price. */
+static int validate_waiting(const struct core *c, const struct core_instrument *instrument, uint32_t kind, uint32_t side,
+                            struct counted *counted) {
+    const struct book *book = instrument->waiting[kind];
+    for (uint32_t slot = book_best_order(book, side); slot != BOOK_NONE; slot = book_next_order(book, slot)) {
+        const struct core_more *more = &c->more[slot];
+        CHECK(c->cold[slot].has_more && more->whereabouts == ORDER_WAITS_LAST + kind);
+        CHECK(book_order_at(c->pool, slot)->remaining_lots == 1 && more->hidden_lots == 0);
+        CHECK(book_order_at(c->pool, slot)->priority <= instrument->waiting_stamp);
+        int line = validate_taken(c, instrument, slot, more->side, counted);
+        if (line != 0) return line;
+    }
+    return 0;
+}
+
+/* One instrument: its settings, its books, its orders. */
 static int validate_instrument(const struct core *c, uint32_t place, struct counted *counted) {
     const struct core_instrument *instrument = &c->instruments[place];
     CHECK(instrument->id == (place + 1) * CORE_SHARDS + c->shard && instrument->is_touched == 0);
     CHECK(instrument->base >= 1 && instrument->base <= c->risk.asset_count && instrument->base != instrument->quote);
     CHECK(instrument->quote >= 1 && instrument->quote <= c->risk.asset_count);
     CHECK(instrument->lot_minor >= 1 && instrument->tick_lot_minor >= 1 && instrument->last_price_ticks >= 0);
-    CHECK(instrument->market_hash == core_market_hash(instrument));
+    CHECK(instrument->market_hash == core_market_hash(instrument) && instrument->is_auction_touched == 0);
+    CHECK((instrument->timer != TIMER_NONE) == (instrument->phase_until_us != 0));
+    CHECK(instrument->book->may_cross == core_may_cross(instrument->phase));
+    counted->timers += instrument->timer != TIMER_NONE;
     counted->hash += instrument->market_hash + core_instrument_hash(instrument);
     CHECK_FILE(FILE_BOOK, book_validate(instrument->book));
     for (uint32_t side = BOOK_BUY; side <= BOOK_SELL; side++) {
         uint32_t slot = book_best_order(instrument->book, side);
-        for (; slot != BOOK_NONE; slot = book_next_order(instrument->book, slot)) {
-            int line = validate_order(c, instrument, slot, counted);
-            if (line != 0) return line;
+        int line = validate_hidden(c, instrument->book, side);
+        for (; slot != BOOK_NONE && line == 0; slot = book_next_order(instrument->book, slot)) {
+            line = validate_resting(c, instrument, slot, counted);
         }
+        for (uint32_t kind = 0; kind < 2 && line == 0; kind++) line = validate_waiting(c, instrument, kind, side, counted);
+        if (line != 0) return line;
     }
+    for (uint32_t kind = 0; kind < 2; kind++) CHECK_FILE(FILE_BOOK, book_validate(instrument->waiting[kind]));
+    return 0;
+}
+
+/* Exits whose entry is open, by ascending id. */
+static int validate_parked(const struct core *c, struct counted *counted) {
+    uint64_t last_id = 0;
+    uint32_t last = BOOK_NONE;
+    for (uint32_t slot = c->parked.first; slot != BOOK_NONE; slot = book_order_at(c->pool, slot)->next) {
+        const struct book_order *order = book_order_at(c->pool, slot);
+        CHECK(core_whereabouts(c, slot) == ORDER_PARKED && order->order_id > last_id && order->level == BOOK_NONE);
+        CHECK(core_order_place(order) < c->instrument_count && order->previous == last);
+        int line = validate_taken(c, &c->instruments[core_order_place(order)], slot, c->more[slot].side, counted);
+        if (line != 0) return line;
+        last_id = order->order_id;
+        last = slot;
+    }
+    CHECK(c->parked.last == last && c->queue.first == BOOK_NONE && c->link_count == 0);
     return 0;
 }
 
@@ -83,7 +156,8 @@ static int validate_account(const struct core *c, uint32_t place, struct counted
         last_id = order->order_id;
     }
     CHECK(orders == account->open_orders && account->last_order == older);
-    CHECK(orders <= c->sizes.orders_per_account);
+    CHECK((account->timer != TIMER_NONE) == (account->dead_man_us != 0));
+    counted->timers += account->timer != TIMER_NONE;
     counted->orders += orders;
     return 0;
 }
@@ -119,12 +193,14 @@ int core_validate(const core *c) {
     CHECK_FILE(FILE_NAMES, names_validate(&c->names, &open_names));
     CHECK_FILE(FILE_SESSIONS, sessions_validate(&c->sessions));
     CHECK_FILE(FILE_BOOK, book_pool_validate(c->pool));
+    CHECK_FILE(FILE_TIMERS, timers_validate(&c->timers));
     for (uint32_t place = 1; place <= c->risk.balance_count; place++) c->risk.counted[place] = 0;
     for (uint32_t place = 0; place < c->instrument_count && line == 0; place++) line = validate_instrument(c, place, &in_books);
     for (uint32_t place = 1; place <= c->risk.account_count && line == 0; place++) line = validate_account(c, place, &in_lists);
+    if (line == 0) line = validate_parked(c, &in_books);
     if (line == 0) line = validate_holds(c);
     if (line != 0) return line;
     CHECK(in_books.orders == c->pool->order_count && in_lists.orders == in_books.orders && in_books.named == open_names);
-    CHECK(in_books.hash == c->hash);
+    CHECK(in_books.hash == c->hash && in_books.timers + in_lists.timers == c->timers.count);
     return 0;
 }

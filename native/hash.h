@@ -31,6 +31,9 @@ enum hash_kind {
     HASH_SESSION_BATCH = 10,
     HASH_SOURCE = 11,
     HASH_BODY = 12,
+    HASH_MORE = 13,
+    HASH_GUARDS = 14,
+    HASH_LIMITS = 15,
 };
 
 /* The last step of SplitMix64 (Steele, Lea, Flood 2014): every bit of z changes half of the result's. */

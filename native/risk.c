@@ -95,10 +95,26 @@ void risk_account_image(const struct risk_account *account, uint64_t image[RISK_
     image[1] = (uint64_t)account->fee_tier << 16 | (uint64_t)account->self_trade << 8 | account->suspended;
 }
 
+void risk_limits_image(const struct risk_account *account, uint64_t image[RISK_LIMITS_WORDS]) {
+    image[0] = account->id;
+    image[1] = (uint64_t)account->max_commands << 32 | account->max_open_orders;
+    image[2] = (uint64_t)account->pays_fee_asset << 32 | account->second_commands;
+    image[3] = (uint64_t)account->second;
+    image[4] = (uint64_t)account->dead_man_us;
+    image[5] = 0;
+}
+
+static uint64_t limits_hash(const struct risk_account *account) {
+    uint64_t image[RISK_LIMITS_WORDS];
+    risk_limits_image(account, image);
+    if ((image[1] | image[2] | image[3] | image[4]) == 0) return 0;
+    return hash_words(HASH_LIMITS, image, RISK_LIMITS_WORDS);
+}
+
 static uint64_t account_hash(const struct risk_account *account) {
     uint64_t image[RISK_ACCOUNT_WORDS];
     risk_account_image(account, image);
-    return hash_words(HASH_ACCOUNT, image, RISK_ACCOUNT_WORDS);
+    return hash_words(HASH_ACCOUNT, image, RISK_ACCOUNT_WORDS) + limits_hash(account);
 }
 
 /* A new account prevents self-trades by ending the incoming order. */
@@ -114,12 +130,30 @@ uint32_t risk_add_account(struct risk *risk, uint32_t id) {
     return place;
 }
 
-void risk_set_account(struct risk *risk, uint32_t place, uint8_t fee_tier, uint8_t self_trade, bool suspended) {
+void risk_set_account(struct risk *risk, uint32_t place, const struct risk_settings *settings) {
     struct risk_account *account = &risk->accounts[place];
     risk->hash -= account_hash(account);
-    account->fee_tier = fee_tier;
-    account->self_trade = self_trade;
-    account->suspended = suspended;
+    account->fee_tier = settings->fee_tier;
+    account->self_trade = settings->self_trade;
+    account->suspended = settings->suspended;
+    account->pays_fee_asset = settings->pays_fee_asset;
+    account->max_open_orders = settings->max_open_orders;
+    account->max_commands = settings->max_commands;
+    risk->hash += account_hash(account);
+}
+
+void risk_set_dead_man(struct risk *risk, uint32_t place, int64_t due_us) {
+    struct risk_account *account = &risk->accounts[place];
+    risk->hash -= account_hash(account);
+    account->dead_man_us = due_us;
+    risk->hash += account_hash(account);
+}
+
+void risk_count_command(struct risk *risk, uint32_t place, int64_t second, uint32_t commands) {
+    struct risk_account *account = &risk->accounts[place];
+    risk->hash -= account_hash(account);
+    account->second = second;
+    account->second_commands = commands;
     risk->hash += account_hash(account);
 }
 

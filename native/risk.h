@@ -48,6 +48,23 @@ struct risk_account {
     uint8_t fee_tier;
     uint8_t self_trade; /* enum book_self_trade: of orders that name none */
     uint8_t suspended;
+    uint8_t pays_fee_asset;
+    uint32_t max_open_orders;  /* 0: the shard's size */
+    uint32_t max_commands;     /* in a second; 0: no limit */
+    uint32_t second_commands;  /* in the second of `second` */
+    uint32_t timer;            /* of its dead man's switch, in the core's timers */
+    int64_t second;
+    int64_t dead_man_us;       /* when the switch is due; 0: it is off */
+};
+
+/* What an account may be set to. */
+struct risk_settings {
+    uint8_t fee_tier;
+    uint8_t self_trade;
+    uint8_t suspended;
+    uint8_t pays_fee_asset;
+    uint32_t max_open_orders;
+    uint32_t max_commands;
 };
 
 struct risk_asset {
@@ -114,11 +131,18 @@ static inline bool risk_is_suspended(const struct risk *risk, uint32_t account) 
 }
 
 /* Put an account's settings. */
-void risk_set_account(struct risk *risk, uint32_t account, uint8_t fee_tier, uint8_t self_trade, bool suspended);
+void risk_set_account(struct risk *risk, uint32_t account, const struct risk_settings *settings);
+
+/* Put when an account's dead man's switch is due, and how many commands it sent in which second. */
+void risk_set_dead_man(struct risk *risk, uint32_t account, int64_t due_us);
+void risk_count_command(struct risk *risk, uint32_t account, int64_t second, uint32_t commands);
 
 /* The image of an account. */
 #define RISK_ACCOUNT_WORDS 2
+#define RISK_LIMITS_WORDS 6
 void risk_account_image(const struct risk_account *account, uint64_t image[RISK_ACCOUNT_WORDS]);
+/* The image of what only rules from 2 on can set. All but the first word 0: nothing is set, and it is not hashed. */
+void risk_limits_image(const struct risk_account *account, uint64_t image[RISK_LIMITS_WORDS]);
 
 /* ---- Assets --------------------------------------------------------------------------------------------------- */
 

@@ -42,8 +42,10 @@ static uint8_t *put_asset(const struct core *c, uint8_t *at, uint32_t place) {
 
 static uint8_t *put_account(const struct core *c, uint8_t *at, uint32_t place) {
     uint64_t image[RISK_ACCOUNT_WORDS];
+    uint64_t limits[RISK_LIMITS_WORDS];
     risk_account_image(&c->risk.accounts[place], image);
-    return put(at, image, RISK_ACCOUNT_WORDS);
+    risk_limits_image(&c->risk.accounts[place], limits);
+    return put(put(at, image, RISK_ACCOUNT_WORDS), limits, RISK_LIMITS_WORDS);
 }
 
 static uint8_t *put_balance(const struct core *c, uint8_t *at, uint32_t place) {
@@ -56,8 +58,11 @@ static uint8_t *put_instrument(const struct core *c, uint8_t *at, uint32_t place
     uint64_t image[CORE_INSTRUMENT_WORDS];
     uint64_t market[CORE_MARKET_WORDS];
     core_instrument_image(&c->instruments[place], image);
+    uint64_t guards[CORE_GUARDS_WORDS];
+    core_guards_image(&c->instruments[place], guards);
     core_market_image(&c->instruments[place], market);
-    return put(put(at, image, CORE_INSTRUMENT_WORDS), market, CORE_MARKET_WORDS);
+    at = put(put(at, image, CORE_INSTRUMENT_WORDS), guards, CORE_GUARDS_WORDS);
+    return put(at, market, CORE_MARKET_WORDS);
 }
 
 static uint8_t *put_name(const struct core *c, uint8_t *at, uint32_t place) {
@@ -66,11 +71,19 @@ static uint8_t *put_name(const struct core *c, uint8_t *at, uint32_t place) {
     return put(at, image, NAMES_WORDS);
 }
 
+static uint8_t *put_more(const struct core *c, uint8_t *at, uint32_t slot) {
+    uint64_t image[CORE_MORE_WORDS];
+    core_more_image(c, slot, image);
+    return put(at, image, CORE_MORE_WORDS);
+}
+
 static uint8_t *put_order(const struct core *c, uint8_t *at, uint32_t slot) {
     uint64_t image[CORE_ORDER_WORDS];
     uint32_t name = c->cold[slot].name;
     core_order_image(c, slot, image);
-    at = put_word(put(at, image, CORE_ORDER_WORDS), name != NAMES_NONE);
+    bool has_more = c->cold[slot].has_more != 0;
+    at = put_word(put(at, image, CORE_ORDER_WORDS), (name != NAMES_NONE ? SNAPSHOT_NAME : 0) | (has_more ? SNAPSHOT_MORE : 0));
+    if (has_more) at = put_more(c, at, slot);
     return name == NAMES_NONE ? at : put_name(c, at, name);
 }
 
@@ -92,20 +105,32 @@ static uint8_t *put_tail(const struct core *c, uint8_t *at) {
 
 /* ---- Stages --------------------------------------------------------------------------------------------------- */
 
-/* The first order at or after a side of an instrument, sides counted through all instruments; BOOK_NONE after the last. */
-static uint32_t first_order(const struct core *c, uint32_t side) {
-    for (; side < 2 * c->instrument_count; side++) {
-        uint32_t slot = book_best_order(c->instruments[side / 2].book, side % 2);
-        if (slot != BOOK_NONE) return slot;
-    }
-    return BOOK_NONE;
+/* Sides are counted through all instruments, of each its book, then the orders that wait for the last price, for the mark price. */
+#define SIDES (2 * SNAPSHOT_BOOKS)
+
+static const struct book *book_of(const struct core *c, uint32_t side) {
+    const struct core_instrument *instrument = &c->instruments[side / SIDES];
+    uint32_t which = side % SIDES / 2;
+    return which == 0 ? instrument->book : instrument->waiting[which - 1];
 }
 
-/* The order after this one, in whichever book. */
+/* The first order at or after a side, then the first of those that are parked; BOOK_NONE after the last. */
+static uint32_t first_order(const struct core *c, uint32_t side) {
+    for (; side < SIDES * c->instrument_count; side++) {
+        uint32_t slot = book_best_order(book_of(c, side), side % 2);
+        if (slot != BOOK_NONE) return slot;
+    }
+    return c->parked.first;
+}
+
+/* The order after this one, wherever it is. */
 static uint32_t order_after(const struct core *c, uint32_t slot) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    uint32_t next = book_next_order(c->instruments[order->book].book, slot);
-    return next != BOOK_NONE ? next : first_order(c, 2 * order->book + order->side + 1);
+    uint8_t where = core_whereabouts(c, slot);
+    if (where == ORDER_PARKED) return order->next;
+    uint32_t side = SIDES * core_order_place(order) + 2 * where + order->side;
+    uint32_t next = book_next_order(book_of(c, side), slot);
+    return next != BOOK_NONE ? next : first_order(c, side + 1);
 }
 
 /* How many things a stage has, its first place, and the place after one: 0 when there are no more. */

@@ -2,8 +2,9 @@
  *
  *   magic, version of this format, the image of the core
  *   assets, accounts, balances, instruments: each a count and as many images, in the order of their places
- *   orders: a count; of each the image, 1 if it has a name, and then the name's image; instrument by instrument, buys before
- *           sells, best price first, oldest first: as they would trade
+ *   orders: a count; of each the image, what follows it (SNAPSHOT_MORE, SNAPSHOT_NAME), and that; instrument by instrument, its
+ *           book, those that wait for the last price, for the mark price; buys before sells, best price first, oldest first:
+ *           as they would trade or be triggered; at last those that are parked, by ascending id
  *   names of ended orders: a count and images, in the order of their ends
  *   sessions: a count; of each the image, how many numbers it remembers, and each with its offset; by ascending id
  *   sources: the last number of each, from 1
@@ -23,7 +24,12 @@
 
 /* "BOURSE" and two bytes that no text file has. */
 #define SNAPSHOT_MAGIC UINT64_C(0x0a1a455352554f42)
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
+/* Books of an instrument: its own, and two of orders that wait. */
+#define SNAPSHOT_BOOKS 3u
+/* What follows an order's image. */
+#define SNAPSHOT_NAME 1u
+#define SNAPSHOT_MORE 2u
 /* The largest thing in a snapshot is a session: its image, a count, and its ring. */
 #define SNAPSHOT_ITEM_BYTES (8 * (SESSION_WORDS + 1 + 2 * SESSION_RING))
 

@@ -85,7 +85,8 @@ int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command
     struct codec_bytes encoded;
     uint8_t *end = codec_put_order_event_in(events, command, &order, &encoded);
     struct codec_outcome outcome = {.created_id = command, .repeated = command & 1};
-    *answers_length = codec_put_outcome_in(answers, &outcome, encoded) - answers;
+    struct codec_bytes orders[CODEC_GROUP] = {encoded};
+    *answers_length = codec_put_outcome_in(answers, &outcome, orders) - answers;
     return end - events;
 }
 
