@@ -154,7 +154,7 @@ struct core_instrument {
     uint32_t first_trailing, last_trailing, trailing_count;
     uint64_t waiting_stamp; /* given to the last order that came to its trigger, in either book */
     struct book *waiting[2]; /* orders that wait for the last price, for the mark price: buys are triggered by a fall */
-    uint32_t icebergs;       /* resting orders with something hidden, now or when they came to rest */
+    uint32_t icebergs;       /* resting orders with something hidden */
     uint8_t is_auction_touched; /* in this record: its indicative price is to be stated */
     uint8_t phase;
     uint8_t is_touched; /* in this record: it is in core.touched */
@@ -206,6 +206,7 @@ enum core_stage {
     STAGE_MATCH,      /* `incoming` is in the book */
     STAGE_CANCEL_ALL, /* `next_slot` is the next open order to look at */
     STAGE_MARKET,     /* older instruments from `next_instrument` on are to be closed before the new one is stated */
+    STAGE_KILL,       /* everything in `cancel_instrument` ends; `kill_step` says where it is */
     STAGE_CASCADE,    /* what it did itself is done; what that triggered is in the queue */
     STAGE_DONE,       /* nothing is left but its mark */
 };
@@ -253,6 +254,7 @@ struct core_progress {
     bool has_time_mark;       /* something was due: the mark of time is under way */
     uint8_t cancel_reason;    /* enum end_reason, in STAGE_CANCEL_ALL */
     uint32_t cancel_instrument; /* id, or 0 for all */
+    uint32_t kill_step;
     struct core_verdict verdict;
     uint32_t next_slot;
     uint32_t next_instrument;
@@ -374,13 +376,23 @@ static inline uint8_t core_whereabouts(const struct core *c, uint32_t slot) {
     return c->cold[slot].has_more ? c->more[slot].whereabouts : ORDER_IN_BOOK;
 }
 
+/* Put how much of a resting order is hidden: what its level hides follows. */
+static inline void core_put_hidden(struct core *c, uint32_t slot, int64_t lots) {
+    struct core_more *more = &c->more[slot];
+    const struct book_order *order = book_order_at(c->pool, slot);
+    struct core_instrument *instrument = &c->instruments[order->book];
+    instrument->icebergs += (uint32_t)(lots != 0) - (uint32_t)(more->hidden_lots != 0);
+    c->hidden[order->level] += lots - more->hidden_lots;
+    more->hidden_lots = lots;
+}
+
+/* How much of a resting order is hidden. */
+static inline int64_t core_hidden(const struct core *c, uint32_t slot) {
+    return c->cold[slot].has_more ? c->more[slot].hidden_lots : 0;
+}
+
 /* May a market's book be crossed in this phase? Where orders trade as they arrive it may not. */
 static inline bool core_may_cross(uint8_t phase) { return phase != PHASE_CONTINUOUS && phase != PHASE_POST_ONLY; }
-
-/* The level of an order that has come to rest has what the order hides behind it. */
-static inline void core_hide(struct core *c, uint32_t slot) {
-    c->hidden[book_order_at(c->pool, slot)->level] += c->more[slot].hidden_lots;
-}
 
 /* Does the phase take orders without letting them meet? */
 static inline bool core_gathers(uint8_t phase) {
@@ -471,6 +483,7 @@ void core_place_group(struct core *c);
 bool core_match(struct core *c);
 bool core_cancel_more(struct core *c);
 bool core_open_market(struct core *c);
+bool core_kill_more(struct core *c);     /* core_kill.c */
 
 /* All that is left of the command under way, whatever its stage (core_batch.c). False: the part is full. */
 bool core_go_on(struct core *c);
@@ -491,6 +504,9 @@ void core_decide_queued(struct core *c, uint32_t slot);
 /* A price that orders look at (core_wait.c): `kind` is which waiting book. Only the queue changes. */
 enum { CORE_BY_LAST = 0, CORE_BY_MARK = 1 };
 void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks);
+
+/* Change an instrument's phase and state it (core_market.c). */
+void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase);
 
 /* Put an order that rests nowhere at the back of a row, and take it out again. */
 void core_row_push(struct core *c, struct core_row *row, uint32_t slot);
@@ -528,6 +544,49 @@ static inline bool core_is_expired(const struct core *c) {
     int64_t until_us = c->progress.command->valid_until_us;
     return until_us != 0 && until_us < c->clock_us;
 }
+
+/* Is there anything about an order that only rules 2 know? Then this is what is more of it (core_more.c). */
+bool core_has_more(const struct codec_place_order *body);
+struct core_more core_plain_more(uint8_t side, uint8_t type, uint8_t time_in_force);
+struct core_more core_more_of(const struct codec_place_order *body);
+uint64_t core_more_body_hash(const struct codec_place_order *body);
+
+/* May `in` rest? Then it needs a slot. */
+static inline bool core_may_rest(const struct core_incoming *in) {
+    return in->time_in_force != TIME_IN_FORCE_IOC && in->time_in_force != TIME_IN_FORCE_FOK;
+}
+
+/* What moves in a fill, decided before anything does. */
+struct core_fill {
+    int64_t price_ticks;
+    int64_t lots;
+    int64_t base_minor;
+    int64_t quote_minor;
+    int64_t taker_fee_minor;
+    int64_t maker_fee_minor;    /* negative: a rebate */
+    uint32_t taker_fee_balance; /* what it is taken from, if not from what is received; else RISK_NONE */
+    uint32_t maker_fee_balance;
+};
+
+/* Decide the fees of a fill of `incoming` with a resting order (core_fees.c). */
+void core_decide_fees(const struct core *c, const struct book_order *maker, struct core_fill *fill);
+
+/* Count a command that places or changes orders. False: the account has sent as many in this second as it may (core_more.c). */
+bool core_may_command(struct core *c, uint32_t account);
+
+/* The most open and waiting orders of an account (place, or RISK_NONE). */
+static inline uint32_t core_most_open(const struct core *c, uint32_t account) {
+    uint32_t most = c->risk.accounts[account].max_open_orders;
+    return most != 0 ? most : c->sizes.orders_per_account;
+}
+
+/* What `incoming` would trade with the book as it stands, as far as `limit_ticks` reaches: lots, and how much of what it
+ * gives (core_walk.c). Linear in the orders it would meet. */
+struct core_walk {
+    int64_t lots;
+    risk_wide moved;
+};
+struct core_walk core_walk(const struct core *c, const struct core_incoming *in);
 
 /* Phase, quantity and notional of `incoming`, as placed or as it is to be amended to (core_place.c). */
 uint8_t core_why_not_size(struct core *c);
@@ -580,6 +639,8 @@ struct codec_bytes core_name(const struct core *c, uint32_t name);
 void core_say_order(struct core *c, const struct codec_order *order);
 void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots);
 void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset);
+/* Of the balance that a fee was taken from. */
+void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account);
 void core_say_trade(struct core *c, struct codec_trade_event *trade);
 void core_say_move(struct core *c);
 void core_say_asset(struct core *c, const struct risk_asset *asset);

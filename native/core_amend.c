@@ -68,7 +68,8 @@ void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason
     view.reason = reason;
     view.quantity_lots -= decremented;
     view.remaining_lots -= decremented;
-    release_hold(c, &before, before.remaining_lots);
+    release_hold(c, &before, before.remaining_lots + core_hidden(c, slot));
+    if (cold->has_more) core_put_hidden(c, slot, 0);
     core_unlist_order(c, slot);
     if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
     if (cold->has_more) timers_clear(&c->timers, &c->more[slot].timer);
@@ -82,8 +83,11 @@ void core_shrink_order(struct core *c, uint32_t slot, int64_t lots) {
     struct book *book = c->instruments[order->book].book;
     c->hash -= core_order_hash(c, slot);
     if (lots != 0) {
+        int64_t hidden_lots = core_hidden(c, slot);
+        int64_t behind = lots < hidden_lots ? lots : hidden_lots;
         release_hold(c, order, lots);
-        book_reduce(book, slot, lots);
+        if (behind != 0) core_put_hidden(c, slot, hidden_lots - behind);
+        if (lots != behind) book_reduce(book, slot, lots - behind);
         cold->quantity_lots -= lots;
     }
     cold->updated_us = c->clock_us;
@@ -128,7 +132,7 @@ static uint32_t find(const struct core *c, uint32_t account, uint64_t order_id, 
 static void describe(struct core *c, uint32_t slot, int64_t price_ticks, int64_t quantity_lots) {
     const struct book_order *order = book_order_at(c->pool, slot);
     const struct core_cold *cold = &c->cold[slot];
-    int64_t filled_lots = cold->quantity_lots - order->remaining_lots;
+    int64_t filled_lots = cold->quantity_lots - order->remaining_lots - core_hidden(c, slot);
     if (price_ticks == 0) price_ticks = order->price_ticks;
     if (quantity_lots == 0) quantity_lots = cold->quantity_lots;
     c->incoming = (struct core_incoming){
@@ -152,8 +156,14 @@ static void describe(struct core *c, uint32_t slot, int64_t price_ticks, int64_t
         .time_in_force = TIME_IN_FORCE_GTC,
         .self_trade = order->self_trade,
         .post_only = order->post_only,
+        .has_more = cold->has_more,
         .state = ORDER_STATE_OPEN,
     };
+    if (!cold->has_more) return;
+    c->incoming.more = c->more[slot];
+    c->incoming.more.hidden_lots = 0;
+    c->incoming.type = c->more[slot].type;
+    c->incoming.time_in_force = c->more[slot].time_in_force;
 }
 
 /* Leave the place in the queue, with the new hold, and arrive again. The level that is left is a statement of its own. */
@@ -166,6 +176,7 @@ static void move_to_back(struct core *c, uint32_t slot, int64_t held_minor) {
     int64_t needed_minor = (int64_t)core_hold(instrument, in->side, in->price_ticks, in->remaining_lots);
     c->hash -= core_order_hash(c, slot);
     risk_move(&c->risk, in->gives, held_minor - needed_minor, needed_minor - held_minor);
+    if (in->has_more) core_put_hidden(c, slot, 0);
     book_detach(instrument->book, slot);
     core_say_level(c, instrument, in->side, left_ticks, level_lots);
     core_arrive(c);
@@ -180,12 +191,15 @@ void core_amend_order(struct core *c) {
     if (core_is_expired(c)) return;
     verdict->refusal = REFUSAL_ACCOUNT_SUSPENDED;
     if (risk_is_suspended(&c->risk, account)) return;
+    verdict->refusal = REFUSAL_TOO_MANY_COMMANDS;
+    if (!core_may_command(c, account)) return;
     uint32_t slot = find(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
     describe(c, slot, body->price_ticks, body->quantity_lots);
     const struct core_incoming *in = &c->incoming;
     const struct book_order *order = book_order_at(c->pool, slot);
-    int64_t held_minor = (int64_t)core_hold(core_market(c), order->side, order->price_ticks, order->remaining_lots);
+    int64_t whole_lots = order->remaining_lots + core_hidden(c, slot);
+    int64_t held_minor = (int64_t)core_hold(core_market(c), order->side, order->price_ticks, whole_lots);
     verdict->refusal = core_why_not_size(c);
     if (verdict->refusal == REFUSAL_UNSPECIFIED) verdict->refusal = core_why_not_now(c, held_minor);
     if (verdict->refusal != REFUSAL_UNSPECIFIED) return;

@@ -166,8 +166,7 @@ void core_add_instrument(struct core *c) {
     c->progress.stage = STAGE_MARKET;
 }
 
-/* Change an instrument's phase. */
-static void put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase) {
+void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase) {
     c->hash -= core_instrument_hash(instrument);
     instrument->phase = phase;
     instrument->book->may_cross = core_may_cross(phase);
@@ -185,7 +184,7 @@ bool core_open_market(struct core *c) {
                        memcmp(older->symbol, newest->symbol, newest->symbol_length) == 0;
         if (!is_same || older->phase == PHASE_CANCEL_ONLY) continue;
         if (!core_has_room(c)) return false;
-        put_phase(c, older, PHASE_CANCEL_ONLY);
+        core_put_phase(c, older, PHASE_CANCEL_ONLY);
     }
     if (!core_has_room(c)) return false;
     core_say_instrument(c, newest);
@@ -199,7 +198,7 @@ void core_set_phase(struct core *c) {
     c->progress.verdict.refusal = instrument ? REFUSAL_PHASE_FORBIDS_IT : REFUSAL_INSTRUMENT_UNKNOWN;
     if (!instrument || !is_phase(body->phase)) return;
     c->progress.verdict.refusal = REFUSAL_UNSPECIFIED;
-    put_phase(c, instrument, body->phase);
+    core_put_phase(c, instrument, body->phase);
 }
 
 void core_set_limits(struct core *c) {

@@ -4,68 +4,94 @@
 
 /* ---- One fill ------------------------------------------------------------------------------------------------- */
 
-/* What moves in a fill, decided before anything does. */
-struct fill {
-    int64_t price_ticks;
-    int64_t lots;
-    int64_t base_minor;
-    int64_t quote_minor;
-    int64_t taker_fee_minor;
-    int64_t maker_fee_minor; /* negative: a rebate */
-};
-
-/* The maker's fee, or its rebate as far as the fee account reaches. (That account has no orders, so all it has is there.) */
-static int64_t fee_of_maker(const struct core *c, int32_t ppm, int64_t received_minor, uint32_t asset) {
-    if (ppm >= 0) return risk_fee(received_minor, ppm);
-    const struct risk_balance *chest = &c->risk.balances[c->risk.assets[asset].fee_balance];
-    return -risk_rebate(received_minor, ppm, chest->available_minor);
-}
-
-static struct fill decide_fill(struct core *c, const struct book_order *maker, int64_t lots) {
-    const struct core_incoming *in = &c->incoming;
+/* A fill with the order in a slot, at its price or, in an auction, at the auction's. */
+static struct core_fill decide_fill(struct core *c, const struct book_order *maker, int64_t price_ticks, int64_t lots) {
     const struct core_instrument *instrument = core_market(c);
-    struct fill fill = {
-        .price_ticks = maker->price_ticks,
+    struct core_fill fill = {
+        .price_ticks = price_ticks,
         .lots = lots,
         .base_minor = lots * instrument->lot_minor,
-        .quote_minor = maker->price_ticks * lots * instrument->tick_lot_minor,
+        .quote_minor = price_ticks * lots * instrument->tick_lot_minor,
     };
-    bool buys = in->side == BOOK_BUY;
-    const struct risk_account *accounts = c->risk.accounts;
-    fill.taker_fee_minor =
-        risk_fee(buys ? fill.base_minor : fill.quote_minor, instrument->taker_ppm[accounts[in->account].fee_tier]);
-    fill.maker_fee_minor = fee_of_maker(c, instrument->maker_ppm[accounts[maker->owner].fee_tier],
-                                        buys ? fill.quote_minor : fill.base_minor, buys ? instrument->quote : instrument->base);
+    core_decide_fees(c, maker, &fill);
     return fill;
 }
 
-/* One side's legs: what it gives leaves its hold, or what is available; what it receives, less the fee, becomes available. */
-static void settle(struct core *c, uint32_t gives, uint32_t receives, uint32_t asset, int64_t held_minor, int64_t gave_minor,
-                   int64_t got_minor, int64_t fee_minor) {
+/* One side's legs. */
+struct legs {
+    uint32_t gives;
+    uint32_t receives;
+    uint32_t asset; /* that it receives */
+    uint32_t fee_balance;
+    int64_t held_minor;
+    int64_t gave_minor;
+    int64_t got_minor;
+    int64_t fee_minor;
+};
+
+/* What it gives leaves its hold, or what is available; what it receives, less the fee, becomes available. */
+static void settle(struct core *c, const struct legs *legs) {
     struct risk *risk = &c->risk;
-    risk_move(risk, gives, held_minor - gave_minor, -held_minor);
-    risk_move(risk, receives, got_minor - fee_minor, 0);
-    if (fee_minor != 0) risk_move(risk, risk->assets[asset].fee_balance, fee_minor, 0);
+    bool is_other = legs->fee_balance != RISK_NONE;
+    risk_move(risk, legs->gives, legs->held_minor - legs->gave_minor, -legs->held_minor);
+    risk_move(risk, legs->receives, legs->got_minor - (is_other ? 0 : legs->fee_minor), 0);
+    if (legs->fee_minor == 0) return;
+    uint32_t asset = legs->asset;
+    if (is_other) {
+        risk_move(risk, legs->fee_balance, -legs->fee_minor, 0);
+        asset = risk_find_asset(risk, risk->balances[legs->fee_balance].asset);
+    }
+    risk_move(risk, risk->assets[asset].fee_balance, legs->fee_minor, 0);
 }
 
 /* Both sides' legs, the taker's first. */
-static void settle_both(struct core *c, const struct book_order *maker, const struct fill *fill) {
+static void settle_both(struct core *c, const struct book_order *maker, const struct core_fill *fill) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
     bool buys = in->side == BOOK_BUY;
-    int64_t gives = buys ? fill->quote_minor : fill->base_minor;
-    int64_t receives = buys ? fill->base_minor : fill->quote_minor;
-    int64_t held = in->is_market ? 0 : (int64_t)core_hold(instrument, in->side, in->price_ticks, fill->lots);
-    settle(c, in->gives, in->receives, core_asset_received(instrument, in->side), held, gives, receives, fill->taker_fee_minor);
-    settle(c, core_gives(maker), core_receives(maker), core_asset_given(instrument, in->side), receives, receives, gives,
-           fill->maker_fee_minor);
+    struct legs taker = {
+        .gives = in->gives,
+        .receives = in->receives,
+        .asset = core_asset_received(instrument, in->side),
+        .fee_balance = fill->taker_fee_balance,
+        .held_minor = in->is_market ? 0 : (int64_t)core_hold(instrument, in->side, in->price_ticks, fill->lots),
+        .gave_minor = buys ? fill->quote_minor : fill->base_minor,
+        .got_minor = buys ? fill->base_minor : fill->quote_minor,
+        .fee_minor = fill->taker_fee_minor,
+    };
+    struct legs made = {
+        .gives = core_gives(maker),
+        .receives = core_receives(maker),
+        .asset = core_asset_given(instrument, in->side),
+        .fee_balance = fill->maker_fee_balance,
+        .held_minor = (int64_t)core_hold(instrument, maker->side, maker->price_ticks, fill->lots),
+        .gave_minor = taker.got_minor,
+        .got_minor = taker.gave_minor,
+        .fee_minor = fill->maker_fee_minor,
+    };
+    settle(c, &taker);
+    settle(c, &made);
+}
+
+/* A fee in another asset than what is received counts for itself. */
+static void count_other_fee(const struct core *c, struct core_more *more, uint32_t balance, int64_t fee_minor) {
+    more->other_fee_asset = c->risk.balances[balance].asset;
+    more->other_fee_minor = risk_sum(more->other_fee_minor, fee_minor);
 }
 
 /* What the trade makes of the incoming order. */
-static void count_for_taker(struct core_incoming *in, const struct fill *fill) {
+static void count_for_taker(struct core *c, const struct core_fill *fill) {
+    struct core_incoming *in = &c->incoming;
     in->filled_lots += fill->lots;
     in->filled_quote_minor = risk_sum(in->filled_quote_minor, fill->quote_minor);
-    in->fee_minor = risk_sum(in->fee_minor, fill->taker_fee_minor);
+    if (fill->taker_fee_balance == RISK_NONE) {
+        in->fee_minor = risk_sum(in->fee_minor, fill->taker_fee_minor);
+    } else {
+        if (!in->has_more) in->more = core_plain_more(in->side, in->type, in->time_in_force);
+        in->has_more = true;
+        in->fee_balance = fill->taker_fee_balance;
+        count_other_fee(c, &in->more, in->fee_balance, fill->taker_fee_minor);
+    }
     in->has_traded = true;
     if (in->first_trade_ticks == 0) in->first_trade_ticks = fill->price_ticks;
     in->last_trade_ticks = fill->price_ticks;
@@ -76,16 +102,42 @@ static void count_for_taker(struct core_incoming *in, const struct fill *fill) {
     }
 }
 
+/* The shown part of an iceberg is used up, and something is hidden: a fresh one goes to the back of its price. Returns its lots. */
+static int64_t refresh(struct core *c, uint32_t slot) {
+    const struct book_order *order = book_order_at(c->pool, slot);
+    struct book *book = core_market(c)->book;
+    int64_t hidden_lots = c->more[slot].hidden_lots;
+    int64_t shown_lots = c->more[slot].display_lots < hidden_lots ? c->more[slot].display_lots : hidden_lots;
+    core_put_hidden(c, slot, 0);
+    book_detach(book, slot);
+    book_attach(book, slot, order->price_ticks, shown_lots);
+    core_put_hidden(c, slot, hidden_lots - shown_lots);
+    return shown_lots;
+}
+
+static void count_makers_fee(struct core *c, uint32_t slot, const struct core_fill *fill) {
+    struct core_cold *cold = &c->cold[slot];
+    if (fill->maker_fee_balance == RISK_NONE) {
+        cold->fee_minor = risk_sum(cold->fee_minor, fill->maker_fee_minor);
+        return;
+    }
+    if (!cold->has_more) {
+        c->more[slot] = core_plain_more(book_order_at(c->pool, slot)->side, ORDER_TYPE_LIMIT, TIME_IN_FORCE_GTC);
+    }
+    cold->has_more = 1;
+    count_other_fee(c, &c->more[slot], fill->maker_fee_balance, fill->maker_fee_minor);
+}
+
 /* What the trade makes of the resting order, which leaves the book if nothing of it remains; `order` becomes its view, the
  * result the lots left at its level. */
-static int64_t count_for_maker(struct core *c, uint32_t slot, const struct fill *fill, struct codec_order *order) {
+static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_fill *fill, struct codec_order *order) {
     struct core_cold *cold = &c->cold[slot];
     struct book *book = core_market(c)->book;
     const struct book_order *maker = book_order_at(c->pool, slot);
     int64_t level_lots = book_level_at(book, maker->level)->lots - fill->lots;
     c->hash -= core_order_hash(c, slot);
     cold->filled_quote_minor = risk_sum(cold->filled_quote_minor, fill->quote_minor);
-    cold->fee_minor = risk_sum(cold->fee_minor, fill->maker_fee_minor);
+    count_makers_fee(c, slot, fill);
     cold->updated_us = c->clock_us;
     cold->sequence = c->sequence;
     core_view_order(c, slot, order);
@@ -95,16 +147,21 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct fill 
         order->state = ORDER_STATE_FILLED;
         core_unlist_order(c, slot);
         if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
+        if (cold->has_more) timers_clear(&c->timers, &c->more[slot].timer);
         book_fill(book, slot, fill->lots);
+        return level_lots;
+    }
+    if (fill->lots == maker->remaining_lots) {
+        level_lots += refresh(c, slot);
     } else {
         book_fill(book, slot, fill->lots);
-        c->hash += core_order_hash(c, slot);
     }
+    c->hash += core_order_hash(c, slot);
     return level_lots;
 }
 
 /* State the trade, then the maker's order, level and balances. `maker` is its view after the trade. */
-static void say_fill(struct core *c, const struct fill *fill, const struct codec_order *maker, uint32_t owner, uint32_t gives,
+static void say_fill(struct core *c, const struct core_fill *fill, const struct codec_order *maker, uint32_t owner, uint32_t gives,
                      uint32_t receives, int64_t level_lots) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
@@ -126,6 +183,8 @@ static void say_fill(struct core *c, const struct fill *fill, const struct codec
         .quote_asset = c->risk.assets[instrument->quote].id,
         .taker_client_order_id = core_name(c, in->name),
         .maker_client_order_id = maker->client_order_id,
+        .taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset,
+        .maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset,
     };
     uint32_t side = book_opposite(in->side);
     core_say_trade(c, &trade);
@@ -133,6 +192,7 @@ static void say_fill(struct core *c, const struct fill *fill, const struct codec
     core_say_level(c, instrument, side, fill->price_ticks, level_lots);
     core_say_balance(c, gives, owner, core_asset_given(instrument, side));
     core_say_balance(c, receives, owner, core_asset_received(instrument, side));
+    if (fill->maker_fee_balance != RISK_NONE) core_say_fee_balance(c, fill->maker_fee_balance, owner);
 }
 
 /* Trade lots with the order in a slot. */
@@ -142,9 +202,9 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
     uint32_t owner = maker->owner;
     uint32_t gives = core_gives(maker);
     uint32_t receives = core_receives(maker);
-    struct fill fill = decide_fill(c, maker, lots);
+    struct core_fill fill = decide_fill(c, maker, maker->price_ticks, lots);
     settle_both(c, maker, &fill);
-    count_for_taker(&c->incoming, &fill);
+    count_for_taker(c, &fill);
     c->trades_given++;
     instrument->last_price_ticks = fill.price_ticks;
     core_touch_market(c, instrument);
@@ -178,7 +238,7 @@ static void decrement(struct core *c, uint32_t slot, int64_t lots, int64_t could
         }
     }
     if (lots == could) stop(in);
-    if (lots == maker->remaining_lots) {
+    if (lots == maker->remaining_lots + core_hidden(c, slot)) {
         core_end_order(c, slot, ORDER_STATE_CANCELLED, END_REASON_SELF_TRADE, lots);
     } else {
         core_shrink_order(c, slot, lots);
@@ -186,14 +246,15 @@ static void decrement(struct core *c, uint32_t slot, int64_t lots, int64_t could
 }
 
 /* The incoming order meets one of its own account, in a mode that prevents a trade. */
-static void prevent(struct core *c, uint32_t slot, int64_t lots, int64_t could) {
+static void prevent(struct core *c, uint32_t slot, int64_t could) {
     struct core_incoming *in = &c->incoming;
+    int64_t whole_lots = book_order_at(c->pool, slot)->remaining_lots + core_hidden(c, slot);
     switch (in->self_trade) {
     case BOOK_SELF_TRADE_CANCEL_TAKER:
         stop(in);
         return;
     case BOOK_SELF_TRADE_DECREMENT:
-        decrement(c, slot, lots, could);
+        decrement(c, slot, could < whole_lots ? could : whole_lots, could);
         return;
     case BOOK_SELF_TRADE_CANCEL_BOTH:
         stop(in);
@@ -225,7 +286,7 @@ static void conclude(struct core *c) {
     } else if (in->is_market) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_NO_LIQUIDITY;
-    } else if (in->time_in_force != TIME_IN_FORCE_GTC) {
+    } else if (!core_may_rest(in)) {
         assert(in->time_in_force == TIME_IN_FORCE_IOC);
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_IOC_REMAINDER;
@@ -243,9 +304,8 @@ static int64_t put_more(struct core *c, uint32_t slot) {
     more->timer = timer;
     more->whereabouts = ORDER_IN_BOOK;
     core_set_timer(c, &more->timer, more->expires_us, TIMER_ORDER, in->order_id, slot);
-    if (more->display_lots == 0 || more->display_lots >= in->remaining_lots) return in->remaining_lots;
-    more->hidden_lots = in->remaining_lots - more->display_lots;
-    return more->display_lots;
+    more->hidden_lots = 0;
+    return more->display_lots != 0 && more->display_lots < in->remaining_lots ? more->display_lots : in->remaining_lots;
 }
 
 /* To the back of its price. */
@@ -259,8 +319,9 @@ static void rest(struct core *c) {
         book_order_at(c->pool, slot)->caller_word = core_balances_word(in->gives, in->receives);
         core_list_order(c, slot);
     }
-    book_attach(instrument->book, slot, in->price_ticks, put_more(c, slot));
-    if (in->has_more) core_hide(c, slot);
+    int64_t shown_lots = put_more(c, slot);
+    book_attach(instrument->book, slot, in->price_ticks, shown_lots);
+    if (in->has_more) core_put_hidden(c, slot, in->remaining_lots - shown_lots);
     struct core_cold *cold = &c->cold[slot];
     cold->sequence = c->sequence;
     cold->created_us = in->created_us;
@@ -308,17 +369,30 @@ static void finish(struct core *c) {
     }
     core_say_balance(c, in->gives, in->account, core_asset_given(instrument, in->side));
     if (in->has_traded) core_say_balance(c, in->receives, in->account, core_asset_received(instrument, in->side));
+    if (in->fee_balance != RISK_NONE) core_say_fee_balance(c, in->fee_balance, in->account);
 }
 
 /* ---- The way through the book --------------------------------------------------------------------------------- */
 
+/* Could it trade completely? The book knows, but not what is hidden in it. */
+static bool is_fillable(const struct core *c) {
+    const struct core_incoming *in = &c->incoming;
+    const struct core_instrument *instrument = &c->instruments[in->instrument];
+    if (instrument->icebergs != 0) return core_walk(c, in).lots == in->remaining_lots;
+    return book_fillable(instrument->book, in->side, in->limit_ticks, in->remaining_lots, in->account, in->self_trade);
+}
+
 void core_arrive(struct core *c) {
     struct core_incoming *in = &c->incoming;
     c->progress.stage = STAGE_MATCH;
-    if (in->time_in_force != TIME_IN_FORCE_FOK) return;
-    if (book_fillable(core_market(c)->book, in->side, in->limit_ticks, in->remaining_lots, in->account, in->self_trade)) return;
-    in->state = ORDER_STATE_EXPIRED;
-    in->reason = END_REASON_FOK_UNFILLABLE;
+    if (in->time_in_force == TIME_IN_FORCE_FOK && !is_fillable(c)) {
+        in->state = ORDER_STATE_EXPIRED;
+        in->reason = END_REASON_FOK_UNFILLABLE;
+    }
+    if (in->has_more && in->more.min_fill_lots != 0 && in->slot == BOOK_NONE && core_walk(c, in).lots < in->more.min_fill_lots) {
+        in->state = ORDER_STATE_EXPIRED;
+        in->reason = END_REASON_MIN_QUANTITY_UNFILLABLE;
+    }
 }
 
 /* The order in whose slot comes next, and how many lots the incoming one could still take at its price; BOOK_NONE if there is
@@ -344,7 +418,7 @@ bool core_match(struct core *c) {
         const struct book_order *maker = book_order_at(c->pool, slot);
         int64_t lots = could < maker->remaining_lots ? could : maker->remaining_lots;
         if (maker->owner == in->account && in->self_trade != BOOK_SELF_TRADE_NONE) {
-            prevent(c, slot, lots, could);
+            prevent(c, slot, could);
         } else {
             trade(c, slot, lots);
         }

@@ -14,7 +14,8 @@ static uint64_t body_hash(const struct codec_place_order *body) {
         (uint64_t)body->quote_minor,
         0,
     };
-    return hash_words(HASH_BODY, image, 6);
+    uint64_t hash = hash_words(HASH_BODY, image, 6);
+    return core_has_more(body) ? hash + core_more_body_hash(body) : hash;
 }
 
 /* The name was seen before: the same order again, or another one that may not have it. */
@@ -46,8 +47,11 @@ uint8_t core_why_not_size(struct core *c) {
     const struct core_instrument *instrument = core_market(c);
     bool takes = instrument->phase == PHASE_CONTINUOUS || (instrument->phase == PHASE_POST_ONLY && in->post_only);
     if (!takes) return REFUSAL_MARKET_NOT_OPEN;
+    if (in->has_more && in->more.expires_us != 0 && in->more.expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
     if (!in->is_by_quote) {
         if (in->quantity_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
+        bool is_iceberg = in->has_more && in->more.display_lots != 0;
+        if (is_iceberg && in->more.display_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
         if (in->quantity_lots > instrument->max_quantity_lots) return REFUSAL_QUANTITY_TOO_LARGE;
         if (in->quantity_lots <= in->filled_lots) return REFUSAL_QUANTITY_BELOW_FILLED;
     }
@@ -67,8 +71,8 @@ bool core_has_room_for(const struct core *c, uint32_t account, uint32_t asset) {
 static uint8_t why_not_room(const struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct risk *risk = &c->risk;
-    if (in->time_in_force == TIME_IN_FORCE_GTC) {
-        if (risk->accounts[in->account].open_orders >= c->sizes.orders_per_account) return REFUSAL_TOO_MANY_OPEN_ORDERS;
+    if (core_may_rest(in)) {
+        if (risk->accounts[in->account].open_orders >= core_most_open(c, in->account)) return REFUSAL_TOO_MANY_OPEN_ORDERS;
         if (c->pool->order_count >= c->sizes.orders) return REFUSAL_CAPACITY_FULL;
     }
     bool has_name = c->progress.command->place_order.client_order_id.length != 0;
@@ -76,33 +80,6 @@ static uint8_t why_not_room(const struct core *c) {
     if (in->account == RISK_NONE && risk->account_count >= c->sizes.accounts) return REFUSAL_CAPACITY_FULL;
     if (in->receives == RISK_NONE && risk->balance_count >= c->sizes.balances) return REFUSAL_CAPACITY_FULL;
     return REFUSAL_UNSPECIFIED;
-}
-
-/* What a market order would move of what it gives, found by walking the book as it would trade. */
-static risk_wide walk(const struct core *c, const struct core_incoming *in, const struct core_instrument *instrument) {
-    const struct book *book = instrument->book;
-    risk_wide need = 0;
-    int64_t lots_left = in->remaining_lots;
-    int64_t quote_left = in->quote_left;
-    for (uint32_t slot = book_best_order(book, book_opposite(in->side)); slot != BOOK_NONE; slot = book_next_order(book, slot)) {
-        const struct book_order *maker = book_order_at(c->pool, slot);
-        bool is_in_reach = in->side == BOOK_BUY ? maker->price_ticks <= in->limit_ticks : maker->price_ticks >= in->limit_ticks;
-        if (!is_in_reach) break;
-        int64_t cost_minor = maker->price_ticks * instrument->tick_lot_minor;
-        int64_t could = in->is_by_quote ? quote_left / cost_minor : lots_left;
-        if (could == 0) break;
-        int64_t lots = could < maker->remaining_lots ? could : maker->remaining_lots;
-        bool is_own = maker->owner == in->account && in->self_trade != BOOK_SELF_TRADE_NONE;
-        if (is_own && in->self_trade == BOOK_SELF_TRADE_CANCEL_MAKER) continue;
-        if (is_own && in->self_trade != BOOK_SELF_TRADE_DECREMENT) break;
-        if (is_own && lots == could) break;
-        if (!is_own) need += core_hold(instrument, in->side, maker->price_ticks, lots);
-        /* What is left of a quote may pay for lots at a lower price, but this order stands before it. */
-        if (lots < maker->remaining_lots) break;
-        lots_left -= lots;
-        quote_left -= lots * cost_minor;
-    }
-    return need;
 }
 
 /* What the order needs: the hold, or what the walk would move. Where what is available covers the most the walk could find,
@@ -117,7 +94,7 @@ static risk_wide need_of(const struct core *c, int64_t available_minor) {
                                          : core_hold(instrument, in->side, in->limit_ticks, in->remaining_lots);
         if (most <= available_minor) return most;
     }
-    return walk(c, in, instrument);
+    return core_walk(c, in).moved;
 }
 
 uint8_t core_why_not_now(struct core *c, int64_t held_minor) {
@@ -139,8 +116,14 @@ uint8_t core_why_not_now(struct core *c, int64_t held_minor) {
 static int64_t protection(const struct core_incoming *in, const struct core_instrument *instrument) {
     int64_t best = book_best_price(instrument->book, book_opposite(in->side));
     int64_t away = (int64_t)((risk_wide)best * instrument->protection_ppm / RISK_PPM);
-    if (in->side == BOOK_BUY) return away < BOOK_MAX_PRICE - best ? best + away : BOOK_MAX_PRICE;
-    return best - away >= 1 || best == 0 ? best - away : 1;
+    int64_t own = in->has_more ? in->more.protection_ticks : 0;
+    if (best == 0) return 0;
+    if (in->side == BOOK_BUY) {
+        int64_t limit = away < BOOK_MAX_PRICE - best ? best + away : BOOK_MAX_PRICE;
+        return own != 0 && own < limit ? own : limit;
+    }
+    int64_t limit = best - away >= 1 ? best - away : 1;
+    return own > limit ? own : limit;
 }
 
 /* Fill in `incoming` from the command, all but what being taken in gives it. The account may be unknown. */
@@ -170,7 +153,9 @@ static void describe(struct core *c, uint32_t account, const struct core_instrum
         .is_market = body->type == ORDER_TYPE_MARKET,
         .state = ORDER_STATE_OPEN,
     };
-    if (body->type == ORDER_TYPE_MARKET) in->limit_ticks = protection(in, instrument);
+    in->has_more = core_has_more(body);
+    if (in->has_more) in->more = core_more_of(body);
+    if (in->is_market) in->limit_ticks = protection(in, instrument);
     if (account == RISK_NONE) return;
     in->gives = risk_find_balance(&c->risk, account, core_asset_given(instrument, side));
     in->receives = risk_find_balance(&c->risk, account, core_asset_received(instrument, side));
@@ -180,6 +165,8 @@ static void describe(struct core *c, uint32_t account, const struct core_instrum
 static uint8_t why_not(struct core *c, uint32_t account) {
     if (core_is_expired(c)) return REFUSAL_EXPIRED_IN_TRANSIT;
     if (risk_is_suspended(&c->risk, account)) return REFUSAL_ACCOUNT_SUSPENDED;
+    if (c->rules < CORE_RULES_MORE && core_has_more(&c->progress.command->place_order)) return REFUSAL_RULES_TOO_OLD;
+    if (!core_may_command(c, account)) return REFUSAL_TOO_MANY_COMMANDS;
     const struct core_instrument *instrument = core_find_instrument(c, c->progress.command->place_order.instrument);
     if (!instrument) return REFUSAL_INSTRUMENT_UNKNOWN;
     describe(c, account, instrument);

@@ -177,6 +177,10 @@ void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32
     c->out.event_at = codec_put_balance_event_in(c->out.event_at, EVENT_RECORD_BALANCES_TAG, &event);
 }
 
+void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account) {
+    core_say_balance(c, balance, account, risk_find_asset(&c->risk, c->risk.balances[balance].asset));
+}
+
 void core_say_trade(struct core *c, struct codec_trade_event *trade) {
     struct core_out *out = &c->out;
     const uint8_t *written = out->event_at;

@@ -163,8 +163,9 @@ static uint32_t put_order(struct core *c, const uint64_t image[CORE_ORDER_WORDS]
 static void put_more(struct core *c, uint32_t slot, const struct core_more *more) {
     c->cold[slot].has_more = 1;
     c->more[slot] = *more;
+    c->more[slot].hidden_lots = 0;
     core_set_timer(c, &c->more[slot].timer, more->expires_us, TIMER_ORDER, book_order_at(c->pool, slot)->order_id, slot);
-    if (more->whereabouts == ORDER_IN_BOOK) core_hide(c, slot);
+    if (more->whereabouts == ORDER_IN_BOOK) core_put_hidden(c, slot, more->hidden_lots);
 }
 
 /* Where an order stands among all, by whereabouts: parked ones come last, by their ids. */
