@@ -5,6 +5,7 @@ from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from tests.model.phases import GATHERS
 from tests.model.state import State
 
 PPM: Final = 1_000_000
@@ -20,18 +21,31 @@ def first(reasons: Reasons) -> matching.Refusal:
 
 
 def rest(s: State, order: types.Order) -> None:
-    """To the back of its price."""
+    """To the back of its price, showing as much as it shows at most."""
     queue = s.books[order.instrument, order.side]
     sign = -1 if order.side == types.SIDE_BUY else 1
     queue.append(order)
     queue.sort(key=lambda other: sign * other.price_ticks)
     s.orders[order.order_id] = order
+    s.shown[order.order_id] = order.display_lots or order.remaining_lots
+    hide(s, order)
+    s.give_place(order)
+
+
+def hide(s: State, order: types.Order) -> None:
+    """It shows no more than it has: what comes off it came off the hidden part first."""
+    if order.order_id in s.shown:
+        s.shown[order.order_id] = min(s.shown[order.order_id], order.remaining_lots)
 
 
 def leave(s: State, order: types.Order) -> None:
-    queue = s.books[order.instrument, order.side]
-    queue[:] = [other for other in queue if other is not order]
+    """Out of the book, or out of wherever it waits."""
+    for queue in (s.books[order.instrument, order.side], s.queue):
+        queue[:] = [other for other in queue if other is not order]
     del s.orders[order.order_id]
+    del s.places[order.order_id]
+    s.shown.pop(order.order_id, None)
+    s.dormant.discard(order.order_id)
 
 
 def within(s: State, order: types.Order, limit_ticks: int) -> Iterator[types.Order]:
@@ -49,19 +63,22 @@ def best_opposite(s: State, order: types.Order) -> int:
 
 
 def reach(s: State, order: types.Order) -> int:
-    """The worst price the order may trade at, ticks."""
-    if order.type == types.ORDER_TYPE_LIMIT:
+    """The worst price the order may trade at, ticks, as the order itself and its market have it."""
+    if order.price_ticks:
         return order.price_ticks
     best = best_opposite(s, order)
     away = best * s.instruments[order.instrument].market_protection_ppm // PPM
-    return best + away if order.side == types.SIDE_BUY else max(1, best - away)
+    own = order.protection_ticks
+    if order.side == types.SIDE_BUY:
+        return min(best + away, own or best + away)
+    return max(1, best - away, own)
 
 
 def hold(s: State, order: types.Order, lots: int | None = None) -> int:
     """What the order holds for so many of its lots, or for all that remain; in what it gives."""
     lots = order.remaining_lots if lots is None else lots
     instrument = s.instruments[order.instrument]
-    if order.type == types.ORDER_TYPE_MARKET:
+    if not order.price_ticks or order.state == types.ORDER_STATE_WAITING:
         return 0
     if order.side == types.SIDE_SELL:
         return lots * instrument.lot_minor
@@ -89,3 +106,11 @@ def state_resting(s: State, order: types.Order) -> None:
     s.state_order(order)
     s.state_level(order)
     s.state_balance(order.account, gives(s, order))
+
+
+def put_phase(s: State, instrument: types.Instrument, phase: types.Phase, until_us: int) -> None:
+    if phase != instrument.phase and GATHERS & {phase, instrument.phase}:
+        s.gathered.add(instrument.instrument)
+    instrument.phase = phase
+    instrument.phase_until_us = until_us
+    s.state_instrument(instrument)

@@ -55,7 +55,8 @@ class ModelEngine:
     def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
         levels: dict[int, int] = {}
         for order in self.model.books[instrument, side]:
-            levels[order.price_ticks] = levels.get(order.price_ticks, 0) + order.remaining_lots
+            shown = self.model.shown[order.order_id]
+            levels[order.price_ticks] = levels.get(order.price_ticks, 0) + shown
         return list(levels.items())
 
     def check(self) -> str:

@@ -8,33 +8,45 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from bourse.matching import v1 as matching
-from tests.model import orders, settings
+from bourse.types import v1 as types
+from tests.model import accounts, groups, moves, orders, settings
+from tests.model.auctions import state_auctions
+from tests.model.cascade import work_off
+from tests.model.due import let_time_act
+from tests.model.reasons import too_old
 from tests.model.state import Session, State
 
 RING: Final = 256
 """How many of its last numbers a session remembers."""
 SESSION_US: Final = 600_000_000
 """A session without a batch for longer than this of log time is closed."""
-KNOWN_RULES: Final = 1
+KNOWN_RULES: Final = 2
 
 Law = Callable[[State, matching.Command], matching.Outcome]
 
 LAWS: Final[dict[str, Law]] = {
     "place_order": orders.place,
     "amend_order": orders.amend,
+    "replace_order": groups.replace,
+    "place_group": groups.place_group,
     "cancel_order": orders.cancel,
     "cancel_all": orders.cancel_all,
     "credit": settings.credit,
     "debit": settings.debit,
 }
-# Their deadline comes before everything else.
+# Their deadline comes before everything else, and then whether the rules know them.
 OPERATORS_LAWS: Final[dict[str, Law]] = {
     "add_asset": settings.add_asset,
     "add_instrument": settings.add_instrument,
-    "set_phase": settings.set_phase,
+    "set_phase": moves.set_phase,
     "set_limits": settings.set_limits,
     "set_fees": settings.set_fees,
-    "set_account": settings.set_account,
+    "set_account": accounts.set_account,
+    "set_dead_man": accounts.set_dead_man,
+    "kill": accounts.kill,
+    "set_guards": settings.set_guards,
+    "set_mark": settings.set_mark,
+    "set_fee_market": settings.set_fee_market,
     "set_sizes": settings.set_sizes,
     "use_rules": settings.use_rules,
     "set_clock": settings.set_clock,
@@ -56,6 +68,7 @@ class Model(State):
         if any(c.use_rules.version > KNOWN_RULES for r in requests for c in r.commands):
             raise UnknownRules
         self._pass_time(time_us)
+        self.own = []
         self.record = matching.EventRecord(
             shard=self.shard,
             command_offset=offset,
@@ -63,7 +76,9 @@ class Model(State):
             first_sequence=self.sequence + 1,
             last=True,
         )
+        let_time_act(self)
         answers = [self._batch(request) for request in requests]
+        state_auctions(self)
         self._set_clock()
         self.record.rules = self.rules
         self.record.balance_hash = self.balance_hash()
@@ -148,7 +163,7 @@ class Model(State):
         """Apply the commands and answer them."""
         answer.time_us = self.clock_us
         answer.command_offset = self.record.command_offset
-        index, trades = self.command, len(self.record.trades)
+        index = self.command
         number = request.number + len(request.commands) - len(commands)
         for command in commands:
             kind = command.WhichOneof("kind")
@@ -158,11 +173,12 @@ class Model(State):
             if request.source:
                 self._state_move(request.source, number, command)
                 number += 1
-            before = len(self.record.orders)
-            outcome = self._decide(kind, request, command)
+            before, trades = len(self.record.orders), len(self.record.trades)
+            outcome = self._carry_out(kind, request, command)
             answer.outcomes.append(outcome)
-            if kind == "cancel_all":
-                for ended in self.record.orders[before:]:
+            answer.trades.extend(self._own_trades(trades, index))
+            for ended in self.record.orders[before:] if kind in ("cancel_all", "kill") else ():
+                if ended.order.state == types.ORDER_STATE_CANCELLED:
                     answer.cancelled.add(
                         command=self.command - index, order_id=ended.order.order_id
                     )
@@ -175,7 +191,27 @@ class Model(State):
             commands=len(commands),
         )
         answer.first_sequence = self.sequence + 1 - len(commands)
-        answer.trades.extend(again(self.record.trades[trades:], index))
+
+    def _carry_out(
+        self, kind: str, request: matching.SubmitRequest, command: matching.Command
+    ) -> matching.Outcome:
+        """Decide it, and let it set going what it will; its orders as they stand after that."""
+        self.own = []
+        outcome = self._decide(kind, request, command)
+        work_off(self)
+        for order, told in zip(self.own, [outcome.order, *outcome.others], strict=False):
+            told.CopyFrom(order)
+        return outcome
+
+    def _own_trades(self, first: int, first_command: int) -> Iterator[matching.TradeEvent]:
+        """Trades of the command's orders, their commands counted from the batch's first."""
+        own = {order.order_id for order in self.own}
+        for trade in self.record.trades[first:]:
+            if own & {trade.taker_order_id, trade.maker_order_id}:
+                copy = matching.TradeEvent()
+                copy.CopyFrom(trade)
+                copy.command -= first_command
+                yield copy
 
     def _decide(
         self, kind: str, request: matching.SubmitRequest, command: matching.Command
@@ -192,6 +228,8 @@ class Model(State):
             return LAWS[kind](self, command)
         if self.expired(command):
             return matching.Outcome(refusal=matching.REFUSAL_EXPIRED_IN_TRANSIT)
+        if too_old(self, command):
+            return matching.Outcome(refusal=matching.REFUSAL_RULES_TOO_OLD)
         return OPERATORS_LAWS[kind](self, command)
 
     def _state_move(self, source: int, number: int, command: matching.Command) -> None:
@@ -223,15 +261,5 @@ def mark_of(command: matching.Command, outcome: matching.Outcome) -> matching.Co
         repeated=outcome.repeated,
         needed_minor=outcome.needed_minor,
         available_minor=outcome.available_minor,
+        member=outcome.member,
     )
-
-
-def again(
-    trades: Sequence[matching.TradeEvent], first_command: int
-) -> Iterator[matching.TradeEvent]:
-    """The trades with their commands counted from the batch's first."""
-    for trade in trades:
-        copy = matching.TradeEvent()
-        copy.CopyFrom(trade)
-        copy.command -= first_command
-        yield copy

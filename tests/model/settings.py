@@ -6,14 +6,13 @@ from typing import Final
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from tests.model.book import Reasons, first
+from tests.model.moves import move
+from tests.model.phases import CANCEL_ONLY, FIRST, RULES_1
+from tests.model.prices import price_event
 from tests.model.state import CAP, FEES, FIRST_SIZES, IDS, State
 
-PHASES: Final = (
-    types.PHASE_CONTINUOUS,
-    types.PHASE_HALT,
-    types.PHASE_POST_ONLY,
-    types.PHASE_CANCEL_ONLY,
-)
+DAY_US: Final = 86_400_000_000
+OF_FEE_MARKET: Final = ("fee_market", "fee_discount_ppm")
 
 
 # --- Money ----------------------------------------------------------------------------------
@@ -80,15 +79,15 @@ def add_instrument(s: State, command: matching.Command) -> matching.Outcome:
     s.instruments_given += 1
     new.instrument = s.instruments_given * IDS + s.shard
     new.tick_lot_minor = tick_lot(s, new)
-    new.last_price_ticks = 0
+    for given in ("last_price_ticks", "mark_price_ticks", "phase_until_us", *OF_FEE_MARKET):
+        new.ClearField(given)
     for older in s.instruments.values():
-        if older.symbol == new.symbol and older.phase != types.PHASE_CANCEL_ONLY:
-            older.phase = types.PHASE_CANCEL_ONLY
-            state_instrument(s, older)
+        if older.symbol == new.symbol and older.phase != CANCEL_ONLY:
+            move(s, older, CANCEL_ONLY)
     s.instruments[new.instrument] = new
     s.books[new.instrument, types.SIDE_BUY] = []
     s.books[new.instrument, types.SIDE_SELL] = []
-    state_instrument(s, new)
+    s.state_instrument(new)
     return matching.Outcome(created_id=new.instrument)
 
 
@@ -106,7 +105,8 @@ def why_not_instrument(s: State, new: types.Instrument) -> Reasons:
         or any(fee_wrong(fee) for fee in new.fees)
         or tiers != sorted(set(tiers))
         or 0 not in tiers
-        or new.phase not in PHASES
+        or guards_wrong(new)
+        or new.phase not in (FIRST if s.rules >= 2 else RULES_1)
     )
     yield wrong, matching.REFUSAL_SETTING_INVALID
     full = len(s.instruments) >= s.sizes.instruments
@@ -136,17 +136,6 @@ def fee_wrong(fee: types.FeeRate) -> bool:
     return fee.tier > 15 or not -100_000 <= maker <= 100_000 or not 0 <= taker <= 100_000
 
 
-def set_phase(s: State, command: matching.Command) -> matching.Outcome:
-    instrument = s.instruments.get(command.set_phase.instrument)
-    if instrument is None:
-        return matching.Outcome(refusal=matching.REFUSAL_INSTRUMENT_UNKNOWN)
-    if command.set_phase.phase not in PHASES:
-        return matching.Outcome(refusal=matching.REFUSAL_PHASE_FORBIDS_IT)
-    instrument.phase = command.set_phase.phase
-    state_instrument(s, instrument)
-    return matching.Outcome()
-
-
 def set_limits(s: State, command: matching.Command) -> matching.Outcome:
     limits = command.set_limits
     instrument = s.instruments.get(limits.instrument)
@@ -167,7 +156,7 @@ def set_limits(s: State, command: matching.Command) -> matching.Outcome:
     instrument.min_notional_minor = limits.min_notional_minor
     instrument.max_notional_minor = limits.max_notional_minor
     instrument.market_protection_ppm = limits.market_protection_ppm
-    state_instrument(s, instrument)
+    s.state_instrument(instrument)
     return matching.Outcome()
 
 
@@ -181,34 +170,64 @@ def set_fees(s: State, command: matching.Command) -> matching.Outcome:
     fees = [fee for fee in instrument.fees if fee.tier != new.tier] + [new]
     del instrument.fees[:]
     instrument.fees.extend(sorted(fees, key=lambda fee: fee.tier))
-    state_instrument(s, instrument)
+    s.state_instrument(instrument)
     return matching.Outcome()
 
 
-def state_instrument(s: State, instrument: types.Instrument) -> None:
-    s.record.instruments.add(command=s.command, instrument=instrument)
+# --- Guards, mark price, fee market ---------------------------------------------------------
 
 
-# --- Accounts, sizes, rules, clock ----------------------------------------------------------
-
-
-def set_account(s: State, command: matching.Command) -> matching.Outcome:
-    if command.set_account.fee_tier > 15:
+def set_guards(s: State, command: matching.Command) -> matching.Outcome:
+    guards = command.set_guards
+    instrument = s.instruments.get(guards.instrument)
+    if instrument is None:
+        return matching.Outcome(refusal=matching.REFUSAL_INSTRUMENT_UNKNOWN)
+    if guards_wrong(guards):
         return matching.Outcome(refusal=matching.REFUSAL_SETTING_INVALID)
-    if command.account not in s.accounts and len(s.accounts) >= s.sizes.accounts:
-        return matching.Outcome(refusal=matching.REFUSAL_CAPACITY_FULL)
-    settings = s.meet(command.account)
-    settings.CopyFrom(command.set_account)
-    if not settings.self_trade_prevention:
-        settings.self_trade_prevention = types.SELF_TRADE_PREVENTION_CANCEL_TAKER
-    s.record.accounts.add(
-        command=s.command,
-        account=command.account,
-        fee_tier=settings.fee_tier,
-        self_trade_prevention=settings.self_trade_prevention,
-        suspended=settings.suspended,
-    )
+    instrument.reference_ticks = guards.reference_ticks or instrument.reference_ticks
+    instrument.static_band_ppm = guards.static_band_ppm
+    instrument.dynamic_band_ppm = guards.dynamic_band_ppm
+    instrument.volatility_auction_us = guards.volatility_auction_us
+    s.state_instrument(instrument)
     return matching.Outcome()
+
+
+def guards_wrong(guards: matching.SetGuards | types.Instrument) -> bool:
+    return (
+        not 0 <= guards.reference_ticks <= CAP
+        or guards.static_band_ppm > 1_000_000
+        or guards.dynamic_band_ppm > 1_000_000
+        or not 0 <= guards.volatility_auction_us <= DAY_US
+    )
+
+
+def set_mark(s: State, command: matching.Command) -> matching.Outcome:
+    price_ticks = command.set_mark.price_ticks
+    instrument = s.instruments.get(command.set_mark.instrument)
+    if instrument is None:
+        return matching.Outcome(refusal=matching.REFUSAL_INSTRUMENT_UNKNOWN)
+    if not 1 <= price_ticks <= CAP:
+        return matching.Outcome(refusal=matching.REFUSAL_SETTING_INVALID)
+    instrument.mark_price_ticks = price_ticks
+    s.state_instrument(instrument)
+    price_event(s, instrument.instrument, types.TRIGGER_BY_MARK_PRICE, price_ticks)
+    return matching.Outcome()
+
+
+def set_fee_market(s: State, command: matching.Command) -> matching.Outcome:
+    wanted = command.set_fee_market
+    instrument, at = s.instruments.get(wanted.instrument), s.instruments.get(wanted.fee_market)
+    if instrument is None or (wanted.fee_market and at is None):
+        return matching.Outcome(refusal=matching.REFUSAL_INSTRUMENT_UNKNOWN)
+    if (at and at.quote_asset != instrument.quote_asset) or wanted.discount_ppm > 1_000_000:
+        return matching.Outcome(refusal=matching.REFUSAL_SETTING_INVALID)
+    instrument.fee_market = wanted.fee_market
+    instrument.fee_discount_ppm = wanted.discount_ppm
+    s.state_instrument(instrument)
+    return matching.Outcome()
+
+
+# --- Sizes, rules, clock --------------------------------------------------------------------
 
 
 def set_sizes(s: State, command: matching.Command) -> matching.Outcome:

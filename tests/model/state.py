@@ -4,12 +4,12 @@ Dumb lists and dicts of the contract's own messages: an order is a `types.Order`
 `matching.Balance`. Nothing here decides.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from tests.model.phases import GATHERS
 
 FEES: Final = int(types.HOUSE_ACCOUNT_FEES)
 IDS: Final = 1024
@@ -35,7 +35,7 @@ FIRST_SIZES: Final = matching.SetSizes(
 class Name:
     """A client order id that is remembered: what was sent under it, and when its order ended."""
 
-    body: matching.PlaceOrder
+    body: matching.PlaceOrder | matching.PlaceGroup | matching.ReplaceOrder
     order_id: int
     ended_us: int | None = None
 
@@ -79,12 +79,30 @@ class State:
         self.accounts: dict[int, matching.SetAccount] = {}
         self.balances: dict[tuple[int, int], matching.Balance] = {}
         self.orders: dict[int, types.Order] = {}
+        """Open and waiting orders."""
         self.books: dict[tuple[int, types.Side], list[types.Order]] = {}
+        self.shown: dict[int, int] = {}
+        """Lots of each resting order that its level shows."""
+        self.places_given = 0
+        self.places: dict[int, int] = {}
+        """When each order came to its price or to its trigger."""
+        self.dormant: set[int] = set()
+        """Waiting orders that look at no price: exits whose time has not come."""
+        self.dead_man_us: dict[int, int] = {}
+        self.let_through: dict[int, tuple[int, int]] = {}
+        """Per account: a second of the clock, and how many commands it was let through in it."""
         self.names: dict[tuple[int, str], Name] = {}
         self.sessions: dict[int, Session] = {}
         self.sources: dict[int, int] = {}
-        self.record = matching.EventRecord()
         self.meet(FEES)
+        # Of the record under way.
+        self.record = matching.EventRecord()
+        self.queue: list[types.Order] = []
+        """Orders whose time has come, and which have not been looked at yet."""
+        self.own: list[types.Order] = []
+        """The orders that the command under way placed or changed."""
+        self.gathered: set[int] = set()
+        """Instruments of which an auction's end, beginning or book is to be stated."""
 
     @property
     def command(self) -> int:
@@ -126,6 +144,11 @@ class State:
         all_of_them = self.balances.values()
         return sum(total_hash(b.account, b.asset, total(b)) for b in all_of_them) & MASK
 
+    def give_place(self, order: types.Order) -> None:
+        """Behind all others at its price or trigger."""
+        self.places_given += 1
+        self.places[order.order_id] = self.places_given
+
     def state_order(self, order: types.Order) -> None:
         self.record.orders.add(command=self.command, order=order)
 
@@ -137,8 +160,18 @@ class State:
             instrument=order.instrument,
             side=order.side,
             price_ticks=price_ticks,
-            lots=lots_at(self.books[order.instrument, order.side], price_ticks),
+            lots=self.lots_at(order.instrument, order.side, price_ticks),
         )
+        if self.instruments[order.instrument].phase in GATHERS:
+            self.gathered.add(order.instrument)
+
+    def lots_at(self, instrument: int, side: types.Side, price_ticks: int) -> int:
+        """What a level shows."""
+        here = [o for o in self.books[instrument, side] if o.price_ticks == price_ticks]
+        return sum(self.shown[order.order_id] for order in here)
+
+    def state_instrument(self, instrument: types.Instrument) -> None:
+        self.record.instruments.add(command=self.command, instrument=instrument)
 
     def state_balance(self, account: int, asset: int) -> None:
         if account == FEES:
@@ -155,7 +188,3 @@ class State:
 
 def total(balance: matching.Balance) -> int:
     return balance.available_minor + balance.held_minor
-
-
-def lots_at(orders: Iterable[types.Order], price_ticks: int) -> int:
-    return sum(order.remaining_lots for order in orders if order.price_ticks == price_ticks)
