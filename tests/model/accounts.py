@@ -7,7 +7,7 @@ from tests.model.book import Reasons, first, put_phase
 from tests.model.ends import close_all
 from tests.model.orders import orders_of
 from tests.model.phases import HALT
-from tests.model.prices import by_rise, in_order, watching
+from tests.model.prices import in_order, watching
 from tests.model.state import State
 
 SECOND_US = 1_000_000
@@ -67,12 +67,12 @@ def kill(s: State, command: matching.Command) -> matching.Outcome:
     if command.account:
         s.meet(command.account).suspended = True
         state_account(s, command.account)
-        orders = orders_of(s, command.account)
+        close_all(s, orders_of(s, command.account), types.END_REASON_BY_OPERATOR)
     else:
         instrument = s.instruments[command.kill.instrument]
         put_phase(s, instrument, HALT, 0)
-        orders = everything_in(s, instrument)
-    close_all(s, orders, types.END_REASON_BY_OPERATOR)
+        close_all(s, everything_in(s, instrument), types.END_REASON_BY_OPERATOR)
+        close_all(s, list(s.queue), types.END_REASON_BY_OPERATOR)
     return matching.Outcome()
 
 
@@ -84,13 +84,15 @@ def why_not_kill(s: State, command: matching.Command) -> Reasons:
 
 
 def everything_in(s: State, instrument: types.Instrument) -> list[types.Order]:
-    """As it would trade, then as it would be triggered, then what looks at no price yet."""
+    """As it would trade, then as it would be triggered, then exits that wait to rest.
+
+    Exits whose entries end by this come last: they are in the queue then.
+    """
     number = instrument.instrument
     bids, asks = sides(s, instrument)
     orders = [*bids, *asks]
     for trigger_by in (types.TRIGGER_BY_LAST_PRICE, types.TRIGGER_BY_MARK_PRICE):
-        waiting = [o for o in watching(s, number, trigger_by) if o.trigger_ticks]
         for rise in (False, True):
-            orders += in_order(s, [order for order in waiting if by_rise(order) == rise])
-    rest = [o for _, o in sorted(s.orders.items()) if o.instrument == number and o not in orders]
-    return orders + rest
+            orders += in_order(s, watching(s, number, trigger_by), rise)
+    exits = [s.orders[order_id] for order_id in sorted(s.dormant)]
+    return orders + [o for o in exits if o.instrument == number and o.quantity_lots]

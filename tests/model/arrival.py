@@ -66,9 +66,6 @@ def arrive(s: State, order: types.Order) -> None:
         s.state_balance(order.account, receives(s, order))
     if any(trade.taker_fee_asset for trade in trades):
         s.state_balance(order.account, order.other_fee_asset)
-    other = linked(s, order) if trades else None
-    if other:
-        close(s, other, types.ORDER_STATE_CANCELLED, types.END_REASON_LINKED)
     follow_up(s, order)
     for price_ticks in dict.fromkeys(trade.price_ticks for trade in (trades[:1] + trades[-1:])):
         price_event(s, order.instrument, types.TRIGGER_BY_LAST_PRICE, price_ticks)
@@ -185,6 +182,8 @@ def take(s: State, taker: types.Order, step: Step) -> None:
         paid = fill(s, taker, maker, step.lots, maker.price_ticks)
         use_up(s, maker, step.lots)
         state_filled(s, maker, paid[1])
+        if other := linked(s, taker):
+            close(s, other, types.ORDER_STATE_CANCELLED, types.END_REASON_LINKED)
         follow_up(s, maker, step.lots)
         return
     if step.act == "decrement":

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from bourse.types import v1 as types
-from tests.model.book import PPM, gives, receives
+from tests.model.book import PPM, receives
 from tests.model.state import FEES, State
 
 
@@ -40,7 +40,8 @@ def charge(s: State, order: types.Order, received: int, quote: int, ppm: int, go
         chest = s.balance(FEES, receives(s, order)).available_minor
         return Charge(-min(received * -ppm // PPM, chest))
     asset, minor = in_fee_asset(s, order, quote, ppm)
-    if asset and minor <= s.balance(order.account, asset).available_minor - gone:
+    has = (order.account, asset) in s.balances
+    if has and minor <= s.balance(order.account, asset).available_minor - gone:
         return Charge(minor, asset)
     return Charge(up(received * ppm, PPM))
 
@@ -51,9 +52,9 @@ def in_fee_asset(s: State, order: types.Order, quote: int, ppm: int) -> tuple[in
     at = s.instruments.get(instrument.fee_market)
     if not s.accounts[order.account].pays_fee_asset or not ppm or not at:
         return 0, 0
-    taken = {receives(s, order), 0 if order.price_ticks else gives(s, order)}
+    traded = (instrument.base_asset, instrument.quote_asset)
     paid_before = order.other_fee_asset not in (0, at.base_asset)
-    if not at.last_price_ticks or at.base_asset in taken or paid_before:
+    if not at.last_price_ticks or at.base_asset in traded or paid_before:
         return 0, 0
     value = up(quote * ppm * (PPM - instrument.fee_discount_ppm), PPM * PPM)
     price = at.last_price_ticks * at.tick_lot_minor

@@ -3,7 +3,7 @@
 from typing import Final
 
 from bourse.types import v1 as types
-from tests.model.book import PPM, touch
+from tests.model.book import PPM
 from tests.model.phases import CONTINUOUS
 from tests.model.state import CAP, State
 
@@ -69,10 +69,18 @@ def watching(s: State, instrument: int, by: types.TriggerBy) -> list[types.Order
     ]
 
 
-def in_order(s: State, orders: list[types.Order]) -> list[types.Order]:
-    """As prices come to them: by a rise the lowest trigger first, by a fall the highest."""
-    sign = {True: 1, False: -1}
-    return sorted(orders, key=lambda o: (sign[by_rise(o)] * o.trigger_ticks, s.places[o.order_id]))
+def stands(order: types.Order) -> tuple[bool, int]:
+    """Among those that wait for a rise or for a fall, and at which price."""
+    if order.trigger_ticks or not is_trailing(order):
+        return by_rise(order), order.trigger_ticks
+    return order.side == types.SIDE_SELL or not order.activation_ticks, order.activation_ticks or 1
+
+
+def in_order(s: State, orders: list[types.Order], rise: bool) -> list[types.Order]:
+    """As prices come to them: by a rise the lowest first, by a fall the highest."""
+    sign = 1 if rise else -1
+    found = [order for order in orders if stands(order)[0] == rise]
+    return sorted(found, key=lambda o: (sign * stands(o)[1], s.places[o.order_id]))
 
 
 def price_event(s: State, instrument: int, by: types.TriggerBy, price_ticks: int) -> None:
@@ -80,20 +88,18 @@ def price_event(s: State, instrument: int, by: types.TriggerBy, price_ticks: int
     if s.instruments[instrument].phase != CONTINUOUS or not price_ticks:
         return
     for order in filter(is_trailing, watching(s, instrument, by)):
-        follow_and_state(s, order, price_ticks)
+        follow_in_place(s, order, price_ticks)
     met = [order for order in watching(s, instrument, by) if meets(order, price_ticks)]
     for rise in (True, False):
-        s.queue.extend(in_order(s, [order for order in met if by_rise(order) == rise]))
+        s.queue.extend(in_order(s, met, rise))
 
 
-def follow_and_state(s: State, order: types.Order, price_ticks: int) -> None:
-    peak, trigger = order.peak_ticks, order.trigger_ticks
+def follow_in_place(s: State, order: types.Order, price_ticks: int) -> None:
+    """It is not stated: there may be a thousand of them at each new price."""
+    trigger = order.trigger_ticks
     follow(order, price_ticks)
     if order.trigger_ticks != trigger:
         s.give_place(order)
-    if order.peak_ticks != peak:
-        touch(s, order)
-        s.state_order(order)
 
 
 def wait(s: State, order: types.Order) -> None:
