@@ -57,7 +57,6 @@ NEW_FIELDS: Final = {
     "set_account": ("max_open_orders", "max_commands_per_second", "pays_fee_asset"),
     "set_phase": ("until_us",),
 }
-GUARDS: Final = ("reference_ticks", "static_band_ppm", "dynamic_band_ppm", "volatility_auction_us")
 NEW_KINDS: Final = frozenset(
     {
         "replace_order",
@@ -79,8 +78,6 @@ def too_old(s: State, command: matching.Command) -> bool:
     if kind == "place_order":
         new = new or body.type > types.ORDER_TYPE_MARKET
         new = new or body.time_in_force > types.TIME_IN_FORCE_FOK
-    if kind == "add_instrument":
-        new = any(getattr(body.instrument, name) for name in GUARDS)
     return s.rules < 2 and (new or kind in NEW_KINDS)
 
 

@@ -12,7 +12,6 @@ from tests.model.prices import price_event
 from tests.model.state import CAP, FEES, FIRST_SIZES, IDS, State
 
 DAY_US: Final = 86_400_000_000
-OF_FEE_MARKET: Final = ("fee_market", "fee_discount_ppm")
 
 
 # --- Money ----------------------------------------------------------------------------------
@@ -79,8 +78,6 @@ def add_instrument(s: State, command: matching.Command) -> matching.Outcome:
     s.instruments_given += 1
     new.instrument = s.instruments_given * IDS + s.shard
     new.tick_lot_minor = tick_lot(s, new)
-    for given in ("last_price_ticks", "mark_price_ticks", "phase_until_us", *OF_FEE_MARKET):
-        new.ClearField(given)
     for older in s.instruments.values():
         if older.symbol == new.symbol and older.phase != CANCEL_ONLY:
             move(s, older, CANCEL_ONLY)
@@ -105,7 +102,6 @@ def why_not_instrument(s: State, new: types.Instrument) -> Reasons:
         or any(fee_wrong(fee) for fee in new.fees)
         or tiers != sorted(set(tiers))
         or 0 not in tiers
-        or guards_wrong(new)
         or new.phase not in (FIRST if s.rules >= 2 else RULES_1)
     )
     yield wrong, matching.REFUSAL_SETTING_INVALID
@@ -192,7 +188,7 @@ def set_guards(s: State, command: matching.Command) -> matching.Outcome:
     return matching.Outcome()
 
 
-def guards_wrong(guards: matching.SetGuards | types.Instrument) -> bool:
+def guards_wrong(guards: matching.SetGuards) -> bool:
     return (
         not 0 <= guards.reference_ticks <= CAP
         or guards.static_band_ppm > 1_000_000
