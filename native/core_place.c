@@ -45,8 +45,7 @@ static risk_wide notional(const struct core_incoming *in, const struct core_inst
 uint8_t core_why_not_size(struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
-    bool takes = instrument->phase == PHASE_CONTINUOUS || (instrument->phase == PHASE_POST_ONLY && in->post_only);
-    if (!takes) return REFUSAL_MARKET_NOT_OPEN;
+    if (!core_takes(instrument->phase, in, false)) return REFUSAL_MARKET_NOT_OPEN;
     if (in->has_more && in->more.expires_us != 0 && in->more.expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
     if (!in->is_by_quote) {
         if (in->quantity_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
@@ -58,6 +57,7 @@ uint8_t core_why_not_size(struct core *c) {
     risk_wide worth = notional(in, instrument);
     if (worth > 0 && worth < instrument->min_notional_minor) return REFUSAL_NOTIONAL_TOO_SMALL;
     if (worth > instrument->max_notional_minor) return REFUSAL_NOTIONAL_TOO_LARGE;
+    if (core_is_outside_band(instrument, in->price_ticks)) return REFUSAL_PRICE_OUTSIDE_BAND;
     return REFUSAL_UNSPECIFIED;
 }
 

@@ -9,6 +9,11 @@ void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t pri
     (void)price_ticks;
 }
 
+void core_look_at_prices(struct core *c, uint32_t place) {
+    (void)c;
+    (void)place;
+}
+
 void core_decide_queued(struct core *c, uint32_t slot) {
     (void)c;
     (void)slot;
