@@ -284,8 +284,10 @@ static bool is_amend(const struct codec_amend_order *amend) {
 
 /* What the core gives is not the sender's to give. */
 static bool is_new_instrument(const struct codec_instrument *instrument) {
-    return !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
-           !instrument->mark_price_ticks && !instrument->phase_until_us && !instrument->fee_market && !instrument->fee_discount_ppm;
+    bool has_guards = instrument->reference_ticks || instrument->static_band_ppm || instrument->dynamic_band_ppm ||
+                      instrument->volatility_auction_us || instrument->fee_market || instrument->fee_discount_ppm;
+    return !has_guards && !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
+           !instrument->mark_price_ticks && !instrument->phase_until_us;
 }
 
 enum {

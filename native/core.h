@@ -552,9 +552,8 @@ bool core_is_phase(uint32_t rules, uint8_t phase);
 bool core_is_first_phase(uint32_t rules, uint8_t phase);
 bool core_takes(uint8_t phase, const struct core_incoming *in, bool waits);
 
-/* Could these be guards? Is a limit price outside the static band? The prices that the dynamic band lets orders trade at, both
+/* Is a limit price outside the static band? The prices that the dynamic band lets orders trade at, both
  * ends included (core_guards.c). */
-bool core_are_guards(int64_t reference_ticks, uint32_t static_ppm, uint32_t dynamic_ppm, int64_t auction_us);
 bool core_is_outside_band(const struct core_instrument *instrument, int64_t price_ticks);
 struct core_band core_dynamic_band(const struct core_instrument *instrument);
 

@@ -14,11 +14,6 @@ static void begin_change(struct core *c, const struct core_instrument *instrumen
     c->hash -= core_instrument_hash(instrument);
 }
 
-bool core_are_guards(int64_t reference_ticks, uint32_t static_ppm, uint32_t dynamic_ppm, int64_t auction_us) {
-    return reference_ticks >= 0 && reference_ticks <= BOOK_MAX_PRICE && static_ppm <= CORE_MAX_BAND_PPM &&
-           dynamic_ppm <= CORE_MAX_BAND_PPM && auction_us >= 0 && auction_us <= CORE_DAY_US;
-}
-
 bool core_is_outside_band(const struct core_instrument *instrument, int64_t price_ticks) {
     int64_t around = instrument->reference_ticks != 0 ? instrument->reference_ticks : instrument->last_price_ticks;
     if (instrument->static_band_ppm == 0 || around == 0 || price_ticks == 0) return false;
@@ -38,7 +33,9 @@ void core_set_guards(struct core *c) {
     struct core_instrument *instrument = core_find_instrument(c, body->instrument);
     c->progress.verdict.refusal = instrument ? REFUSAL_SETTING_INVALID : REFUSAL_INSTRUMENT_UNKNOWN;
     if (!instrument) return;
-    if (!core_are_guards(body->reference_ticks, body->static_band_ppm, body->dynamic_band_ppm, body->volatility_auction_us)) return;
+    if (body->static_band_ppm > CORE_MAX_BAND_PPM || body->dynamic_band_ppm > CORE_MAX_BAND_PPM) return;
+    if (body->reference_ticks < 0 || body->reference_ticks > BOOK_MAX_PRICE) return;
+    if (body->volatility_auction_us < 0 || body->volatility_auction_us > CORE_DAY_US) return;
     begin_change(c, instrument);
     if (body->reference_ticks != 0) instrument->reference_ticks = body->reference_ticks;
     instrument->static_band_ppm = body->static_band_ppm;

@@ -109,10 +109,6 @@ bool core_is_instrument(const struct codec_instrument *instrument) {
                       instrument->min_notional_minor, instrument->max_notional_minor, instrument->market_protection_ppm);
 }
 
-static bool has_guards(const struct codec_instrument *from) {
-    return (from->reference_ticks | from->volatility_auction_us) != 0 || (from->static_band_ppm | from->dynamic_band_ppm) != 0;
-}
-
 /* Put the instrument into the next place, which has a book. */
 static void open_instrument(struct core *c, const struct codec_instrument *from, uint32_t base, uint32_t quote,
                             int64_t tick_lot_minor) {
@@ -135,10 +131,6 @@ static void open_instrument(struct core *c, const struct codec_instrument *from,
         .tick_units = from->tick_units,
         .tick_scale = from->tick_scale,
         .phase = from->phase,
-        .reference_ticks = from->reference_ticks,
-        .static_band_ppm = from->static_band_ppm,
-        .dynamic_band_ppm = from->dynamic_band_ppm,
-        .volatility_auction_us = from->volatility_auction_us,
         .symbol_length = (uint8_t)from->symbol.length,
     };
     instrument->book->may_cross = core_may_cross(from->phase);
@@ -153,14 +145,11 @@ void core_add_instrument(struct core *c) {
     struct core_verdict *verdict = &c->progress.verdict;
     uint32_t base = risk_find_asset(&c->risk, from->base_asset);
     uint32_t quote = risk_find_asset(&c->risk, from->quote_asset);
-    verdict->refusal = REFUSAL_RULES_TOO_OLD;
-    if (c->rules < CORE_RULES_MORE && has_guards(from)) return;
     verdict->refusal = REFUSAL_ASSET_UNKNOWN;
     if (base == RISK_NONE || quote == RISK_NONE) return;
     int64_t tick_lot_minor = core_tick_lot_of(c, from, base, quote);
     verdict->refusal = REFUSAL_SETTING_INVALID;
     if (tick_lot_minor == 0 || !core_is_instrument(from) || !core_is_first_phase(c->rules, from->phase)) return;
-    if (!core_are_guards(from->reference_ticks, from->static_band_ppm, from->dynamic_band_ppm, from->volatility_auction_us)) return;
     verdict->refusal = REFUSAL_CAPACITY_FULL;
     if (c->instrument_count >= c->sizes.instruments) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
