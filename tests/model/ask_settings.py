@@ -62,7 +62,7 @@ class SettingsAsker(Chooser):
         """What would let halted markets and suspended accounts go on; auctions too, at times."""
         markets = {i.symbol: i for i in self.model.instruments.values()}.values()
         phases = [i for i in markets if i.phase != types.PHASE_CONTINUOUS]
-        phases = [i for i in phases if i.phase not in GATHERS or self.one_in(3)]
+        phases = [i for i in phases if i.phase not in GATHERS or self.one_in(8)]
         accounts = [a for a in PEOPLE if a in self.model.accounts]
         stopped = [a for a in accounts if self.model.accounts[a].suspended]
         return [
@@ -134,8 +134,8 @@ class SettingsAsker(Chooser):
         settings.self_trade_prevention = self.random.choice(MODES)
         settings.suspended = self.one_in(30)
         if "limits" in self.features:
-            settings.max_open_orders = self.random.choice((0, 0, 0, 1, 3, 8))
-            settings.max_commands_per_second = self.random.choice((0, 0, 0, 0, 1, 5))
+            settings.max_open_orders = self.random.choice((0, 0, 0, 0, 3, 8))
+            settings.max_commands_per_second = self.random.choice((0, 0, 0, 0, 0, 0, 1, 5))
         settings.pays_fee_asset = self.has("fee_market", 2)
 
     def _set_phase(self, command: matching.Command) -> None:
