@@ -82,7 +82,7 @@ class MarketdataReader:
         await self.tape.open(self._log)
         place, client = self.tape.place, self.tape.client
         self._position = place.position
-        self.markets.begin(place.sequence, place.clock_us, place.position.last_part)
+        self.markets.begin(place.sequence, self.tape.end.clock_us, place.position.last_part)
         for instrument in await store.instruments(client):
             market = self.markets.market(instrument)
             for interval, kept in KEPT_CANDLES.items():

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from services.domain.sequences import known_up_to
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
@@ -77,14 +78,6 @@ def trades_of(record: matching.EventRecord) -> Iterator[Trade]:
     for event in record.trades:
         *fields, command = _fields(event)
         yield Trade._make((*fields, time_us, first + command))
-
-
-def known_up_to(record: matching.EventRecord) -> int:
-    """The last sequence of which everything is said once this part is.
-
-    The last command of a part that is not the last one goes on in the next.
-    """
-    return record.first_sequence + len(record.commands) - (1 if record.last else 2)
 
 
 class Candle:

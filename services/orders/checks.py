@@ -7,6 +7,7 @@ import asyncpg
 from bourse.orders import v1 as orders
 from services.orders import store
 from services.orders.state import first_difference
+from services.runtime.place import find
 from services.runtime.postgres import Connection, Pool
 
 
@@ -17,7 +18,7 @@ async def all_checks(
     async with store.at_one_point(pool) as tx:
         trades = await store.count_trades(tx, request.sequence)
         checks = [check async for check in _checks(tx, request, trades)]
-        sequence = await store.sequence(tx, topic)
+        sequence = (await find(tx, topic)).sequence
         return orders.VerifyResponse(checks=checks, sequence=sequence, trades=trades)
 
 

@@ -75,14 +75,6 @@ _maker = attrgetter(
 )
 
 
-def known_up_to(record: matching.EventRecord) -> int:
-    """The last sequence of which everything is said once this part is.
-
-    The last command of a part that is not the last one goes on in the next.
-    """
-    return record.first_sequence + len(record.commands) - (1 if record.last else 2)
-
-
 def order_rows(records: Iterable[matching.EventRecord]) -> list[Row]:
     """The newest state of each order that changed, by account and order id."""
     newest: dict[int, types.Order] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import asyncpg
 
@@ -16,76 +16,7 @@ from services.orders.state import (
     fill_of,
     order_of,
 )
-from services.runtime.events import BEGINNING, EventKey, Position
 from services.runtime.postgres import Connection, Pool
-
-
-class WriterReplaced(Exception):
-    """Another process writes this history now; this one must not write any more."""
-
-
-class PlaceMoved(Exception):
-    """History does not stand where this writer thought: read the place again."""
-
-
-class Place(NamedTuple):
-    """How far history has come, and under which epoch it is written."""
-
-    position: Position
-    sequence: int
-    epoch: int
-
-
-_TAKE_OVER: Final = """
-    insert into consumer_offset values ($1, $2, $3, $4, $5, 0, 1)
-    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
-    returning next_offset, last_command, last_part, record_ended, sequence, writer_epoch
-"""
-
-
-async def take_over(pool: Pool, topic: str) -> Place:
-    """Become the writer of history: whoever wrote before finds its epoch gone."""
-    return _place(await pool.fetchrow(_TAKE_OVER, topic, *_flat(BEGINNING)))
-
-
-_PLACE: Final = """
-    select next_offset, last_command, last_part, record_ended, sequence, writer_epoch
-    from consumer_offset where topic = $1
-"""
-
-
-async def place(pool: Pool, topic: str) -> Place:
-    """Where history stands."""
-    return _place(await pool.fetchrow(_PLACE, topic))
-
-
-def _place(row: asyncpg.Record | None) -> Place:
-    if row is None:
-        raise WriterReplaced("The position of history is gone from its table.")
-    key = EventKey(row["last_command"], row["last_part"])
-    position = Position(row["next_offset"], key, row["record_ended"])
-    return Place(position, row["sequence"], row["writer_epoch"])
-
-
-def _flat(position: Position) -> Row:
-    key = position.last_key or EventKey(-1, 0)
-    return (position.next_offset, *key, position.last_part)
-
-
-_ADVANCE: Final = """
-    update consumer_offset
-    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8
-    where topic = $1 and next_offset = $2 and writer_epoch = $3
-"""
-
-
-async def advance(tx: Connection, topic: str, before: Place, after: Place) -> None:
-    """Move the position, if it and the epoch are still what they were. Raises PlaceMoved."""
-    was = (topic, before.position.next_offset, before.epoch)
-    done = await tx.execute(_ADVANCE, *was, *_flat(after.position), after.sequence)
-    if done != "UPDATE 1":
-        raise PlaceMoved("The position of history is not where it was.")
-
 
 # History can be read from the log again, and its position is in the same transaction: after a loss
 # of power it merely starts a little earlier. So it leaves the disk's syncs to those who need them.
@@ -238,14 +169,6 @@ async def some_fills(
 
 
 # --- Checking -------------------------------------------------------------------------------
-
-_SEQUENCE: Final = "select sequence from consumer_offset where topic = $1"
-
-
-async def sequence(tx: Connection, topic: str) -> int:
-    """The last sequence this transaction sees."""
-    return int(await tx.fetchval(_SEQUENCE, topic))
-
 
 _ENDS: Final = """
     select order_id, sequence, ends from orders

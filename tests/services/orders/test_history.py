@@ -15,16 +15,17 @@ from bourse.matching.v1 import EventRecord
 from bourse.orders import v1 as orders
 from bourse.orders.v1 import rpc
 from bourse.types import v1 as types
-from services.orders import checks, store
+from services.domain.sequences import known_up_to
+from services.orders import checks
 from services.orders.config import OrdersConfig
 from services.orders.reader import OrdersReader
 from services.orders.server import Orders
-from services.orders.state import known_up_to
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.events import GapInEvents
 from services.runtime.lag import Lag
 from services.runtime.memory_log import MemoryLog
+from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_parts
@@ -318,7 +319,7 @@ def test_a_writer_that_was_replaced_stops(postgres: str, tmp_path: Path) -> None
         shard.bustle(5)
         await shard.publish(running.log)
         assert await other.passed(shard.sequence, 10)
-        with pytest.raises(store.WriterReplaced):
+        with pytest.raises(WriterReplaced):
             await running.reader.run()
         following.cancel()
         request = orders.VerifyRequest(open_orders=shard.open_orders(), sequence=shard.sequence)
