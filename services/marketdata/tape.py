@@ -16,6 +16,7 @@ from services.marketdata.state import Trade, trades_of
 from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import Position, follow
+from services.runtime.final import NeedsMending
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -31,7 +32,7 @@ AnswerT = TypeVar("AnswerT")
 _log = structlog.get_logger("marketdata")
 
 
-class TapeLost(Exception):
+class TapeLost(NeedsMending):
     """The tape is not the one that was written, and the log does not reach back to its start."""
 
 

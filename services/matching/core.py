@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from services.matching._core import ffi, lib
+from services.runtime.final import NeedsMending
 
 PART_BYTES: Final = 524_288
 """An event record is never larger."""
@@ -22,7 +23,7 @@ _PIECE_BYTES: Final = 65_536
 _SNAPSHOT_PIECE_BYTES: Final = 1_048_576
 
 
-class CoreError(Exception):
+class CoreError(NeedsMending):
     """The core could not do what it was asked, and has not changed."""
 
 
