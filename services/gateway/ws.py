@@ -32,7 +32,8 @@ from services.gateway.messages import (
 )
 from services.gateway.private import CHANNELS as PRIVATE
 from services.gateway.private import CursorGone, PrivateFeed
-from services.gateway.problems import Problem
+from services.gateway.problems import Problem, invalid
+from services.gateway.reading import UNREADABLE, repeated
 
 SWEEP_S: Final = 0.05
 """How often slow readers are looked at."""
@@ -182,10 +183,13 @@ class Socket:
     async def _answer(self, text: str) -> None:
         try:
             request = _request.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            twice = repeated(text.encode())
+        except UNREADABLE as error:
             self.say(_unreadable(text, error))
             return
         try:
+            if twice:
+                raise invalid(f"/{twice[0]}", "It is given twice.")
             await self._do(request)
         except Problem as problem:
             self.say(ErrorMessage(request.id, problem.code, problem.detail))
@@ -300,7 +304,10 @@ class Sockets:
         if transport is None:
             raise Problem("unavailable")
         socket = Socket(self, transport)
-        await socket.response.prepare(request)
+        try:
+            await socket.response.prepare(request)
+        except web.HTTPBadRequest:
+            raise invalid("", "This is no handshake of a WebSocket, version 13.") from None
         self._open.add(socket)
         try:
             await socket.listen()
@@ -342,7 +349,7 @@ def _unreadable(text: str, error: Exception) -> ErrorMessage:
     """What is said of a message that is no request, with its id if it has one."""
     try:
         request_id = _envelope.decode(text).id
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except UNREADABLE:
         request_id = None
     if not isinstance(error, msgspec.ValidationError):
         return ErrorMessage(request_id, "malformed_json", "The message is not a JSON object.")
