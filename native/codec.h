@@ -6,7 +6,7 @@
  * Reading takes two passes. codec_record_check (and core_check, for one batch, in core_api.h) goes over bytes from
  * anywhere and refuses what is not well formed; it never reads outside them. Then the walk, codec_record_next and
  * codec_batch_next, decodes one command at a time; it may only be given what was checked, and cannot fail. So that nothing is
- * read twice, the check keeps what it read of the first commands, which is all of most records. Bytes are not copied:
+ * read twice, codec_record_keep keeps what it read of the first commands, which is all of most records. Bytes are not copied:
  * byte strings point into the record, and mean something as long as the record stays where it is.
  *
  * What is refused, beyond broken wire format: a field that the contract does not have; a field that is not repeated but
@@ -177,11 +177,14 @@ struct codec_kept {
     struct codec_command commands[CODEC_KEPT];
 };
 
-/* Is this a command record whose batches core_check would all let through? Fills `record` for the walk, and `kept` unless that is
- * NULL, and returns CORE_OK, or CORE_FOREIGN with the offset of what is wrong in `where`. That its shard is ours is the
- * caller's to check. A record without batches is well formed. */
-int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
-                       uint32_t *where);
+/* Is this a command record whose batches core_check would all let through? Fills `record` for the walk and returns
+ * CORE_OK, or CORE_FOREIGN with the offset of what is wrong in `where`. That its shard is ours is the caller's to check. A
+ * record without batches is well formed. */
+int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where);
+
+/* The same, and keeps what it read. */
+int codec_record_keep(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
+                      uint32_t *where);
 
 /* The next batch of a checked record, or false after the last. */
 bool codec_record_next(struct codec_record *record, struct codec_batch *batch);

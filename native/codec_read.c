@@ -397,8 +397,8 @@ static bool read_record(struct wire_reader *reader, struct record_check *into) {
     READ_FIELDS(COMMAND_RECORD, 0)
 }
 
-int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
-                       uint32_t *where) {
+int codec_record_keep(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
+                      uint32_t *where) {
     struct wire_reader reader = wire_reader_of(bytes, length);
     struct record_check found = {.kept = kept};
     if (kept) kept->count = 0;
@@ -413,6 +413,10 @@ int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_recor
         .end = bytes + length,
     };
     return CORE_OK;
+}
+
+int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where) {
+    return codec_record_keep(bytes, length, record, NULL, where);
 }
 
 /* ---- The walk ------------------------------------------------------------------------------------------------- */

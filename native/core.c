@@ -243,7 +243,7 @@ static int begin_record(struct core *c, uint64_t offset, int64_t time_us, const 
     struct codec_record record;
     uint32_t where;
     if (p->is_under_way || offset != c->next_offset) return CORE_FOREIGN;
-    if (codec_record_check(bytes, length, &record, &c->kept, &where) != CORE_OK) return CORE_FOREIGN;
+    if (codec_record_keep(bytes, length, &record, &c->kept, &where) != CORE_OK) return CORE_FOREIGN;
     if (record.shard != c->shard) return CORE_FOREIGN;
     if (record.kinds & (1u << COMMAND_USE_RULES | 1u << COMMAND_SET_SIZES | 1u << COMMAND_ADD_INSTRUMENT)) {
         int result = prepare(c, record);

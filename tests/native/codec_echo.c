@@ -186,7 +186,7 @@ int64_t echo_record(const uint8_t *bytes, uint32_t length, uint32_t *shard, uint
     struct codec_record record;
     uint32_t where;
     uint8_t *at = out;
-    if (codec_record_check(copy.at, length, &record, NULL, &where) != CORE_OK) {
+    if (codec_record_check(copy.at, length, &record, &where) != CORE_OK) {
         free((void *)copy.at);
         return -1 - (int64_t)where;
     }
