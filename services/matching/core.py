@@ -216,9 +216,12 @@ class Core:
         """WatchMarketsResponse."""
         return self._pieces(lib.core_list_markets)
 
-    def verify(self) -> bytes:
-        """VerifyResponse. Walks everything: slow."""
-        return self._pieces(lib.core_verify)
+    def verify(self) -> Iterator[bytes]:
+        """VerifyResponse in pieces of at most 64 KB, each a message by itself. Slow.
+
+        Take them all before anything else is asked of the core: it walks everything as it goes.
+        """
+        return self._asked(lib.core_verify)
 
     def validate(self) -> int:
         """0, or the line in native/ of the rule that the state breaks. Slow."""
@@ -240,14 +243,17 @@ class Core:
                 return
 
     def _pieces(self, ask: Callable[..., int], *about: int) -> bytes:
+        return b"".join(self._asked(ask, *about))
+
+    def _asked(self, ask: Callable[..., int], *about: int) -> Iterator[bytes]:
         """Ask until the cursor is 0 again."""
-        cursor, pieces = self._cursor, []
+        cursor = self._cursor
         cursor[0] = 0
         while True:
             length = ask(self._core, *about, cursor, self._piece, _PIECE_BYTES)
-            pieces.append(self._said(length))
+            yield self._said(length)
             if cursor[0] == 0:
-                return b"".join(pieces)
+                return
 
     def _said(self, length: int) -> bytes:
         _must(min(length, 0), "an answer")

@@ -1,5 +1,7 @@
 """What the gateway and operators ask of history."""
 
+from collections.abc import AsyncIterator
+
 import grpc
 
 from bourse.orders import v1 as orders
@@ -74,13 +76,19 @@ class Orders(rpc.OrdersServiceServicer):
             lag_ms=milliseconds,
         )
 
-    async def Verify(
-        self, request: orders.VerifyRequest, context: Context
-    ) -> orders.VerifyResponse:
+    async def StreamVerify(
+        self, requests: AsyncIterator[orders.StreamVerifyRequest], context: Context
+    ) -> orders.StreamVerifyResponse:
         """Check history against itself and against the core's open orders."""
-        if not await self._reader.passed(request.sequence, self._config.verify_patience_s):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
-        return await checks.all_checks(self._pool, self._topic, request)
+        async with store.for_asked(self._pool) as connection:
+            sequence = 0
+            async for piece in requests:
+                sequence = max(sequence, piece.sequence)
+                await store.put_asked(connection, piece.open_orders)
+            if not await self._reader.passed(sequence, self._config.verify_patience_s):
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+            async with store.standing_still(connection):
+                return await checks.all_checks(connection, self._topic, sequence)
 
     async def _after(self, sequence: int, context: Context) -> int:
         """Wait for a sequence; what is read from now on has at least the one returned."""

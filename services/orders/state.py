@@ -149,24 +149,18 @@ def parse_cursor(text: str) -> FillCursor | None:
     return FillCursor(min(int(number), NEWEST.trade_id), maker == "1")
 
 
-def first_difference(
-    core: Iterable[types.Order], history: Iterable[types.Order], sequence: int
-) -> str | None:
-    """What differs between the core's open orders at a sequence and history, which may be later.
+def difference(ours: types.Order | None, theirs: types.Order | None, sequence: int) -> str | None:
+    """What differs between an order as history has it and as the core had it, open, at a sequence.
 
-    `history` holds every order that is open there, and every order of `core` it knows. What changed
-    after `sequence` is not compared: history keeps the newest state only.
+    One of the two may be missing, not both. History may be later: what changed after `sequence` is
+    not compared, for it keeps the newest state only.
     """
-    expected = {order.order_id: order for order in core}
-    known = {order.order_id: order for order in history}
-    for order_id in sorted(expected.keys() | known.keys()):
-        ours, theirs = known.get(order_id), expected.get(order_id)
-        if ours is None:
-            return f"order {order_id} is open in the core and not in history"
-        if ours.sequence > sequence:
-            continue
+    if ours is None:
+        order_id = theirs.order_id if theirs else 0
+        return f"order {order_id} is open in the core and not in history"
+    if ours.sequence <= sequence:
         for field in _differing(ours, theirs):
-            return f"order {order_id}, sequence {ours.sequence}: {field}"
+            return f"order {ours.order_id}, sequence {ours.sequence}: {field}"
     return None
 
 

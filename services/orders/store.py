@@ -1,16 +1,18 @@
 """History's tables. Each function is named for what it answers or writes; SQL stands above it."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from bourse.orders import v1 as orders
 from bourse.types import v1 as types
 from services.orders.state import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
+    ORDER_FIELDS,
     FillCursor,
     Row,
     fill_of,
@@ -84,11 +86,13 @@ def _columns(rows: list[Row]) -> Iterator[Any]:
 @asynccontextmanager
 async def at_one_point(pool: Pool) -> AsyncIterator[Connection]:
     """A connection on which several questions see the same history."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with pool.acquire() as connection, standing_still(connection):
         yield connection
+
+
+def standing_still(connection: Connection) -> Transaction:
+    """A transaction in which several questions see the same history."""
+    return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
 _BY_ID: Final = "select * from orders where account = $1 and order_id = $2"
@@ -199,7 +203,6 @@ _NOT_A_PAIR: Final = """
         or min(side) <> 1 or max(side) <> 2
     order by 2 limit 1
 """
-_OPEN: Final = "select * from orders where state = 1 or order_id = any($1::bigint[])"
 _COUNT_TRADES: Final = "select count(*) from fill where maker and sequence <= $1"
 
 
@@ -223,9 +226,46 @@ async def first_not_a_pair(tx: Connection) -> asyncpg.Record | None:
     return await tx.fetchrow(_NOT_A_PAIR)
 
 
-async def open_or_named(tx: Connection, order_ids: Sequence[int]) -> list[types.Order]:
-    """Every open order, and those of the ids."""
-    return [order_of(row) for row in await tx.fetch(_OPEN, order_ids)]
+_ASKED: Final = "create temp table asked (order_id bigint primary key, encoded bytea not null)"
+_FORGET_ASKED: Final = "drop table if exists asked"
+_PAIRS: Final = """
+    select o.*, a.encoded from orders o full join asked a on a.order_id = o.order_id
+    where o.state = 1 or a.order_id is not null order by coalesce(o.order_id, a.order_id)
+"""
+_AT_A_TIME: Final = 1000
+
+
+@asynccontextmanager
+async def for_asked(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection with a table for the orders that somebody else says are open.
+
+    However many they are, they wait in Postgres and not in memory.
+    """
+    async with pool.acquire() as connection:
+        await connection.execute(_ASKED)
+        try:
+            yield connection
+        finally:
+            # A connection that was lost has dropped it already.
+            if not connection.is_closed():
+                await connection.execute(_FORGET_ASKED)
+
+
+async def put_asked(connection: Connection, orders_said: Iterable[types.Order]) -> None:
+    """Add orders that somebody else says are open."""
+    rows = [(order.order_id, order.SerializeToString()) for order in orders_said]
+    await connection.copy_records_to_table("asked", records=rows, columns=("order_id", "encoded"))
+
+
+async def open_or_asked(
+    tx: Connection,
+) -> AsyncIterator[tuple[types.Order | None, types.Order | None]]:
+    """(as it is here, as it was said) of each order that is open here or was said to be, by id."""
+    width = len(ORDER_FIELDS)
+    async for row in tx.cursor(_PAIRS, prefetch=_AT_A_TIME):
+        encoded = row["encoded"]
+        here = None if row["order_id"] is None else order_of(row[:width])
+        yield here, None if encoded is None else types.Order.FromString(encoded)
 
 
 async def count_trades(tx: Connection, up_to_sequence: int) -> int:

@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.domain.hashes import total_hash
@@ -107,10 +106,8 @@ def tell(dsn: str, story: Story) -> None:
 
 async def verify(pool: Pool, keeper: Bookkeeper, core: Core) -> list[str]:
     """Names of the checks that do not hold, the core's totals among them."""
-    request = ledger.VerifyRequest(sequence=core.sequence - 1)
-    for (account, asset), total in core.totals.items():
-        request.totals.add(account=account, asset=asset, total_minor=total)
-    return [one.name for one in await checks.all_checks(pool, keeper, request) if not one.ok]
+    said = checks.CoreTotals(core.sequence - 1, 0, core.totals)
+    return [one.name for one in await checks.all_checks(pool, keeper, said) if not one.ok]
 
 
 async def deposit(
