@@ -169,7 +169,7 @@ struct core_progress {
 
 /* Commands that were looked at before it is their turn, so that what they touch could be brought near meanwhile: where they begin,
  * what they say, and room for those that the check did not keep. */
-#define CORE_AHEAD 16u
+#define CORE_AHEAD 32u
 struct core_ahead {
     uint32_t count; /* how many there are; 0 between calls */
     uint32_t next;  /* which of them is to begin next */
@@ -384,6 +384,15 @@ struct codec_bytes core_name(const struct core *c, uint32_t name);
 
 /* Events, each under the command under way. */
 void core_say_order(struct core *c, const struct codec_order *order);
+
+/* The order stated last is what the command is answered with. Copied member by member: it was written so a moment ago, and a
+ * processor that reads it as one waits for the writes to be done. */
+static inline void core_answer_order(struct core *c) {
+    struct codec_bytes *order = &c->progress.verdict.order;
+    order->at = c->out.order.at;
+    order->length = c->out.order.length;
+}
+
 void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots);
 void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset);
 void core_say_trade(struct core *c, struct codec_trade_event *trade);

@@ -1,7 +1,7 @@
 /* Looking at commands before it is their turn; see core.h.
  *
  * A command touches a dozen cache lines that nothing before it has touched: its account, two balances, an order and its
- * neighbours. One after the other they cost more than all the rest. So commands are taken up sixteen at a time, and what each
+ * neighbours. One after the other they cost more than all the rest. So commands are taken up thirty-two at a time, and what each
  * will look at is asked for in rounds: first what follows from the command alone, then what is found there. None of this
  * decides anything: what is near may be wrong by the time it is used, and is looked up again. */
 
@@ -45,15 +45,15 @@ static uint32_t warm_things(const struct core *c, const struct codec_command *co
     uint64_t order_id = order_named(command);
     uint32_t account = risk_find_account(&c->risk, command->account);
     struct codec_bytes name = name_in(command);
-    __builtin_prefetch(&c->risk.accounts[account], 1);
+    bring_near(&c->risk.accounts[account]);
     if (name.length != 0) {
         struct names_text text = names_text(name.at, name.length);
         names_warm(&c->names, account, &text);
     }
     if (order_id != 0) {
         uint32_t slot = book_guess(c->pool, order_id);
-        __builtin_prefetch(book_order_at(c->pool, slot), 1);
-        __builtin_prefetch(&c->cold[slot], 1);
+        bring_near(book_order_at(c->pool, slot));
+        bring_near(&c->cold[slot]);
         return slot;
     }
     if (command->kind != COMMAND_PLACE_ORDER) return BOOK_NONE;
@@ -68,16 +68,16 @@ static uint32_t warm_things(const struct core *c, const struct codec_command *co
 static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
     if (slot == BOOK_NONE) {
         uint32_t account = risk_find_account(&c->risk, command->account);
-        __builtin_prefetch(&c->cold[c->risk.accounts[account].last_order], 1);
+        bring_near(&c->cold[c->risk.accounts[account].last_order]);
         return;
     }
     const struct book_order *order = book_order_at(c->pool, slot);
-    __builtin_prefetch(book_order_at(c->pool, order->next), 1);
-    __builtin_prefetch(book_order_at(c->pool, order->previous), 1);
-    __builtin_prefetch(&c->pool->levels[order->level], 1);
-    __builtin_prefetch(&c->cold[c->cold[slot].older], 1);
-    __builtin_prefetch(&c->cold[c->cold[slot].younger], 1);
-    __builtin_prefetch(&c->risk.balances[core_gives(order)], 1);
+    bring_near(book_order_at(c->pool, order->next));
+    bring_near(book_order_at(c->pool, order->previous));
+    bring_near(&c->pool->levels[order->level]);
+    bring_near(&c->cold[c->cold[slot].older]);
+    bring_near(&c->cold[c->cold[slot].younger]);
+    bring_near(&c->risk.balances[core_gives(order)]);
     names_bring(&c->names, c->cold[slot].name);
 }
 

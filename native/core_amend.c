@@ -195,7 +195,7 @@ void core_amend_order(struct core *c) {
         return;
     }
     core_shrink_order(c, slot, fewer);
-    verdict->order = c->out.order;
+    core_answer_order(c);
 }
 
 /* ---- Cancelling ----------------------------------------------------------------------------------------------- */
@@ -214,7 +214,7 @@ void core_cancel_order(struct core *c) {
     verdict->refusal = REFUSAL_UNSPECIFIED;
     verdict->order_id = book_order_at(c->pool, slot)->order_id;
     core_end_order(c, slot, ORDER_STATE_CANCELLED, reason_of(body->by_operator), 0);
-    verdict->order = c->out.order;
+    core_answer_order(c);
 }
 
 void core_cancel_all(struct core *c) {

@@ -283,7 +283,7 @@ static void finish(struct core *c) {
     struct codec_order view;
     core_view_incoming(c, &view);
     core_say_order(c, &view);
-    c->progress.verdict.order = c->out.order;
+    core_answer_order(c);
     if (in->state == ORDER_STATE_OPEN) {
         uint32_t level = book_order_at(c->pool, in->slot)->level;
         core_say_level(c, instrument, in->side, in->price_ticks, book_level_at(instrument->book, level)->lots);
