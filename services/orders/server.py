@@ -45,8 +45,8 @@ class Orders(rpc.OrdersServiceServicer):
     ) -> orders.ListOrdersResponse:
         """Orders of an account, newest first."""
         sequence = await self._after(request.after_sequence, context)
-        limit, below = _limit(request.limit), min(request.cursor or _TOP, _TOP)
-        page = await store.some_orders(self._pool, request, below, limit)
+        limit = _limit(request.limit)
+        page = await store.some_orders(self._pool, request, limit)
         more = page[-1].order_id if len(page) == limit else 0
         return orders.ListOrdersResponse(orders=page, next_cursor=more, sequence=sequence)
 
@@ -60,7 +60,7 @@ class Orders(rpc.OrdersServiceServicer):
         sequence = await self._after(request.after_sequence, context)
         limit = _limit(request.limit)
         page = await store.some_fills(self._pool, request, below, limit)
-        more = FillCursor(page[-1].trade_id, page[-1].maker).text() if len(page) == limit else ""
+        more = _place_of(page[-1]).text() if len(page) == limit else ""
         return orders.ListFillsResponse(fills=page, next_cursor=more, sequence=sequence)
 
     async def GetStatus(
@@ -95,6 +95,10 @@ class Orders(rpc.OrdersServiceServicer):
         if not await self._reader.passed(sequence, self._config.patience_s):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
         return self._reader.place.sequence
+
+
+def _place_of(fill: orders.Fill) -> FillCursor:
+    return FillCursor(fill.time_us, fill.trade_id, fill.maker)
 
 
 def _limit(asked: int) -> int:

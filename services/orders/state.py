@@ -4,6 +4,7 @@ Orders are stated as they are after a change, so of several states in a batch on
 kept. Rows are tuples in the order of `ORDER_COLUMNS` and `FILL_COLUMNS`; the tables have the same.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -129,24 +130,28 @@ def fill_of(row: Iterable[Any]) -> orders.Fill:
 class FillCursor(NamedTuple):
     """A place in an account's fills, newest first. The maker's side of a trade is the newer one."""
 
+    time_us: int
     trade_id: int
     maker: bool
 
     def text(self) -> str:
         """As clients see it."""
-        return f"{self.trade_id}.{int(self.maker)}"
+        return f"{self.time_us}.{self.trade_id}.{int(self.maker)}"
 
 
-NEWEST: Final = FillCursor(2**63 - 1, True)
+NEWEST: Final = FillCursor(2**63 - 1, 2**63 - 1, True)
 """Before the first page."""
+
+_CURSOR: Final = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([01])", re.ASCII)
 
 
 def parse_cursor(text: str) -> FillCursor | None:
     """A place from what a client sent; None if it never was one."""
-    number, _, maker = text.partition(".")
-    if not (number.isascii() and number.isdigit() and len(number) < 20 and maker in {"0", "1"}):
+    found = _CURSOR.fullmatch(text)
+    if found is None:
         return None
-    return FillCursor(min(int(number), NEWEST.trade_id), maker == "1")
+    time_us, trade_id = (min(int(number), NEWEST.trade_id) for number in found.groups()[:2])
+    return FillCursor(time_us, trade_id, found[3] == "1")
 
 
 def difference(ours: types.Order | None, theirs: types.Order | None, sequence: int) -> str | None:

@@ -1,8 +1,8 @@
 """History's tables. Each function is named for what it answers or writes; SQL stands above it."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 from asyncpg.transaction import Transaction
@@ -120,56 +120,92 @@ async def one_order(
     return orders.OrderWithFills(order=order_of(row), fills=map(fill_of, fills))
 
 
-_ORDERS: Final = """
-    select * from orders
-    where account = $1 and order_id < $2 and ($3 = 0 or instrument = $3) and ($4 = 0 or state = $4)
-        and created_us >= $5 and created_us < $6
-    order by order_id desc limit $7
-"""
+_TOP: Final = 2**63 - 1
+
+
+class Page(NamedTuple):
+    """A page of a list, newest first: a statement, and what it is asked with.
+
+    What is not asked for is not in the statement, so each has one index that gives its rows in
+    their order.
+    """
+
+    text: str
+    asked: list[Any]
+
+
+def orders_page(request: orders.ListOrdersRequest, below: Row, limit: int) -> Page:
+    """Orders of an account below a place: when an order was created, and its id."""
+    only = {"instrument": request.instrument, "state": request.state}
+    return _page("orders", ("created_us", "order_id"), request, below, only, limit)
+
+
+def fills_page(request: orders.ListFillsRequest, below: FillCursor, limit: int) -> Page:
+    """Fills of an account below a place."""
+    only = {"instrument": request.instrument, "order_id": min(request.order_id, _TOP)}
+    return _page("fill", FillCursor._fields, request, below, only, limit)
+
+
+def _page(
+    table: str,
+    place: Sequence[str],
+    request: orders.ListOrdersRequest | orders.ListFillsRequest,
+    below: Row,
+    only: Mapping[str, int],
+    limit: int,
+) -> Page:
+    """`place` names the columns that a list is ordered by, its time first."""
+    asked = [request.account, request.from_us, request.to_us or _TOP, *below]
+    given = ", ".join(f"${number}" for number in range(4, 4 + len(place)))
+    conditions = [f"({', '.join(place)}) < ({given})"]
+    for column, wanted in only.items():
+        if wanted:
+            asked.append(wanted)
+            conditions.append(f"{column} = ${len(asked)}")
+    asked.append(limit)
+    text = f"""
+        select * from {table}
+        where account = $1 and {place[0]} >= $2 and {place[0]} < $3
+            and {" and ".join(conditions)}
+        order by {", ".join(f"{column} desc" for column in place)} limit ${len(asked)}
+    """  # noqa: S608 - names of our own tables and columns
+    return Page(text, asked)
 
 
 async def some_orders(
-    pool: Pool, request: orders.ListOrdersRequest, below: int, limit: int
+    pool: Pool, request: orders.ListOrdersRequest, limit: int
 ) -> list[types.Order]:
-    """Orders of an account below an id, newest first."""
-    rows = await pool.fetch(
-        _ORDERS,
-        request.account,
-        below,
-        request.instrument,
-        request.state,
-        request.from_us,
-        request.to_us or _TOP,
-        limit,
-    )
-    return [order_of(row) for row in rows]
+    """Orders of an account, newest first, behind the one that the cursor names."""
+    below = await _place_of(pool, request.account, request.cursor)
+    text, asked = orders_page(request, below, limit)
+    return [order_of(row) for row in await pool.fetch(text, *asked)]
 
 
-_TOP: Final = 2**63 - 1
-_FILLS: Final = """
-    select * from fill
-    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
-        and time_us >= $5 and time_us < $6
-    order by trade_id desc, maker desc limit $7
+_PLACE_OF: Final = """
+    select created_us, order_id from orders where account = $1 and order_id <= $2
+    order by order_id desc limit 1
 """
-_FILLS_OF_ORDER: Final = """
-    select * from fill
-    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
-        and time_us >= $5 and time_us < $6 and order_id = $8
-    order by trade_id desc, maker desc limit $7
-"""
+
+
+async def _place_of(pool: Pool, account: int, order_id: int) -> Row:
+    """(created, id) that a page is below; the top for no order.
+
+    What is no order of the account stands right above the next lower one that is.
+    """
+    if not order_id:
+        return _TOP, _TOP
+    row = await pool.fetchrow(_PLACE_OF, account, min(order_id, _TOP))
+    if row is None:
+        return 0, 0
+    return row["created_us"], row["order_id"] + int(row["order_id"] != order_id)
 
 
 async def some_fills(
     pool: Pool, request: orders.ListFillsRequest, below: FillCursor, limit: int
 ) -> list[orders.Fill]:
     """Fills of an account below a place, newest first."""
-    asked = [request.account, *below, request.instrument, request.from_us, request.to_us or _TOP]
-    if request.order_id:
-        rows = await pool.fetch(_FILLS_OF_ORDER, *asked, limit, min(request.order_id, _TOP))
-    else:
-        rows = await pool.fetch(_FILLS, *asked, limit)
-    return [fill_of(row) for row in rows]
+    text, asked = fills_page(request, below, limit)
+    return [fill_of(row) for row in await pool.fetch(text, *asked)]
 
 
 # --- Checking -------------------------------------------------------------------------------

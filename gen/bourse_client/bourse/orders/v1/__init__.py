@@ -354,7 +354,7 @@ class ListOrdersRequest(betterproto2.Message):
 
     cursor: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
     """
-    Only orders with a lower id: the next_cursor of the page before; 0 for the first page.
+    Only orders created before this one: the next_cursor of the page before; 0 for the first page.
     """
 
     after_sequence: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
