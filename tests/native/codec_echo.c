@@ -31,7 +31,7 @@ static bool take_FIXED64(struct wire_reader *reader, uint64_t *into) {
 static struct wire_reader copy_exactly(const uint8_t *bytes, uint32_t length) {
     uint8_t *copy = malloc(length);
     if (length) memcpy(copy, bytes, length);
-    return (struct wire_reader){copy, copy + length};
+    return wire_reader_of(copy, length);
 }
 
 /* ---- Messages with plain fields ------------------------------------------------------------------------------------ */
@@ -79,7 +79,7 @@ const char *echo_outer_names(void) { return "" CODEC_OUTER_MESSAGES(NAME_OF); }
 /* An Order becomes EventRecord.orders of this command and, from those bytes, SubmitResponse.outcomes. */
 int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command, uint8_t *events, uint8_t *answers,
                    int64_t *answers_length) {
-    struct wire_reader reader = {bytes, bytes + length};
+    struct wire_reader reader = wire_reader_of(bytes, length);
     struct codec_order order;
     if (!echo_read_order(&reader, &order)) return -1;
     struct codec_bytes encoded;
@@ -93,7 +93,7 @@ int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command
 /* A TradeEvent becomes EventRecord.trades and, from those bytes, SubmitResponse.trades of another command. */
 int64_t echo_trade_twice(const uint8_t *bytes, uint32_t length, uint32_t command, uint8_t *events, uint8_t *answers,
                    int64_t *answers_length) {
-    struct wire_reader reader = {bytes, bytes + length};
+    struct wire_reader reader = wire_reader_of(bytes, length);
     struct codec_trade_event trade;
     if (!echo_read_trade_event(&reader, &trade)) return -1;
     uint8_t *end = codec_put_trade_event_in(events, EVENT_RECORD_TRADES_TAG, &trade);
@@ -118,6 +118,7 @@ static uint8_t *put_set_fees(uint8_t *body, const struct codec_set_fees *set) {
 
 static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
     uint8_t *body = wire_put_tag(at, command->kind << 3 | WIRE_LENGTH) + 1;
+    struct codec_instrument instrument;
 #define PUT_KIND(name, NAME) \
     case COMMAND_##NAME: \
         return codec_put_##name##_in(at, COMMAND_##NAME##_TAG, &command->name);
@@ -139,8 +140,8 @@ static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
     case COMMAND_ADD_ASSET:
         return wire_close(body, codec_put_asset_in(body, ADD_ASSET_ASSET_TAG, &command->add_asset.asset));
     case COMMAND_ADD_INSTRUMENT:
-        return wire_close(
-            body, codec_put_instrument_in(body, ADD_INSTRUMENT_INSTRUMENT_TAG, &command->add_instrument.instrument));
+        codec_read_instrument(&command->add_instrument, &instrument);
+        return wire_close(body, codec_put_instrument_in(body, ADD_INSTRUMENT_INSTRUMENT_TAG, &instrument));
     default:
         return wire_close(body, body);
     }
