@@ -300,11 +300,14 @@ static bool is_group(const struct codec_sent *command) {
     const struct codec_place_order *second = &group->second;
     if (group->kind == GROUP_KIND_OCO) {
         bool is_pair = first->instrument == second->instrument && first->side == second->side;
-        return codec_group_size(group) == 2 && is_pair && is_leg(first) && is_leg(second);
+        bool may_both_rest = first->post_only && second->post_only;
+        return codec_group_size(group) == 2 && is_pair && !may_both_rest && is_leg(first) && is_leg(second);
     }
     if (group->kind != GROUP_KIND_BRACKET) return false;
     if (is_waiting_type(first) || first->quote_minor || !is_order(first) || !is_exit(second, first)) return false;
-    return codec_group_size(group) == 2 || is_exit(&group->third, first);
+    if (codec_group_size(group) == 2) return true;
+    bool may_both_rest = second->type == ORDER_TYPE_LIMIT && group->third.type == ORDER_TYPE_LIMIT;
+    return !may_both_rest && is_exit(&group->third, first);
 }
 
 /* By id or by name, not both. */

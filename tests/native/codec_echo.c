@@ -116,6 +116,23 @@ static uint8_t *put_set_fees(uint8_t *body, const struct codec_set_fees *set) {
     return codec_put_fee_rate_in(at, SET_FEES_FEE_TAG, &set->fee);
 }
 
+static uint8_t *put_replacement(uint8_t *body, const struct codec_sent *sent) {
+    struct codec_replace_order replacement;
+    codec_read_replacement(sent, &replacement);
+    uint8_t *at = put_number_field(body, REPLACE_ORDER_ORDER_ID_TAG, replacement.order_id);
+    at = put_bytes_field(at, REPLACE_ORDER_CLIENT_ORDER_ID_TAG, replacement.client_order_id);
+    return codec_put_place_order_in(at, REPLACE_ORDER_ORDER_TAG, &replacement.order);
+}
+
+static uint8_t *put_group(uint8_t *body, const struct codec_sent *sent) {
+    struct codec_place_group group;
+    codec_read_group(sent, &group);
+    uint8_t *at = put_number_field(body, PLACE_GROUP_KIND_TAG, group.kind);
+    at = codec_put_place_order_in(at, PLACE_GROUP_FIRST_TAG, &group.first);
+    at = codec_put_place_order_in(at, PLACE_GROUP_SECOND_TAG, &group.second);
+    return codec_group_size(&group) == 2 ? at : codec_put_place_order_in(at, PLACE_GROUP_THIRD_TAG, &group.third);
+}
+
 static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
     uint8_t *body = wire_put_tag(at, command->kind << 3 | WIRE_LENGTH) + 1;
     struct codec_instrument instrument;
@@ -135,6 +152,15 @@ static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
         PUT_KIND(set_sizes, SET_SIZES)
         PUT_KIND(use_rules, USE_RULES)
         PUT_KIND(set_clock, SET_CLOCK)
+        PUT_KIND(set_guards, SET_GUARDS)
+        PUT_KIND(set_mark, SET_MARK)
+        PUT_KIND(set_dead_man, SET_DEAD_MAN)
+        PUT_KIND(kill, KILL)
+        PUT_KIND(set_fee_market, SET_FEE_MARKET)
+    case COMMAND_REPLACE_ORDER:
+        return wire_close(body, put_replacement(body, &command->replace_order));
+    case COMMAND_PLACE_GROUP:
+        return wire_close(body, put_group(body, &command->place_group));
     case COMMAND_SET_FEES:
         return wire_close(body, put_set_fees(body, &command->set_fees));
     case COMMAND_ADD_ASSET:

@@ -2074,7 +2074,7 @@ class PlaceGroup(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    OCO: one of the two. BRACKET: the entry, a limit or market order with a quantity.
+    OCO: one of the two; one of them at most may be a post-only limit order, the others wait. BRACKET: the entry, a limit or market order with a quantity.
     """
 
     second: "PlaceOrder | None" = betterproto2.field(
@@ -2088,7 +2088,7 @@ class PlaceGroup(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    BRACKET: another exit. Absent otherwise.
+    BRACKET: another exit; one of the two at most may be a limit order. Absent otherwise.
     """
 
 
