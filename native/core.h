@@ -46,6 +46,8 @@
 #define CORE_RULES_MORE 2u
 /* The most trailing stops that may wait in an instrument: a price may have to move all of them. */
 #define CORE_MAX_TRAILING 1024u
+/* The most tips an iceberg may need. */
+#define CORE_MOST_TIPS 100
 #define CORE_MAX_BAND_PPM 1000000u
 #define CORE_SECOND_US INT64_C(1000000)
 #define CORE_DAY_US INT64_C(86400000000)

@@ -42,6 +42,13 @@ static risk_wide notional(const struct core_incoming *in, const struct core_inst
     return risk_value(price_ticks, in->quantity_lots, instrument->tick_lot_minor);
 }
 
+/* An iceberg shows at least the smallest order, and has a hundred tips at most: each is a fill to state. */
+static bool is_tip_too_small(const struct core_incoming *in, const struct core_instrument *instrument) {
+    int64_t tip_lots = in->more.display_lots;
+    if (tip_lots == 0) return false;
+    return tip_lots < instrument->min_quantity_lots || (risk_wide)tip_lots * CORE_MOST_TIPS < in->quantity_lots;
+}
+
 uint8_t core_why_not_size(struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
@@ -49,8 +56,7 @@ uint8_t core_why_not_size(struct core *c) {
     if (in->has_more && in->more.expires_us != 0 && in->more.expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
     if (!in->is_by_quote) {
         if (in->quantity_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
-        bool is_iceberg = in->has_more && in->more.display_lots != 0;
-        if (is_iceberg && in->more.display_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
+        if (in->has_more && is_tip_too_small(in, instrument)) return REFUSAL_QUANTITY_TOO_SMALL;
         if (in->quantity_lots > instrument->max_quantity_lots) return REFUSAL_QUANTITY_TOO_LARGE;
         if (in->quantity_lots <= in->filled_lots) return REFUSAL_QUANTITY_BELOW_FILLED;
     }
