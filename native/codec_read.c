@@ -288,8 +288,8 @@ static bool is_amend(const struct codec_amend_order *amend) {
 static bool is_new_instrument(const struct codec_instrument *instrument) {
     bool has_guards = instrument->reference_ticks || instrument->static_band_ppm || instrument->dynamic_band_ppm ||
                       instrument->volatility_auction_us || instrument->fee_market || instrument->fee_discount_ppm;
-    return !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
-           !instrument->mark_price_ticks && !instrument->phase_until_us && !has_guards;
+    return !has_guards && !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
+           !instrument->mark_price_ticks && !instrument->phase_until_us;
 }
 
 enum {

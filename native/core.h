@@ -166,6 +166,15 @@ struct core_instrument {
     uint8_t symbol_length;
 };
 
+/* Prices, both included. */
+struct core_band {
+    int64_t low_ticks;
+    int64_t high_ticks;
+};
+static inline bool core_is_within(struct core_band band, int64_t price_ticks) {
+    return price_ticks >= band.low_ticks && price_ticks <= band.high_ticks;
+}
+
 /* An order that has been taken in and is on its way through the book; or an amended one that left its place. */
 struct core_incoming {
     uint64_t order_id;
@@ -194,6 +203,9 @@ struct core_incoming {
     bool is_market;         /* it has no price: a market order, or one that was triggered to be one */
     bool has_more;          /* `more` means something */
     bool has_traded;        /* since it arrived */
+    bool meets_nobody;      /* the market gathers */
+    bool is_banded;         /* the next trade would leave the band */
+    struct core_band band;  /* as it was when it arrived */
     uint8_t state;          /* enum order_state: OPEN until it has ended */
     uint8_t reason;         /* enum end_reason */
     uint32_t fee_balance;   /* the balance other than `receives` that a fee was taken from since it arrived, or RISK_NONE */
@@ -208,6 +220,7 @@ enum core_stage {
     STAGE_MATCH,      /* `incoming` is in the book */
     STAGE_CANCEL_ALL, /* `next_slot` is the next open order to look at */
     STAGE_MARKET,     /* older instruments from `next_instrument` on are to be closed before the new one is stated */
+    STAGE_MOVE,       /* a market goes from one phase to another: `move` says how far it is */
     STAGE_KILL,       /* everything in `cancel_instrument` ends; `kill_step` says where it is */
     STAGE_GROUP,      /* `next_member` of its orders have been placed */
     STAGE_REPLACE,    /* the target has ended; the order that takes its place is to set out */
@@ -237,6 +250,21 @@ struct core_verdict {
     struct codec_bytes orders[CODEC_GROUP]; /* as they stand after the command, encoded; in this part's events, or in `scrap` */
 };
 
+/* A market's move from one phase to another. */
+struct core_move {
+    uint32_t place;       /* of the instrument */
+    uint8_t step;
+    bool uncrosses;
+    bool ends_auction;
+    bool wakes;           /* what waited for continuous trading */
+    bool has_traded;
+    enum core_stage returns; /* the stage after it */
+    int64_t price_ticks;  /* of the auction under way; 0: to be found */
+    uint32_t other;       /* the second of two own orders that met; it loses other_lots, or ends */
+    int64_t other_lots;
+    uint32_t slot;        /* the next order to look at */
+};
+
 /* How far the record under way is worked off. Between calls places in it are kept as offsets, since its bytes may lie elsewhere
  * in the next call: where the next batch begins, and in a batch where the command under way, or the next one, does. */
 struct core_progress {
@@ -263,6 +291,8 @@ struct core_progress {
     uint8_t cancel_reason;    /* enum end_reason, in STAGE_CANCEL_ALL */
     uint32_t cancel_instrument; /* id, or 0 for all */
     uint32_t kill_step;
+    uint32_t next_auction;    /* place of the next instrument whose indicative price is to be looked at */
+    struct core_move move;
     struct core_verdict verdict;
     uint32_t next_slot;
     uint32_t next_instrument;
@@ -333,6 +363,7 @@ struct core {
     uint32_t instrument_count, instrument_room;
     uint32_t book_count;     /* instruments with a book: those to come in this record have theirs already */
     uint32_t touched_count;
+    uint32_t auctions_touched; /* instruments with is_auction_touched */
     uint32_t cold_room;
     uint64_t *sorted;        /* room for the id of every order, or every account: core_verify's, untouched before */
     uint32_t sorted_room;
@@ -457,6 +488,12 @@ static inline void core_touch_market(struct core *c, struct core_instrument *ins
     c->touched[c->touched_count++] = core_place_of(c, instrument);
 }
 
+/* The book or the phase of an instrument that gathers, or did, changes in this record. */
+static inline void core_touch_auction(struct core *c, struct core_instrument *instrument) {
+    c->auctions_touched += !instrument->is_auction_touched;
+    instrument->is_auction_touched = 1;
+}
+
 /* Sort numbers in place, ascending: heap sort (Williams 1964), which needs no memory and has no bad case (core_query.c). */
 void core_sort(uint64_t *numbers, uint32_t count);
 
@@ -568,8 +605,38 @@ void core_list_trailing(struct core *c, uint32_t slot);
 /* Is the price there that would trigger `incoming`, which is to wait? */
 bool core_would_trigger(const struct core *c);
 
-/* Change an instrument's phase and state it (core_market.c). */
-void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase);
+/* Change an instrument's phase and state it, nothing else; or move it there: from here on the stage is STAGE_MOVE (core_phase.c). */
+void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase, int64_t until_us);
+void core_begin_move(struct core *c, struct core_instrument *instrument, uint8_t phase, int64_t until_us);
+bool core_move_on(struct core *c);
+
+/* Is this a phase under these rules, and one in which a market may be opened? Does it take `in`, which may be one that waits? */
+bool core_is_phase(uint32_t rules, uint8_t phase);
+bool core_is_first_phase(uint32_t rules, uint8_t phase);
+bool core_takes(uint8_t phase, const struct core_incoming *in, bool waits);
+
+/* Is a limit price outside the static band? The prices that the dynamic band lets orders trade at, both
+ * ends included (core_guards.c). */
+bool core_is_outside_band(const struct core_instrument *instrument, int64_t price_ticks);
+struct core_band core_dynamic_band(const struct core_instrument *instrument);
+
+/* All orders of a book: bids, then asks, as they would trade (core_phase.c). */
+uint32_t core_first_resting(const struct book *book);
+uint32_t core_next_resting(const struct book *book, uint32_t slot);
+
+/* What uncrossing a book would begin with; all 0 if it is not crossed. Linear in the levels that cross (core_auction.c). */
+struct core_crossing {
+    int64_t price_ticks;
+    int64_t volume_lots;
+    int64_t surplus_lots; /* of bids; below 0 of asks */
+};
+struct core_crossing core_crossing(const struct core *c, const struct core_instrument *instrument);
+
+/* Trade until the book is no longer crossed. False: the part is full. */
+bool core_uncross(struct core *c, struct core_instrument *instrument);
+
+/* Two resting orders, each the best of its side, trade at an auction's price (core_match.c). */
+void core_trade_at_auction(struct core *c, uint32_t taker, uint32_t maker, int64_t price_ticks, int64_t lots);
 
 /* Put an order that rests nowhere at the back of a row, and take it out again. */
 void core_row_push(struct core *c, struct core_row *row, uint32_t slot);
@@ -632,6 +699,7 @@ struct core_fill {
     int64_t maker_fee_minor;    /* negative: a rebate */
     uint32_t taker_fee_balance; /* what it is taken from, if not from what is received; else RISK_NONE */
     uint32_t maker_fee_balance;
+    bool is_auction;
 };
 
 /* Decide the fees of a fill of `incoming` with a resting order (core_fees.c). */
@@ -716,6 +784,9 @@ uint32_t core_find_order(const struct core *c, uint32_t account, uint64_t order_
 uint32_t core_claim(struct core *c);
 void core_put_cold(struct core *c, uint32_t slot);
 
+/* Make `incoming` what a resting order is, or is to become: with a new price and total; 0 keeps them (core_amend.c). */
+void core_describe_resting(struct core *c, uint32_t slot, int64_t price_ticks, int64_t quantity_lots);
+
 /* Let `incoming` begin to meet the book: from here on the stage is STAGE_MATCH (core_match.c). */
 void core_arrive(struct core *c);
 
@@ -759,7 +830,7 @@ struct codec_bytes core_name(const struct core *c, uint32_t name);
 
 /* Events, each under the command under way. */
 void core_say_order(struct core *c, const struct codec_order *order);
-void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots);
+void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots);
 void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset);
 /* Of the balance that a fee was taken from. */
 void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account);
@@ -767,6 +838,7 @@ void core_say_trade(struct core *c, struct codec_trade_event *trade);
 void core_say_move(struct core *c);
 void core_say_asset(struct core *c, const struct risk_asset *asset);
 void core_say_instrument(struct core *c, const struct core_instrument *instrument);
+void core_say_auction(struct core *c, const struct core_instrument *instrument, const struct core_crossing *crossing);
 void core_say_account(struct core *c, uint32_t account);
 
 /* The mark of the command under way, and, if it is done, its outcome. */

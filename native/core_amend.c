@@ -54,7 +54,7 @@ static void release_hold(struct core *c, const struct book_order *order, int64_t
 /* State a resting order after a change: itself, its level, the balance it gives from. */
 static void say_changed(struct core *c, const struct codec_order *view, uint32_t place, uint32_t owner, uint32_t gives,
                         int64_t level_lots) {
-    const struct core_instrument *instrument = &c->instruments[place];
+    struct core_instrument *instrument = &c->instruments[place];
     uint32_t side = view->side - 1u;
     core_say_order(c, view);
     core_say_level(c, instrument, side, view->price_ticks, level_lots);
@@ -147,7 +147,7 @@ uint32_t core_find_order(const struct core *c, uint32_t account, uint64_t order_
 /* ---- Amending ------------------------------------------------------------------------------------------------- */
 
 /* Make `incoming` what the order is to become: as it rests, with the new price and total. */
-static void describe(struct core *c, uint32_t slot, int64_t price_ticks, int64_t quantity_lots) {
+void core_describe_resting(struct core *c, uint32_t slot, int64_t price_ticks, int64_t quantity_lots) {
     const struct book_order *order = book_order_at(c->pool, slot);
     const struct core_cold *cold = &c->cold[slot];
     int64_t filled_lots = cold->quantity_lots - order->remaining_lots - core_hidden(c, slot);
@@ -187,7 +187,7 @@ static void describe(struct core *c, uint32_t slot, int64_t price_ticks, int64_t
 /* Leave the place in the queue, with the new hold, and arrive again. The level that is left is a statement of its own. */
 static void move_to_back(struct core *c, uint32_t slot, int64_t held_minor) {
     const struct core_incoming *in = &c->incoming;
-    const struct core_instrument *instrument = core_market(c);
+    struct core_instrument *instrument = core_market(c);
     const struct book_order *order = book_order_at(c->pool, slot);
     int64_t left_ticks = order->price_ticks;
     int64_t level_lots = book_level_at(instrument->book, order->level)->lots - order->remaining_lots;
@@ -211,7 +211,7 @@ void core_amend_order(struct core *c) {
     if (slot == BOOK_NONE) return;
     verdict->refusal = REFUSAL_MARKET_NOT_OPEN;
     if (core_whereabouts(c, slot) != ORDER_IN_BOOK) return;
-    describe(c, slot, body->price_ticks, body->quantity_lots);
+    core_describe_resting(c, slot, body->price_ticks, body->quantity_lots);
     const struct core_incoming *in = &c->incoming;
     const struct book_order *order = book_order_at(c->pool, slot);
     int64_t whole_lots = order->remaining_lots + core_hidden(c, slot);

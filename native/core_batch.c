@@ -80,6 +80,9 @@ bool core_go_on(struct core *c) {
         case STAGE_MARKET:
             if (!core_open_market(c)) return false;
             break;
+        case STAGE_MOVE:
+            if (!core_move_on(c)) return false;
+            break;
         case STAGE_KILL:
             if (!core_kill_more(c)) return false;
             break;

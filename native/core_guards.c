@@ -14,11 +14,26 @@ static void begin_change(struct core *c, const struct core_instrument *instrumen
     c->hash -= core_instrument_hash(instrument);
 }
 
+bool core_is_outside_band(const struct core_instrument *instrument, int64_t price_ticks) {
+    int64_t around = instrument->reference_ticks != 0 ? instrument->reference_ticks : instrument->last_price_ticks;
+    if (instrument->static_band_ppm == 0 || around == 0 || price_ticks == 0) return false;
+    int64_t most = (int64_t)((risk_wide)around * instrument->static_band_ppm / RISK_PPM);
+    return price_ticks > around ? price_ticks - around > most : around - price_ticks > most;
+}
+
+struct core_band core_dynamic_band(const struct core_instrument *instrument) {
+    int64_t last = instrument->last_price_ticks;
+    if (instrument->dynamic_band_ppm == 0 || last == 0) return (struct core_band){0, INT64_MAX};
+    int64_t most = (int64_t)((risk_wide)last * instrument->dynamic_band_ppm / RISK_PPM);
+    return (struct core_band){last - most, most < INT64_MAX - last ? last + most : INT64_MAX};
+}
+
 void core_set_guards(struct core *c) {
     const struct codec_set_guards *body = &c->progress.command->set_guards;
     struct core_instrument *instrument = core_find_instrument(c, body->instrument);
     c->progress.verdict.refusal = instrument ? REFUSAL_SETTING_INVALID : REFUSAL_INSTRUMENT_UNKNOWN;
-    if (!instrument || body->static_band_ppm > CORE_MAX_BAND_PPM || body->dynamic_band_ppm > CORE_MAX_BAND_PPM) return;
+    if (!instrument) return;
+    if (body->static_band_ppm > CORE_MAX_BAND_PPM || body->dynamic_band_ppm > CORE_MAX_BAND_PPM) return;
     if (body->reference_ticks < 0 || body->reference_ticks > BOOK_MAX_PRICE) return;
     if (body->volatility_auction_us < 0 || body->volatility_auction_us > CORE_DAY_US) return;
     begin_change(c, instrument);

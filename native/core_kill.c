@@ -19,7 +19,7 @@ static void kill_account(struct core *c, uint32_t account) {
 
 static void kill_market(struct core *c, struct core_instrument *instrument) {
     struct core_progress *p = &c->progress;
-    core_put_phase(c, instrument, PHASE_HALT);
+    core_put_phase(c, instrument, PHASE_HALT, 0);
     p->cancel_instrument = instrument->id;
     p->cancel_reason = END_REASON_BY_OPERATOR;
     p->kill_step = 0;

@@ -72,11 +72,6 @@ static void put_fee(struct core_instrument *instrument, const struct codec_fee_r
     }
 }
 
-/* The phases that rules 1 know. */
-static bool is_phase(uint8_t phase) {
-    return phase == PHASE_CONTINUOUS || phase == PHASE_HALT || phase == PHASE_POST_ONLY || phase == PHASE_CANCEL_ONLY;
-}
-
 /* ---- Instruments ---------------------------------------------------------------------------------------------- */
 
 static bool is_symbol(struct codec_bytes symbol) {
@@ -110,7 +105,6 @@ int64_t core_tick_lot_of(const struct core *c, const struct codec_instrument *in
 
 bool core_is_instrument(const struct codec_instrument *instrument) {
     return is_symbol(instrument->symbol) && instrument->base_asset != instrument->quote_asset && are_fees(instrument) &&
-           is_phase(instrument->phase) &&
            are_limits(instrument->lot_minor, instrument->min_quantity_lots, instrument->max_quantity_lots,
                       instrument->min_notional_minor, instrument->max_notional_minor, instrument->market_protection_ppm);
 }
@@ -155,7 +149,7 @@ void core_add_instrument(struct core *c) {
     if (base == RISK_NONE || quote == RISK_NONE) return;
     int64_t tick_lot_minor = core_tick_lot_of(c, from, base, quote);
     verdict->refusal = REFUSAL_SETTING_INVALID;
-    if (tick_lot_minor == 0 || !core_is_instrument(from)) return;
+    if (tick_lot_minor == 0 || !core_is_instrument(from) || !core_is_first_phase(c->rules, from->phase)) return;
     verdict->refusal = REFUSAL_CAPACITY_FULL;
     if (c->instrument_count >= c->sizes.instruments) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
@@ -164,15 +158,6 @@ void core_add_instrument(struct core *c) {
     c->markets_changed = c->sequence;
     c->progress.next_instrument = 0;
     c->progress.stage = STAGE_MARKET;
-}
-
-void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase) {
-    c->hash -= core_instrument_hash(instrument);
-    instrument->phase = phase;
-    instrument->book->may_cross = core_may_cross(phase);
-    c->hash += core_instrument_hash(instrument);
-    c->markets_changed = c->sequence;
-    core_say_instrument(c, instrument);
 }
 
 bool core_open_market(struct core *c) {
@@ -184,21 +169,15 @@ bool core_open_market(struct core *c) {
                        memcmp(older->symbol, newest->symbol, newest->symbol_length) == 0;
         if (!is_same || older->phase == PHASE_CANCEL_ONLY) continue;
         if (!core_has_room(c)) return false;
-        core_put_phase(c, older, PHASE_CANCEL_ONLY);
+        core_begin_move(c, older, PHASE_CANCEL_ONLY, 0);
+        p->move.returns = STAGE_MARKET;
+        p->next_instrument++;
+        return true;
     }
     if (!core_has_room(c)) return false;
     core_say_instrument(c, newest);
-    c->progress.stage = STAGE_DONE;
+    p->stage = STAGE_CASCADE;
     return true;
-}
-
-void core_set_phase(struct core *c) {
-    const struct codec_set_phase *body = &c->progress.command->set_phase;
-    struct core_instrument *instrument = core_find_instrument(c, body->instrument);
-    c->progress.verdict.refusal = instrument ? REFUSAL_PHASE_FORBIDS_IT : REFUSAL_INSTRUMENT_UNKNOWN;
-    if (!instrument || !is_phase(body->phase)) return;
-    c->progress.verdict.refusal = REFUSAL_UNSPECIFIED;
-    core_put_phase(c, instrument, body->phase);
 }
 
 void core_set_limits(struct core *c) {

@@ -168,9 +168,8 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_
     return level_lots;
 }
 
-/* State the trade, then the maker's order, level and balances. `maker` is its view after the trade. */
-static void say_fill(struct core *c, const struct core_fill *fill, const struct codec_order *maker, uint32_t owner, uint32_t gives,
-                     uint32_t receives, int64_t level_lots) {
+/* State a trade of `incoming` with a resting order; `maker` is that one's view. */
+static void say_trade(struct core *c, const struct core_fill *fill, const struct codec_order *maker) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
     struct codec_trade_event trade = {
@@ -193,32 +192,74 @@ static void say_fill(struct core *c, const struct core_fill *fill, const struct 
         .maker_client_order_id = maker->client_order_id,
         .taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset,
         .maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset,
+        .auction = fill->is_auction,
     };
-    uint32_t side = book_opposite(in->side);
     core_say_trade(c, &trade);
-    core_say_order(c, maker);
-    core_say_level(c, instrument, side, fill->price_ticks, level_lots);
-    core_say_balance(c, gives, owner, core_asset_given(instrument, side));
-    core_say_balance(c, receives, owner, core_asset_received(instrument, side));
-    if (fill->maker_fee_balance != RISK_NONE) core_say_fee_balance(c, fill->maker_fee_balance, owner);
+}
+
+/* One who has traded while resting: what is said of it, after what is known of it before it may be gone. */
+struct resting {
+    uint32_t slot;
+    uint32_t owner;
+    uint32_t gives;
+    uint32_t receives;
+    int64_t level_lots;
+    struct codec_order view;
+};
+
+static struct resting resting_at(const struct core *c, uint32_t slot) {
+    const struct book_order *order = book_order_at(c->pool, slot);
+    return (struct resting){.slot = slot, .owner = order->owner, .gives = core_gives(order), .receives = core_receives(order)};
+}
+
+/* State an order after a fill: itself, its level, its balances. `fee_balance` is what it paid its fee from, if not what it received. */
+static void say_filled(struct core *c, const struct resting *resting, uint32_t fee_balance) {
+    struct core_instrument *instrument = core_market(c);
+    uint32_t side = resting->view.side - 1u;
+    core_say_order(c, &resting->view);
+    core_say_level(c, instrument, side, resting->view.price_ticks, resting->level_lots);
+    core_say_balance(c, resting->gives, resting->owner, core_asset_given(instrument, side));
+    core_say_balance(c, resting->receives, resting->owner, core_asset_received(instrument, side));
+    if (fee_balance != RISK_NONE) core_say_fee_balance(c, fee_balance, resting->owner);
+}
+
+/* A trade took place at this price. */
+static void count_trade(struct core *c, int64_t price_ticks) {
+    struct core_instrument *instrument = core_market(c);
+    c->trades_given++;
+    instrument->last_price_ticks = price_ticks;
+    core_touch_market(c, instrument);
 }
 
 /* Trade lots with the order in a slot. */
 static void trade(struct core *c, uint32_t slot, int64_t lots) {
-    struct core_instrument *instrument = core_market(c);
-    const struct book_order *maker = book_order_at(c->pool, slot);
-    uint32_t owner = maker->owner;
-    uint32_t gives = core_gives(maker);
-    uint32_t receives = core_receives(maker);
-    struct core_fill fill = decide_fill(c, maker, maker->price_ticks, lots);
-    settle_both(c, maker, &fill);
+    const struct book_order *order = book_order_at(c->pool, slot);
+    struct resting maker = resting_at(c, slot);
+    struct core_fill fill = decide_fill(c, order, order->price_ticks, lots);
+    settle_both(c, order, &fill);
     count_for_taker(c, &fill);
-    c->trades_given++;
-    instrument->last_price_ticks = fill.price_ticks;
-    core_touch_market(c, instrument);
-    struct codec_order view;
-    int64_t level_lots = count_for_maker(c, slot, &fill, &view);
-    say_fill(c, &fill, &view, owner, gives, receives, level_lots);
+    count_trade(c, fill.price_ticks);
+    maker.level_lots = count_for_maker(c, slot, &fill, &maker.view);
+    say_trade(c, &fill, &maker.view);
+    say_filled(c, &maker, fill.maker_fee_balance);
+}
+
+void core_trade_at_auction(struct core *c, uint32_t taker, uint32_t maker, int64_t price_ticks, int64_t lots) {
+    struct resting took = resting_at(c, taker);
+    struct resting made = resting_at(c, maker);
+    core_describe_resting(c, taker, 0, 0);
+    struct core_fill fill = decide_fill(c, book_order_at(c->pool, maker), price_ticks, lots);
+    fill.is_auction = true;
+    struct core_fill mirrored = fill;
+    mirrored.maker_fee_minor = fill.taker_fee_minor;
+    mirrored.maker_fee_balance = fill.taker_fee_balance;
+    settle_both(c, book_order_at(c->pool, maker), &fill);
+    count_trade(c, price_ticks);
+    took.level_lots = count_for_maker(c, taker, &mirrored, &took.view);
+    made.level_lots = count_for_maker(c, maker, &fill, &made.view);
+    say_trade(c, &fill, &made.view);
+    say_filled(c, &took, fill.taker_fee_balance);
+    say_filled(c, &made, fill.maker_fee_balance);
 }
 
 /* ---- Self-trade prevention ------------------------------------------------------------------------------------ */
@@ -284,6 +325,17 @@ static bool is_spent(struct core *c) {
     return in->has_traded && in->quote_left < risk_value(price_ticks, 1, instrument->tick_lot_minor);
 }
 
+/* The next trade would leave the band: an auction, in which what may rest takes part, or the end. */
+static void stop_at_band(struct core *c) {
+    struct core_incoming *in = &c->incoming;
+    struct core_instrument *instrument = core_market(c);
+    int64_t auction_us = instrument->volatility_auction_us;
+    if (auction_us != 0) core_put_phase(c, instrument, PHASE_VOLATILITY_AUCTION, c->clock_us + auction_us);
+    if (auction_us != 0 && core_may_rest(in)) return;
+    in->state = ORDER_STATE_EXPIRED;
+    in->reason = END_REASON_PRICE_BAND;
+}
+
 /* Say how an order ends that has met all it could, unless it is to rest. */
 static void conclude(struct core *c) {
     struct core_incoming *in = &c->incoming;
@@ -291,6 +343,8 @@ static void conclude(struct core *c) {
     bool is_filled = in->is_by_quote ? is_spent(c) : in->remaining_lots == 0;
     if (is_filled) {
         in->state = ORDER_STATE_FILLED;
+    } else if (in->is_banded) {
+        stop_at_band(c);
     } else if (in->is_market) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_NO_LIQUIDITY;
@@ -386,7 +440,7 @@ static void tell_group(struct core *c) {
 /* The last step: it rests or leaves, and what became of it is stated. */
 static void finish(struct core *c) {
     struct core_incoming *in = &c->incoming;
-    const struct core_instrument *instrument = core_market(c);
+    struct core_instrument *instrument = core_market(c);
     conclude(c);
     if (in->state == ORDER_STATE_OPEN) {
         rest(c);
@@ -415,7 +469,8 @@ static void finish(struct core *c) {
 static bool is_fillable(const struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = &c->instruments[in->instrument];
-    if (instrument->icebergs != 0 || instrument->in_groups != 0) return core_walk(c, in).lots == in->remaining_lots;
+    bool is_plain = instrument->icebergs == 0 && instrument->in_groups == 0 && instrument->dynamic_band_ppm == 0;
+    if (!is_plain) return core_walk(c, in).lots == in->remaining_lots;
     return book_fillable(instrument->book, in->side, in->limit_ticks, in->remaining_lots, in->account, in->self_trade);
 }
 
@@ -423,6 +478,8 @@ void core_arrive(struct core *c) {
     struct core_incoming *in = &c->incoming;
     c->progress.stage = STAGE_MATCH;
     c->progress.after_match = STAGE_CASCADE;
+    in->meets_nobody = core_gathers(core_market(c)->phase);
+    in->band = core_dynamic_band(core_market(c));
     if (in->time_in_force == TIME_IN_FORCE_FOK && !is_fillable(c)) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_FOK_UNFILLABLE;
@@ -439,7 +496,7 @@ static uint32_t next_to_meet(struct core *c, int64_t *could) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
     *could = in->remaining_lots;
-    if (in->state != ORDER_STATE_OPEN || (!in->is_by_quote && *could == 0)) return BOOK_NONE;
+    if (in->state != ORDER_STATE_OPEN || in->meets_nobody || (!in->is_by_quote && *could == 0)) return BOOK_NONE;
     uint32_t slot = book_meet(instrument->book, in->side, in->limit_ticks);
     if (slot == BOOK_NONE || !in->is_by_quote) return slot;
     *could = in->quote_left / (book_order_at(c->pool, slot)->price_ticks * instrument->tick_lot_minor);
@@ -447,7 +504,7 @@ static uint32_t next_to_meet(struct core *c, int64_t *could) {
 }
 
 bool core_match(struct core *c) {
-    const struct core_incoming *in = &c->incoming;
+    struct core_incoming *in = &c->incoming;
     for (;;) {
         int64_t could;
         if (c->link_count != 0 && !core_settle_links(c)) return false;
@@ -455,6 +512,10 @@ bool core_match(struct core *c) {
         if (!core_has_room(c)) return false;
         if (slot == BOOK_NONE) break;
         const struct book_order *maker = book_order_at(c->pool, slot);
+        if (!core_is_within(in->band, maker->price_ticks)) {
+            in->is_banded = true;
+            break;
+        }
         int64_t lots = could < maker->remaining_lots ? could : maker->remaining_lots;
         if (maker->owner == in->account && in->self_trade != BOOK_SELF_TRADE_NONE) {
             prevent(c, slot, could);

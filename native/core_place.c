@@ -66,8 +66,7 @@ static risk_wide notional(const struct core_incoming *in, const struct core_inst
 uint8_t core_why_not_size(struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
-    bool takes = instrument->phase == PHASE_CONTINUOUS || (instrument->phase == PHASE_POST_ONLY && in->post_only);
-    if (!takes) return REFUSAL_MARKET_NOT_OPEN;
+    if (!core_takes(instrument->phase, in, in->state == ORDER_STATE_WAITING)) return REFUSAL_MARKET_NOT_OPEN;
     if (in->has_more && in->more.expires_us != 0 && in->more.expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
     if (!in->is_by_quote) {
         if (in->quantity_lots < instrument->min_quantity_lots) return REFUSAL_QUANTITY_TOO_SMALL;
@@ -79,6 +78,7 @@ uint8_t core_why_not_size(struct core *c) {
     risk_wide worth = notional(in, instrument);
     if (worth > 0 && worth < instrument->min_notional_minor) return REFUSAL_NOTIONAL_TOO_SMALL;
     if (worth > instrument->max_notional_minor) return REFUSAL_NOTIONAL_TOO_LARGE;
+    if (core_is_outside_band(instrument, in->price_ticks)) return REFUSAL_PRICE_OUTSIDE_BAND;
     return REFUSAL_UNSPECIFIED;
 }
 
@@ -144,8 +144,9 @@ uint8_t core_why_not_order(struct core *c, bool is_named, const struct core_besi
 }
 
 uint8_t core_why_not_exit(struct core *c, bool is_named, const struct core_beside *beside) {
-    const struct core_more *more = &c->incoming.more;
-    if (more->expires_us != 0 && more->expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
+    const struct core_incoming *in = &c->incoming;
+    if (in->more.expires_us != 0 && in->more.expires_us <= c->clock_us) return REFUSAL_EXPIRY_PASSED;
+    if (core_is_outside_band(core_market(c), in->price_ticks)) return REFUSAL_PRICE_OUTSIDE_BAND;
     return why_not_room(c, is_named, beside);
 }
 

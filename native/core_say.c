@@ -167,9 +167,10 @@ void core_say_order(struct core *c, const struct codec_order *order) {
     if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
 }
 
-void core_say_level(struct core *c, const struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {
+void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {
     struct codec_level_event level = {c->out.commands, instrument->id, (uint8_t)(side + 1), price_ticks, lots};
     c->out.event_at = codec_put_level_event_in(c->out.event_at, EVENT_RECORD_LEVELS_TAG, &level);
+    if (core_gathers(instrument->phase)) core_touch_auction(c, instrument);
 }
 
 void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset) {
@@ -223,6 +224,16 @@ void core_say_instrument(struct core *c, const struct core_instrument *instrumen
     struct codec_instrument view;
     core_view_instrument(c, instrument, &view);
     c->out.event_at = codec_put_instrument_event_in(c->out.event_at, c->out.commands, &view);
+}
+
+void core_say_auction(struct core *c, const struct core_instrument *instrument, const struct core_crossing *crossing) {
+    struct codec_auction_event event = {
+        .instrument = instrument->id,
+        .price_ticks = crossing->price_ticks,
+        .volume_lots = crossing->volume_lots,
+        .surplus_lots = crossing->surplus_lots,
+    };
+    c->out.event_at = codec_put_auction_event_in(c->out.event_at, EVENT_RECORD_AUCTIONS_TAG, &event);
 }
 
 void core_say_account(struct core *c, uint32_t account) {

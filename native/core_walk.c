@@ -9,6 +9,7 @@ struct walker {
     const struct core_instrument *instrument;
     int64_t lots_left;
     int64_t quote_left;
+    struct core_band band;
     struct core_walk found;
 };
 
@@ -75,13 +76,20 @@ static bool walk_level(struct walker *walker, uint32_t level) {
 }
 
 struct core_walk core_walk(const struct core *c, const struct core_incoming *in) {
-    struct walker walker = {c, in, &c->instruments[in->instrument], in->remaining_lots, in->quote_left, {0, 0}};
+    struct walker walker = {
+        .c = c,
+        .in = in,
+        .instrument = &c->instruments[in->instrument],
+        .lots_left = in->remaining_lots,
+        .quote_left = in->quote_left,
+        .band = core_dynamic_band(&c->instruments[in->instrument]),
+    };
     const struct book *book = walker.instrument->book;
     if (in->limit_ticks == 0) return walker.found;
     for (uint32_t level = book_best_level(book, book_opposite(in->side)); level != BOOK_NONE; level = book_next_level(book, level)) {
         int64_t price_ticks = book_level_price(book, level);
         bool is_in_reach = in->side == BOOK_BUY ? price_ticks <= in->limit_ticks : price_ticks >= in->limit_ticks;
-        if (!is_in_reach || !walk_level(&walker, level)) break;
+        if (!is_in_reach || !core_is_within(walker.band, price_ticks) || !walk_level(&walker, level)) break;
     }
     return walker.found;
 }

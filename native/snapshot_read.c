@@ -198,7 +198,8 @@ static void take_instrument(struct snapshot_reader *reader, struct core *c, uint
     struct codec_instrument view;
     core_view_instrument(c, instrument, &view);
     int64_t tick_lot_minor = core_tick_lot_of(c, &view, instrument->base, instrument->quote);
-    bool is_possible = tick_lot_minor != 0 && tick_lot_minor == instrument->tick_lot_minor && core_is_instrument(&view);
+    bool is_possible = tick_lot_minor != 0 && tick_lot_minor == instrument->tick_lot_minor && core_is_instrument(&view) &&
+                       core_is_phase(c->rules, instrument->phase);
     if (!snapshot_expect(reader, is_possible)) return;
     bool is_market = market[0] == instrument->id && market[1] <= BOOK_MAX_PRICE && market[2] >= 1;
     if (!snapshot_expect(reader, is_market && read_guards(c, instrument, guards))) return;

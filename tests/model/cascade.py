@@ -3,7 +3,7 @@
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from tests.model.arrival import arrive
-from tests.model.book import Reasons, first, gives, hold, touch
+from tests.model.book import Reasons, first, gives, hold, leave, touch
 from tests.model.ends import close, linked
 from tests.model.phases import CONTINUOUS
 from tests.model.prices import WAITS, meets, price_of, wait
@@ -21,6 +21,7 @@ def work_off(s: State) -> None:
             s.give_place(order)
         else:
             order.triggered_us = s.clock_us
+            leave(s, order)
             if other := linked(s, order):
                 close(s, other, types.ORDER_STATE_CANCELLED, types.END_REASON_LINKED)
             launch(s, order)
@@ -39,13 +40,14 @@ def let_out(s: State, exit_order: types.Order) -> None:
         if continuous and meets(exit_order, price_of(s, exit_order)):
             s.queue.append(exit_order)
     elif continuous:
+        leave(s, exit_order)
         launch(s, exit_order)
     else:
         s.state_order(exit_order)
 
 
 def launch(s: State, order: types.Order) -> None:
-    """It is an order like any other from now on, or would be refused."""
+    """It has left where it waited, and is an order like any other or would be refused."""
     touch(s, order)
     now = types.Order()
     now.CopyFrom(order)
@@ -54,9 +56,6 @@ def launch(s: State, order: types.Order) -> None:
         close(s, order, types.ORDER_STATE_EXPIRED, types.END_REASON_TRIGGER_REFUSED)
         return
     order.state = types.ORDER_STATE_OPEN
-    del s.orders[order.order_id]
-    del s.places[order.order_id]
-    s.dormant.discard(order.order_id)
     held = hold(s, order)
     if held:
         s.move(order.account, gives(s, order), -held, held)

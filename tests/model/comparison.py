@@ -11,8 +11,9 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.matching.answers import answers_from_events
 from services.matching.core import Core
-from tests.model.asker import World
 from tests.model.engines import CoreEngine, ModelEngine
+from tests.model.features import READY
+from tests.model.worlds import World
 from tests.model.writer import Writer
 
 
@@ -151,6 +152,10 @@ class Comparison:
             fee_tier=settings.fee_tier,
             self_trade_prevention=settings.self_trade_prevention,
             suspended=settings.suspended,
+            max_open_orders=settings.max_open_orders,
+            max_commands_per_second=settings.max_commands_per_second,
+            pays_fee_asset=settings.pays_fee_asset,
+            dead_man_us=model.dead_man_us.get(account, 0),
             sequence=model.sequence,
         )
         told = matching.GetAccountResponse.FromString(core.get_account(account))
@@ -222,10 +227,12 @@ class Stride(NamedTuple):
     look_every: int = 40
 
 
-def run(random: Random, world: World, stride: Stride) -> Comparison:
-    """Write and give so many records. Raises Different."""
+def run(
+    random: Random, world: World, stride: Stride, features: frozenset[str] = READY
+) -> Comparison:
+    """Write and give so many records, of these features of rules 2. Raises Different."""
     comparison = Comparison(random.choice((0, 0, 7, 1_023)), stride.validate_every)
-    writer = Writer(random, comparison.model.model, world)
+    writer = Writer(random, comparison.model.model, world, features)
     opening = writer.opening()
     try:
         for number in range(1, stride.records + 1):

@@ -14,6 +14,8 @@ from tests.model.state import FEES, TOP, State
 
 TRAILING: Final = 1_024
 """How many trailing stops may wait in an instrument."""
+TIPS: Final = 100
+"""In how many pieces an iceberg may show itself: each of them is a fill to state."""
 SECOND_US: Final = 1_000_000
 
 
@@ -120,8 +122,9 @@ def why_not_size(s: State, order: types.Order) -> Reasons:
     yield expiry_passed(s, order), matching.REFUSAL_EXPIRY_PASSED
     lots = order.quantity_lots
     by_lots = not order.quote_minor
-    too_small = by_lots and min(lots, order.display_lots or lots) < instrument.min_quantity_lots
-    yield too_small, matching.REFUSAL_QUANTITY_TOO_SMALL
+    tip = order.display_lots or lots
+    too_small = min(lots, tip) < instrument.min_quantity_lots or tip * TIPS < lots
+    yield by_lots and too_small, matching.REFUSAL_QUANTITY_TOO_SMALL
     yield by_lots and lots > instrument.max_quantity_lots, matching.REFUSAL_QUANTITY_TOO_LARGE
     yield by_lots and lots <= order.filled_lots, matching.REFUSAL_QUANTITY_BELOW_FILLED
     worth = notional(s, order)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from tests.model.asker import LARGE, SMALL, World
 from tests.model.comparison import Comparison, Different, Given, Stride, run, shorten
 from tests.model.engines import CoreEngine
+from tests.model.worlds import LARGE, SMALL, World
 from tests.model.writer import Writer
 from tests.spec import words
 

@@ -6,8 +6,11 @@ from random import Random
 from typing import Final
 
 from bourse.matching import v1 as matching
-from tests.model.asker import PEOPLE, SECOND_US, Asker, World
+from tests.model.asker import Asker
+from tests.model.choices import PEOPLE, SECOND_US
+from tests.model.features import READY
 from tests.model.model import Model
+from tests.model.worlds import World
 
 SOURCES: Final = (1, 7)
 
@@ -24,8 +27,10 @@ class Gateway:
 class Writer(Asker):
     """Writes records for the model as it stands."""
 
-    def __init__(self, random: Random, model: Model, world: World) -> None:
-        super().__init__(random, model, world)
+    def __init__(
+        self, random: Random, model: Model, world: World, features: frozenset[str] = READY
+    ) -> None:
+        super().__init__(random, model, world, features)
         self.gateways = [Gateway(), Gateway()]
 
     # --- Records ---
@@ -47,7 +52,10 @@ class Writer(Asker):
         markets = [self.command(0) for _ in self.world.markets]
         for command, new in zip(markets, self.world.markets, strict=True):
             command.add_instrument.instrument.CopyFrom(new)
-        settings = self.next_batch(self.gateways[0], assets + markets)
+        rules = [self.command(0)] if self.features and not self.one_in(8) else []
+        for command in rules:
+            command.use_rules.version = 2
+        settings = self.next_batch(self.gateways[0], assets + rules + markets)
         money = [self.credit(account) for account in PEOPLE * 3]
         return [
             self.record_of(*first),

@@ -1,0 +1,206 @@
+"""Asks for random settings: markets, fees, accounts, sizes, the clock, and guards."""
+
+from collections.abc import Callable
+from typing import Final
+
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from tests.model.choices import MODES, PEOPLE, SECOND_US, Chooser
+from tests.model.phases import MOVES, NEXT
+from tests.model.state import FIRST_SIZES
+
+PHASES: Final = (
+    *[types.PHASE_CONTINUOUS] * 25,
+    types.PHASE_HALT,
+    types.PHASE_POST_ONLY,
+    types.PHASE_CANCEL_ONLY,
+    types.PHASE_CLOSED,
+)
+
+
+class SettingsAsker(Chooser):
+    """Puts settings that are right, at the edge of right, or wrong."""
+
+    def operate(self) -> matching.Command:
+        command = self.command(0)
+        self.random.choice(
+            (
+                self._set_account,
+                self._set_account,
+                self._set_phase,
+                self._set_limits,
+                self._set_fees,
+                self._set_fees,
+                self._set_sizes,
+                self._add_asset,
+                self._set_rules_or_clock,
+                self._add_market if self.one_in(3) else self._set_fees,
+            )
+        )(command)
+        return command
+
+    # --- Guards and switches ---
+
+    def guard(self) -> matching.Command:
+        """What rules 2 let operators and accounts do against harm."""
+        command = self.command(0)
+        ways: dict[str, Callable[[matching.Command], None]] = {
+            "phases": self._set_phase,
+            "bands": self._set_guards,
+            "dead_man": self._set_dead_man,
+            "kill": self._kill,
+            "limits": self._set_account,
+            "fee_market": self._set_fee_market,
+        }
+        often = ("phases", "phases", "phases", "bands", "dead_man")
+        names = [name for name in (*ways, *often) if name in self.features]
+        ways.get(self.random.choice(names or ["limits"]), self._set_account)(command)
+        return command
+
+    def set_mark(self) -> matching.Command:
+        command = self.command(0)
+        command.set_mark.instrument = self.instrument()
+        command.set_mark.price_ticks = 0 if self.one_in(30) else self.price()
+        return command
+
+    def _set_guards(self, command: matching.Command) -> None:
+        guards = command.set_guards
+        guards.instrument = self.instrument()
+        guards.reference_ticks = self.random.choice((0, 0, self.price(), -1))
+        guards.static_band_ppm = self.random.choice((0, 0, 30_000, 50_000, 1_000_001))
+        guards.dynamic_band_ppm = self.random.choice((0, 10_000, 20_000, 40_000, 1_000_000))
+        lasts = (0, SECOND_US, 5 * SECOND_US, 5 * SECOND_US, -1)
+        guards.volatility_auction_us = self.random.choice(lasts)
+
+    def _set_dead_man(self, command: matching.Command) -> None:
+        command.account = self.account()
+        lasts = (0, SECOND_US - 1, SECOND_US, 3 * SECOND_US, 3 * SECOND_US, 86_401 * SECOND_US)
+        command.set_dead_man.timeout_us = self.random.choice(lasts)
+
+    def _kill(self, command: matching.Command) -> None:
+        command.kill.SetInParent()
+        if self.one_in(2):
+            command.account = self.account()
+        else:
+            command.kill.instrument = self.instrument()
+
+    def _set_fee_market(self, command: matching.Command) -> None:
+        wanted = command.set_fee_market
+        wanted.instrument = self.instrument()
+        wanted.fee_market = self.random.choice((0, self.instrument(), self.instrument()))
+        discount = self.random.choice((0, 250_000, 1_000_000, 1_000_001))
+        wanted.discount_ppm = discount
+
+    # --- Settings ---
+
+    def _set_account(self, command: matching.Command) -> None:
+        command.account = self.account()
+        settings = command.set_account
+        settings.fee_tier = self.random.choice((0, 1, 2, 15, 16))
+        settings.self_trade_prevention = self.random.choice(MODES)
+        settings.suspended = self.one_in(30)
+        if "limits" in self.features:
+            settings.max_open_orders = self.random.choice((0, 0, 0, 1, 3, 8))
+            settings.max_commands_per_second = self.random.choice((0, 0, 0, 0, 1, 5))
+        settings.pays_fee_asset = self.has("fee_market", 2)
+
+    def _set_phase(self, command: matching.Command) -> None:
+        """Mostly to continuous trading, or the next phase that leads there."""
+        wanted = command.set_phase
+        wanted.instrument = self.instrument()
+        wanted.phase = self.random.choice(PHASES)
+        at = self.model.instruments.get(wanted.instrument)
+        if "phases" not in self.features or at is None or self.one_in(10):
+            return
+        may = sorted(MOVES[at.phase])
+        known = types.PHASE_CONTINUOUS in may and self.one_in(2)
+        wanted.phase = types.PHASE_CONTINUOUS if known else self.random.choice(may)
+        if (wanted.phase in NEXT and self.one_in(2)) or self.one_in(30):
+            wanted.until_us = max(0, self.soon_us() - (SECOND_US if self.one_in(10) else 0))
+
+    def _set_limits(self, command: matching.Command) -> None:
+        limits = command.set_limits
+        limits.instrument = self.instrument()
+        at = self.random.choice(self.world.markets)
+        limits.min_quantity_lots = self.random.choice((0, 1, 1, 2))
+        limits.max_quantity_lots = at.max_quantity_lots + self.random.choice((0, 0, 1))
+        limits.min_notional_minor = self.random.choice((-1, 0, 0, 300))
+        limits.max_notional_minor = at.max_notional_minor + self.random.choice((0, 0, 1))
+        limits.market_protection_ppm = self.random.choice((0, 20_000, 50_000, 10**6, 10**6 + 1))
+
+    def _set_fees(self, command: matching.Command) -> None:
+        command.set_fees.instrument = self.instrument()
+        self._rate(command.set_fees.fee)
+
+    def _rate(self, fee: types.FeeRate) -> None:
+        fee.tier = self.random.choice((0, 0, 1, 2, 15, 16))
+        fee.maker_fee_ppm = self.random.choice((-100_001, -100_000, -5_000, -1, 0, 900, 100_001))
+        fee.taker_fee_ppm = self.random.choice((-1, 0, 1, 999, 5_000, 100_000, 100_001))
+
+    def _set_sizes(self, command: matching.Command) -> None:
+        """Often a little above what is in use, so that it is soon full; else the first sizes."""
+        sizes = command.set_sizes
+        sizes.CopyFrom(FIRST_SIZES)
+        if self.one_in(2):
+            return
+        name, used = self.random.choice(list(self._in_use().items()))
+        first: int = getattr(FIRST_SIZES, name)
+        near = used + self.random.choice((-1, 0, 1, 4))
+        far = self.random.choice((0, 1, 2 * first, 16 * first + 1))
+        setattr(sizes, name, max(0, far if self.one_in(30) else near))
+
+    def _in_use(self) -> dict[str, int]:
+        model = self.model
+        return {
+            "orders": len(model.orders),
+            "orders_per_account": len(model.orders) // len(PEOPLE),
+            "accounts": len(model.accounts),
+            "balances": len(model.balances),
+            "client_order_ids": len(model.names),
+            "client_order_id_memory_us": FIRST_SIZES.client_order_id_memory_us,
+            "sessions": len(model.sessions),
+            "instruments": len(model.instruments),
+        }
+
+    def _add_market(self, command: matching.Command) -> None:
+        new = command.add_instrument.instrument
+        new.CopyFrom(self.random.choice(self.world.markets))
+        if self.has("phases", 4):
+            new.phase = self.random.choice((types.PHASE_PRE_OPEN, types.PHASE_CLOSED))
+        if self.one_in(2):
+            self._rescale(new)
+        if self.one_in(3):
+            wrong = self.random.choice(("lot_minor", "base_asset", "phase", "tick_scale"))
+            setattr(new, wrong, self.random.choice((0, 1, 3, 5)))
+        if self.one_in(8):
+            new.symbol = self.random.choice(("", "a", "A_B", "A" * 32, "A" * 33))
+        if self.one_in(3):
+            self._rate(new.fees.add())
+
+    def _rescale(self, new: types.Instrument) -> None:
+        """Ticks and lots of other sizes, on assets of any scale; some do not fit."""
+        powers = (1, 5, 10, 10**2, 10**8, 10**9, 10**18)
+        new.symbol = "SCALED"
+        new.base_asset = self.random.choice((1, 2, 3, 4, 5))
+        new.quote_asset = self.random.choice((1, 2, 3, 4, 5))
+        new.lot_minor = self.random.choice(powers)
+        new.tick_units = self.random.choice((*powers, 2**62, 2**63 - 1))
+        new.tick_scale = self.random.choice((0, 1, 2, 8, 17, 18, 19))
+        new.max_quantity_lots = self.random.choice((1, 4, 5, 1_000))
+
+    def _add_asset(self, command: matching.Command) -> None:
+        asset = command.add_asset.asset
+        asset.asset = self.random.choice((0, 1, 2, 3, 4, 4, 5, 5))
+        asset.code = self.random.choice(("A", "B", "C", "DECIMALS", "DECIMALS", "E", "d", ""))
+        asset.decimals = self.random.choice((0, 0, 2, 8, 18, 19))
+
+    def _set_rules_or_clock(self, command: matching.Command) -> None:
+        if self.one_in(2):
+            versions = (0, 1, 2) if self.features else (0, 1)
+            command.use_rules.version = self.random.choice(versions)
+            return
+        steps = (-200 * SECOND_US, -SECOND_US, 0, 50 * SECOND_US)
+        self.time_us = max(0, self.model.clock_us + self.random.choice(steps))
+        command.set_clock.time_us = self.time_us
+
+    # --- Choices ---
