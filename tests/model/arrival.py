@@ -138,19 +138,20 @@ class Ahead:
         elif self.shown[order.order_id] == 0:
             self._refresh(order)
         if other and other.order_id in self.left:
-            self.lessen(other, lots)
+            self.lessen(other, lots, linked_too=False)
 
-    def lessen(self, order: types.Order, lots: int) -> None:
+    def lessen(self, order: types.Order, lots: int, linked_too: bool = True) -> None:
         """Lots come off it without a trade, hidden ones first."""
         left = max(0, self.left[order.order_id] - lots)
         self.left[order.order_id] = left
         self.shown[order.order_id] = min(self.shown[order.order_id], left)
         if left == 0:
-            self.end(order)
+            self.end(order, linked_too)
 
-    def end(self, order: types.Order) -> None:
-        """It has ended, and so has what is linked to it."""
-        gone = {order.order_id} | {o.order_id for o in [linked(self.s, order)] if o}
+    def end(self, order: types.Order, linked_too: bool = True) -> None:
+        """It has ended, and so has what is linked to it, unless that is why."""
+        other = linked(self.s, order) if linked_too else None
+        gone = {order.order_id, other.order_id if other else 0}
         self.queue = [other for other in self.queue if other.order_id not in gone]
 
     def _refresh(self, order: types.Order) -> None:

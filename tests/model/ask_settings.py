@@ -1,12 +1,13 @@
 """Asks for random settings: markets, fees, accounts, sizes, the clock, and guards."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from tests.model.choices import MODES, PEOPLE, SECOND_US, Chooser
-from tests.model.phases import MOVES, NEXT
+from tests.model.phases import GATHERS, MOVES, NEXT
 from tests.model.state import FIRST_SIZES
 
 PHASES: Final = (
@@ -57,6 +58,35 @@ class SettingsAsker(Chooser):
         ways.get(self.random.choice(names or ["limits"]), self._set_account)(command)
         return command
 
+    def mends(self) -> list[Callable[[], matching.Command]]:
+        """What would let halted markets and suspended accounts go on; auctions too, at times."""
+        markets = {i.symbol: i for i in self.model.instruments.values()}.values()
+        phases = [i for i in markets if i.phase != types.PHASE_CONTINUOUS]
+        phases = [i for i in phases if i.phase not in GATHERS or self.one_in(3)]
+        accounts = [a for a in PEOPLE if a in self.model.accounts]
+        stopped = [a for a in accounts if self.model.accounts[a].suspended]
+        return [
+            *(partial(self._let_on, instrument) for instrument in phases),
+            *(partial(self._let_in, account) for account in stopped),
+        ]
+
+    def _let_on(self, instrument: types.Instrument) -> matching.Command:
+        may = MOVES[instrument.phase] & {*GATHERS, types.PHASE_CONTINUOUS, types.PHASE_CLOSED}
+        if self.one_in(2) and types.PHASE_CONTINUOUS in may:
+            may = {types.PHASE_CONTINUOUS}
+        command = self.command(0)
+        command.set_phase.instrument = instrument.instrument
+        command.set_phase.phase = self.random.choice(sorted(may))
+        if command.set_phase.phase in NEXT:
+            command.set_phase.until_us = self.soon_us()
+        return command
+
+    def _let_in(self, account: int) -> matching.Command:
+        command = self.command(0)
+        self._set_account(command)
+        command.account = account
+        return command
+
     def set_mark(self) -> matching.Command:
         command = self.command(0)
         command.set_mark.instrument = self.instrument()
@@ -66,10 +96,14 @@ class SettingsAsker(Chooser):
     def _set_guards(self, command: matching.Command) -> None:
         guards = command.set_guards
         guards.instrument = self.instrument()
-        guards.reference_ticks = self.random.choice((0, 0, self.price(), -1))
-        guards.static_band_ppm = self.random.choice((0, 0, 30_000, 50_000, 1_000_001))
+        guards.reference_ticks = self.random.choice((0, 0, 0, self.price()))
+        guards.static_band_ppm = self.random.choice((0, 0, 30_000, 50_000))
         guards.dynamic_band_ppm = self.random.choice((0, 10_000, 20_000, 40_000, 1_000_000))
-        lasts = (0, SECOND_US, 5 * SECOND_US, 5 * SECOND_US, -1)
+        lasts = (0, SECOND_US, 5 * SECOND_US, 5 * SECOND_US)
+        if self.one_in(12):
+            wrong = self.random.choice(("reference_ticks", "volatility_auction_us"))
+            setattr(guards, wrong, self.random.choice((-1, 2**62 + 1)))
+            return
         guards.volatility_auction_us = self.random.choice(lasts)
 
     def _set_dead_man(self, command: matching.Command) -> None:

@@ -26,16 +26,20 @@ class Asker(OrderAsker, SettingsAsker):
         self.bodies = []
         self.cancels = random.choice((5, 50))
         self.operates = random.choice((1, 15))
-        self.guards = random.choice((2, 20)) if features else 0
+        self.guards = random.choice((2, 10)) if features else 0
 
     def any_command(self) -> matching.Command:
+        """Guards are put early, and what they have stopped is let go on again."""
+        guards = self.guards * (10 if self.asked < 120 else 1)
+        mends = self.mends() if self.features else []
         ways: list[tuple[int, Callable[[], matching.Command]]] = [
             (300, self.place),
             (self.cancels, self.cancel),
             (60, self.amend),
             (2, self.cancel_all),
             (self.operates, self.operate),
-            (self.guards, self.guard),
+            (guards, self.guard),
+            (5 * len(mends), lambda: self.random.choice(mends)()),
             (60 if self.features & {"oco", "bracket"} else 0, self.group),
             (40 if "replace" in self.features else 0, self.replace),
             (25 if "mark" in self.features else 0, self.set_mark),

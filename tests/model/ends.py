@@ -61,7 +61,7 @@ def decrement(s: State, order: types.Order, lots: int, price_ticks: int) -> None
 
 def follow_up(s: State, order: types.Order, lots: int = 0) -> None:
     """After an order has ended, or so many lots of it have traded where it rests."""
-    other = linked(s, order)
+    other = linked(s, order) if order.reason != types.END_REASON_LINKED else None
     ended = order.order_id not in s.orders
     if other and (ended or (lots and other.remaining_lots <= lots)):
         close(s, other, types.ORDER_STATE_CANCELLED, types.END_REASON_LINKED)
@@ -81,8 +81,14 @@ def linked(s: State, order: types.Order) -> types.Order | None:
         types.GROUP_KIND_OCO: {0: 1, 1: 0},
         types.GROUP_KIND_BRACKET: {1: 2, 2: 1},
     }.get(order.group_kind, {})
-    member = others.get(order.group_member)
-    return s.orders.get(order.group + member * IDS) if member is not None else None
+    return of_group(s, order, others.get(order.group_member, -1))
+
+
+def of_group(s: State, order: types.Order, member: int) -> types.Order | None:
+    """The live order at a place of an order's group, if it is in one."""
+    other = s.orders.get(order.group + member * IDS)
+    found = other and (other.group, other.group_member) == (order.group, member)
+    return other if order.group and found else None
 
 
 def release(s: State, entry: types.Order) -> None:
@@ -90,7 +96,7 @@ def release(s: State, entry: types.Order) -> None:
     if entry.group_kind != types.GROUP_KIND_BRACKET or entry.group_member:
         return
     for member in (1, 2):
-        exit_order = s.orders.get(entry.group + member * IDS)
+        exit_order = of_group(s, entry, member)
         if exit_order:
             exit_order.quantity_lots = exit_order.remaining_lots = lots_got(s, entry)
             s.queue.append(exit_order)

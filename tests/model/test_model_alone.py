@@ -51,7 +51,7 @@ def drive(seed: int, world: World, records: int, seen: Seen) -> int:
         moved = moved_in(events)
         for asset, before in owned.items():
             assert model.owned(asset) == before + moved[asset], "money comes and goes by moves"
-        assert broken(model) == "", f"seed {seed}, record {offset}"
+        assert (broken(model), seed, offset) == ("", seed, offset)
     return sum(seen.kinds.values())
 
 
