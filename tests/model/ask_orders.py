@@ -57,9 +57,10 @@ class OrderAsker(Chooser):
     def _order(self, order: matching.PlaceOrder, instrument: int, side: types.Side) -> None:
         """Any order that may be placed alone."""
         self._name_it(order, instrument, side)
+        gathers = self._gathers(instrument) and not self.one_in(4)
         if self.has("stops", 4) or self.has("trailing", 8):
             self._make_waiting(order)
-        elif self.one_in(4):
+        elif not gathers and self.one_in(4):
             self._make_market(order)
         else:
             self._make_limit(order)
@@ -75,7 +76,21 @@ class OrderAsker(Chooser):
         order.price_ticks = self.price()
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         order.time_in_force = self.random.choice(WAITS)
-        if self.has("auction_orders", 2 if self._gathers(order.instrument) else 30):
+        if self._gathers(order.instrument) and not self.one_in(6):
+            self._make_gathered(order)
+        else:
+            self._make_arriving(order)
+
+    def _make_gathered(self, order: matching.PlaceOrder) -> None:
+        """What an auction takes."""
+        order.time_in_force = types.TIME_IN_FORCE_GTC
+        if self.has("auction_orders", 2):
+            order.time_in_force = types.TIME_IN_FORCE_GFA
+        self._may_expire(order)
+        self._may_hide(order)
+
+    def _make_arriving(self, order: matching.PlaceOrder) -> None:
+        if self.has("auction_orders", 40):
             order.time_in_force = types.TIME_IN_FORCE_GFA
         self._may_expire(order)
         plain = order.time_in_force in (types.TIME_IN_FORCE_GTC, types.TIME_IN_FORCE_GTD)
@@ -92,13 +107,14 @@ class OrderAsker(Chooser):
     def _may_expire(self, order: matching.PlaceOrder) -> None:
         if order.time_in_force == types.TIME_IN_FORCE_GTC and self.has("gtd", 4):
             order.time_in_force = types.TIME_IN_FORCE_GTD
-            passed = self.one_in(20)
+            passed = self.one_in(30)
             order.expires_us = max(1, self.model.clock_us) if passed else self.soon_us()
 
     def _may_hide(self, order: matching.PlaceOrder) -> None:
         at_once = (types.TIME_IN_FORCE_IOC, types.TIME_IN_FORCE_FOK)
         if order.time_in_force not in at_once and self.has("iceberg", 3):
-            order.display_lots = self.random.choice((1, 1, 2, 3, 10))
+            tips = (2, 2, 3, 5) if order.quantity_lots < 300 else (order.quantity_lots // 40,)
+            order.display_lots = 1 if self.one_in(8) else self.random.choice(tips)
 
     def _lots(self, instrument: int, price_ticks: int) -> int:
         """Mostly as many as the market takes at this price."""

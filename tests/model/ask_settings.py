@@ -53,7 +53,7 @@ class SettingsAsker(Chooser):
             "limits": self._set_account,
             "fee_market": self._set_fee_market,
         }
-        often = ("phases", "phases", "phases", "bands", "dead_man")
+        often = ("phases", "phases", "phases", "bands", "dead_man", "fee_market", "fee_market")
         names = [name for name in (*ways, *often) if name in self.features]
         ways.get(self.random.choice(names or ["limits"]), self._set_account)(command)
         return command
@@ -62,7 +62,7 @@ class SettingsAsker(Chooser):
         """What would let halted markets and suspended accounts go on; auctions too, at times."""
         markets = {i.symbol: i for i in self.model.instruments.values()}.values()
         phases = [i for i in markets if i.phase != types.PHASE_CONTINUOUS]
-        phases = [i for i in phases if i.phase not in GATHERS or self.one_in(3)]
+        phases = [i for i in phases if i.phase not in GATHERS or self.one_in(8)]
         accounts = [a for a in PEOPLE if a in self.model.accounts]
         stopped = [a for a in accounts if self.model.accounts[a].suspended]
         return [
@@ -121,9 +121,12 @@ class SettingsAsker(Chooser):
     def _set_fee_market(self, command: matching.Command) -> None:
         wanted = command.set_fee_market
         wanted.instrument = self.instrument()
-        wanted.fee_market = self.random.choice((0, self.instrument(), self.instrument()))
-        discount = self.random.choice((0, 250_000, 1_000_000, 1_000_001))
-        wanted.discount_ppm = discount
+        at = self.model.instruments.get(wanted.instrument, types.Instrument())
+        same = [n for n, i in self.model.instruments.items() if i.quote_asset == at.quote_asset]
+        likely = self.random.choice(same or [0])
+        wanted.fee_market = self.random.choice((0, likely, likely, likely, self.instrument()))
+        discounts = (0, 250_000, 250_000, 1_000_000, 1_000_001)
+        wanted.discount_ppm = self.random.choice(discounts)
 
     # --- Settings ---
 
@@ -134,9 +137,9 @@ class SettingsAsker(Chooser):
         settings.self_trade_prevention = self.random.choice(MODES)
         settings.suspended = self.one_in(30)
         if "limits" in self.features:
-            settings.max_open_orders = self.random.choice((0, 0, 0, 1, 3, 8))
-            settings.max_commands_per_second = self.random.choice((0, 0, 0, 0, 1, 5))
-        settings.pays_fee_asset = self.has("fee_market", 2)
+            settings.max_open_orders = self.random.choice((0, 0, 0, 0, 3, 8))
+            settings.max_commands_per_second = self.random.choice((0, 0, 0, 0, 0, 0, 1, 5))
+        settings.pays_fee_asset = "fee_market" in self.features and not self.one_in(3)
 
     def _set_phase(self, command: matching.Command) -> None:
         """Mostly to continuous trading, or the next phase that leads there."""

@@ -7,6 +7,7 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from tests.model.features import READY
 from tests.model.model import Model
+from tests.model.phases import CONTINUOUS, GATHERS
 from tests.model.state import FEES
 from tests.model.worlds import World
 
@@ -20,6 +21,7 @@ MODES: Final = (
     types.SELF_TRADE_PREVENTION_CANCEL_BOTH,
     types.SELF_TRADE_PREVENTION_DECREMENT,
 )
+TAKES: Final = GATHERS | {CONTINUOUS}
 T = TypeVar("T")
 
 
@@ -64,12 +66,15 @@ class Chooser:
         return self.random.choice((1, 2, 3, 1, 2, 3, 1, 2, 3, 9))
 
     def instrument(self) -> int:
-        """Mostly one that is the newest of its symbol; else an older one, or none."""
+        """Mostly one that is the newest of its symbol and takes orders; else any, or none."""
         if not self.model.instruments or self.one_in(40):
             return 77
         if self.one_in(20):
             return self.random.choice(list(self.model.instruments))
         newest = {i.symbol: number for number, i in self.model.instruments.items()}
+        takes = [n for n in newest.values() if self.model.instruments[n].phase in TAKES]
+        if takes and self.features and not self.one_in(4):
+            return self.random.choice(takes)
         return self.random.choice(list(newest.values()))
 
     def price(self) -> int:
