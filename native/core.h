@@ -327,16 +327,6 @@ struct core_link {
 };
 #define CORE_LINKS 4
 
-/* A price that orders are to look at. */
-struct core_price {
-    int64_t price_ticks;
-    uint32_t place; /* of the instrument */
-    uint32_t kind;  /* which waiting book */
-    uint32_t next;  /* once it has begun: the trailing stop that is to see it next */
-    bool has_begun;
-};
-#define CORE_PRICES 4
-
 struct core {
     uint32_t shard;
     uint32_t rules;
@@ -356,8 +346,6 @@ struct core {
     struct core_row parked;  /* exits whose entry is open, by ascending id */
     struct core_link links[CORE_LINKS];
     uint32_t link_count;
-    struct core_price prices[CORE_PRICES]; /* none between records */
-    uint32_t price_count;
     struct core_instrument *instruments;
     uint32_t *touched;       /* instruments whose market hash is behind */
     uint32_t instrument_count, instrument_room;
@@ -564,22 +552,22 @@ void core_follow_link(struct core *c, struct core_link link);
 uint32_t core_linked(const struct core *c, const struct core_more *more);
 
 /* What becomes of the rest of a group is put among the links, and exits whose entry has ended into the queue: as a member has
- * ended at a place with so much filled; as one that rests on has traded lots. core_end_linked: the linked one is to end; false:
- * there is none. */
-void core_end_member(struct core *c, const struct core_more *more, uint32_t place, int64_t filled_lots, int64_t fee_minor);
+ * ended at a place for a reason with so much filled; as one that rests on has traded lots. core_end_linked: the linked one is
+ * to end; false: there is none. */
+void core_end_member(struct core *c, const struct core_more *more, uint32_t place, uint8_t reason, int64_t filled_lots,
+                     int64_t fee_minor);
 void core_trade_member(struct core *c, const struct core_more *more, int64_t lots);
 bool core_end_linked(struct core *c, const struct core_more *more);
 
 /* Decide the order that stands first in the queue; it may arrive, or end (core_wait.c). */
 void core_decide_queued(struct core *c, uint32_t slot);
 
-/* A price that orders look at (core_wait.c): `kind` is which waiting book. It is kept until core_see_prices lets them see it,
- * which the cascade does before it comes to the queue. False: the part is full. */
+/* A price that orders look at (core_wait.c): `kind` is which waiting book. Trailing stops follow it, and what it meets goes to
+ * the queue; nothing is stated. Linear in the trailing stops, and in what it meets. */
 enum { CORE_BY_LAST = 0, CORE_BY_MARK = 1 };
 void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks);
-bool core_see_prices(struct core *c);
 
-/* A market enters continuous trading: exits whose entry has ended go to the queue, and both prices are to be seen. */
+/* A market enters continuous trading: exits whose entry has ended go to the queue, then what its two prices meet. */
 void core_look_at_prices(struct core *c, uint32_t place);
 
 /* Where an order waits: in which half of its book, at what price (core_wait.c). */

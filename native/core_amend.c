@@ -66,7 +66,7 @@ static void end_more(struct core *c, uint32_t slot, uint32_t place, const struct
     struct core_more *more = &c->more[slot];
     core_put_hidden(c, slot, 0);
     timers_clear(&c->timers, &more->timer);
-    if (more->group != 0) core_end_member(c, more, place, view->filled_lots, view->fee_minor);
+    if (more->group != 0) core_end_member(c, more, place, view->reason, view->filled_lots, view->fee_minor);
 }
 
 void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason, int64_t decremented) {

@@ -70,7 +70,7 @@ bool core_settle_links(struct core *c) {
 bool core_cascade(struct core *c) {
     struct core_progress *p = &c->progress;
     while (p->stage == STAGE_CASCADE) {
-        if (!core_settle_links(c) || !core_see_prices(c)) return false;
+        if (!core_settle_links(c)) return false;
         if (c->queue.first == BOOK_NONE) {
             p->stage = STAGE_DONE;
             return true;

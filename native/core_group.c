@@ -38,9 +38,10 @@ static int64_t lots_got(const struct core_instrument *instrument, uint8_t side, 
     return (int64_t)(((risk_wide)filled_lots * instrument->lot_minor - fee_minor) / instrument->lot_minor);
 }
 
-void core_end_member(struct core *c, const struct core_more *more, uint32_t place, int64_t filled_lots, int64_t fee_minor) {
+void core_end_member(struct core *c, const struct core_more *more, uint32_t place, uint8_t reason, int64_t filled_lots,
+                     int64_t fee_minor) {
     if (more->group_kind != GROUP_KIND_BRACKET || more->group_member != 0) {
-        core_end_linked(c, more);
+        if (reason != END_REASON_LINKED) core_end_linked(c, more);
         return;
     }
     int64_t lots = lots_got(&c->instruments[place], more->side, filled_lots, fee_minor);

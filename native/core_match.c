@@ -132,7 +132,7 @@ static void count_makers_fee(struct core *c, uint32_t slot, const struct core_fi
 static void end_more(struct core *c, uint32_t slot, const struct codec_order *filled) {
     struct core_more *more = &c->more[slot];
     timers_clear(&c->timers, &more->timer);
-    if (more->group != 0) core_end_member(c, more, c->incoming.instrument, filled->filled_lots, filled->fee_minor);
+    if (more->group != 0) core_end_member(c, more, c->incoming.instrument, filled->reason, filled->filled_lots, filled->fee_minor);
 }
 
 /* What the trade makes of the resting order, which leaves the book if nothing of it remains; `order` becomes its view, the
@@ -239,6 +239,7 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
     settle_both(c, order, &fill);
     count_for_taker(c, &fill);
     count_trade(c, fill.price_ticks);
+    if (c->incoming.has_more && c->incoming.more.group != 0) core_end_linked(c, &c->incoming.more);
     maker.level_lots = count_for_maker(c, slot, &fill, &maker.view);
     say_trade(c, &fill, &maker.view);
     say_filled(c, &maker, fill.maker_fee_balance);
@@ -427,16 +428,6 @@ static void leave(struct core *c) {
     book_release(instrument->book, in->slot);
 }
 
-/* The others of its group: it has ended, or it rests and has traded on its way. */
-static void tell_group(struct core *c) {
-    const struct core_incoming *in = &c->incoming;
-    if (in->state != ORDER_STATE_OPEN) {
-        core_end_member(c, &in->more, in->instrument, in->filled_lots, in->fee_minor);
-    } else if (in->has_traded) {
-        core_end_linked(c, &in->more);
-    }
-}
-
 /* The last step: it rests or leaves, and what became of it is stated. */
 static void finish(struct core *c) {
     struct core_incoming *in = &c->incoming;
@@ -457,7 +448,10 @@ static void finish(struct core *c) {
     core_say_balance(c, in->gives, in->account, core_asset_given(instrument, in->side));
     if (in->has_traded) core_say_balance(c, in->receives, in->account, core_asset_received(instrument, in->side));
     if (in->fee_balance != RISK_NONE) core_say_fee_balance(c, in->fee_balance, in->account);
-    if (in->has_more && in->more.group != 0) tell_group(c);
+    bool has_left = in->state != ORDER_STATE_OPEN;
+    if (has_left && in->has_more && in->more.group != 0) {
+        core_end_member(c, &in->more, in->instrument, in->reason, in->filled_lots, in->fee_minor);
+    }
     if (!in->has_traded) return;
     core_price_event(c, in->instrument, CORE_BY_LAST, in->first_trade_ticks);
     if (in->last_trade_ticks != in->first_trade_ticks) core_price_event(c, in->instrument, CORE_BY_LAST, in->last_trade_ticks);

@@ -151,7 +151,6 @@ bool core_move_on(struct core *c) {
         move->slot = core_first_resting(instrument->book);
         move->step = MOVE_AUCTION_ORDERS; /* fall through */
     case MOVE_AUCTION_ORDERS:
-        if (!core_see_prices(c)) return false;
         if (move->ends_auction && !end_auction_orders(c, instrument->book)) return false;
         move->step = MOVE_WAKE; /* fall through */
     default:

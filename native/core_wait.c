@@ -185,7 +185,7 @@ void core_end_waiting(struct core *c, uint32_t slot, uint8_t state, uint8_t reas
     timers_clear(&c->timers, &c->more[slot].timer);
     book_release(book_of(c, order), slot);
     core_say_order(c, &view);
-    if (more.group != 0) core_end_member(c, &more, place, 0, 0);
+    if (more.group != 0) core_end_member(c, &more, place, reason, 0, 0);
 }
 
 void core_shrink_waiting(struct core *c, uint32_t slot, int64_t lots) {
@@ -215,59 +215,31 @@ void core_let_out(struct core *c, uint32_t slot, int64_t lots) {
     queue_up(c, slot, ORDER_LET_OUT);
 }
 
-void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks) {
-    const struct core_instrument *instrument = &c->instruments[place];
-    if (price_ticks == 0 || instrument->waits[kind] == 0) return;
-    assert(c->price_count < CORE_PRICES);
-    c->prices[c->price_count++] = (struct core_price){.price_ticks = price_ticks, .place = place, .kind = kind};
-}
-
-/* A trailing stop has seen a price that moves it. */
-static void put_followed(struct core *c, uint32_t slot, const struct core_more *followed) {
+/* A trailing stop sees a price; it takes a new place if its trigger moves. That is not stated: a price may move a thousand of them. */
+static void see(struct core *c, uint32_t slot, int64_t price_ticks) {
     struct core_more *more = &c->more[slot];
-    bool moves = followed->trigger_ticks != more->trigger_ticks;
+    struct core_more followed = *more;
+    if (!follow(&followed, price_ticks)) return;
+    bool moves = followed.trigger_ticks != more->trigger_ticks;
     c->hash -= core_order_hash(c, slot);
     if (moves) detach(c, slot);
-    more->peak_ticks = followed->peak_ticks;
-    more->trigger_ticks = followed->trigger_ticks;
+    more->peak_ticks = followed.peak_ticks;
+    more->trigger_ticks = followed.trigger_ticks;
     if (moves) attach(c, slot);
-    touch(c, slot);
     c->hash += core_order_hash(c, slot);
-    say(c, slot);
 }
 
-/* Let the trailing stops that watch a price see it, a step each that moves. False: the part is full. */
-static bool let_follow(struct core *c, struct core_price *price) {
-    if (!price->has_begun) price->next = c->instruments[price->place].first_trailing;
-    price->has_begun = true;
-    for (; price->next != BOOK_NONE; price->next = c->more[price->next].trail_younger) {
-        struct core_more more = c->more[price->next];
-        if (more.whereabouts != ORDER_WAITS_LAST + price->kind || !follow(&more, price->price_ticks)) continue;
-        if (!core_has_room(c)) return false;
-        put_followed(c, price->next, &more);
+void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks) {
+    const struct core_instrument *instrument = &c->instruments[place];
+    if (instrument->waits[kind] == 0 || instrument->phase != PHASE_CONTINUOUS || price_ticks == 0) return;
+    for (uint32_t slot = instrument->first_trailing; slot != BOOK_NONE; slot = c->more[slot].trail_younger) {
+        if (c->more[slot].whereabouts == ORDER_WAITS_LAST + kind) see(c, slot, price_ticks);
     }
-    return true;
-}
-
-/* What a price meets goes to the queue: as if a buyer and then a seller came with it to the book of those that wait. */
-static void trigger(struct core *c, const struct core_price *price) {
-    const struct book *book = c->instruments[price->place].waiting[price->kind];
+    /* What the price meets, as if a buyer and then a seller came with it to the book of those that wait. */
+    const struct book *book = instrument->waiting[kind];
     for (uint32_t side = BOOK_BUY; side <= BOOK_SELL; side++) {
-        for (uint32_t slot; (slot = book_meet(book, side, price->price_ticks)) != BOOK_NONE;) queue_up(c, slot, ORDER_QUEUED);
+        for (uint32_t slot; (slot = book_meet(book, side, price_ticks)) != BOOK_NONE;) queue_up(c, slot, ORDER_QUEUED);
     }
-}
-
-bool core_see_prices(struct core *c) {
-    while (c->price_count != 0) {
-        struct core_price *price = &c->prices[0];
-        if (c->instruments[price->place].phase == PHASE_CONTINUOUS) {
-            if (!let_follow(c, price)) return false;
-            trigger(c, price);
-        }
-        c->price_count--;
-        memmove(c->prices, c->prices + 1, c->price_count * sizeof *price);
-    }
-    return true;
 }
 
 void core_look_at_prices(struct core *c, uint32_t place) {
