@@ -761,8 +761,8 @@ uint64_t core_text_hash(struct codec_bytes name);
 /* A name of an account, or NAMES_NONE: the account may be unknown and the name empty. */
 uint32_t core_find_name(const struct core *c, uint32_t account, struct codec_bytes name);
 
-/* Was the same sent under that name? Then the answer is the ids of then, so many. */
-bool core_is_again(struct core *c, uint32_t name, uint64_t sent, uint32_t count);
+/* Was the same sent under that name? Then the answer is the id of then. */
+bool core_is_again(struct core *c, uint32_t name, uint64_t sent);
 
 /* The slot of an open or waiting order of an account by id or by name, or BOOK_NONE and why not (core_amend.c). */
 uint32_t core_find_order(const struct core *c, uint32_t account, uint64_t order_id, struct codec_bytes client_order_id,

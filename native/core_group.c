@@ -117,7 +117,7 @@ static uint8_t why_not_names(struct core *c, uint32_t account, const struct code
         for (uint32_t i = 0; i < member; i++) is_twice = is_twice || is_same_name(name, member_at(group, i)->client_order_id);
         uint32_t known = core_find_name(c, account, name);
         if (known == NAMES_NONE && !is_twice) continue;
-        if (member == 0 && core_is_again(c, known, sent, codec_group_size(group))) return REFUSAL_UNSPECIFIED;
+        if (member == 0 && core_is_again(c, known, sent)) return REFUSAL_UNSPECIFIED;
         verdict->member = member + 1;
         return REFUSAL_CLIENT_ORDER_ID_REUSED;
     }
@@ -273,7 +273,7 @@ void core_replace_order(struct core *c) {
     uint32_t known = core_find_name(c, account, body->order.client_order_id);
     uint32_t target;
     if (known != NAMES_NONE) {
-        if (core_is_again(c, known, replacement_hash(body), 1)) return;
+        if (core_is_again(c, known, replacement_hash(body))) return;
         p->verdict.refusal = REFUSAL_CLIENT_ORDER_ID_REUSED;
         p->verdict.member = 2;
         return;

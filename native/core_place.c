@@ -30,16 +30,14 @@ uint32_t core_find_name(const struct core *c, uint32_t account, struct codec_byt
     return names_find(&c->names, account, &text);
 }
 
-bool core_is_again(struct core *c, uint32_t name, uint64_t sent, uint32_t count) {
+bool core_is_again(struct core *c, uint32_t name, uint64_t sent) {
     struct core_verdict *verdict = &c->progress.verdict;
     if (name == NAMES_NONE || c->names.names[name].body != sent) return false;
     verdict->repeated = true;
     verdict->order_id = c->names.names[name].order_id;
-    for (uint32_t i = 0; i < count; i++) {
-        struct codec_order order = {.order_id = verdict->order_id + (uint64_t)i * CORE_SHARDS};
-        uint8_t *scrap = c->out.scrap[i];
-        verdict->orders[i] = (struct codec_bytes){scrap, (uint32_t)(codec_put_order(scrap, &order) - scrap)};
-    }
+    struct codec_order order = {.order_id = verdict->order_id};
+    uint8_t *scrap = c->out.scrap[0];
+    verdict->orders[0] = (struct codec_bytes){scrap, (uint32_t)(codec_put_order(scrap, &order) - scrap)};
     return true;
 }
 
@@ -257,7 +255,7 @@ void core_place_order(struct core *c) {
     if (body->client_order_id.length != 0) {
         sent = core_body_hash(body);
         uint32_t name = core_find_name(c, account, body->client_order_id);
-        if (core_is_again(c, name, sent, 1)) return;
+        if (core_is_again(c, name, sent)) return;
         c->progress.verdict.refusal = REFUSAL_CLIENT_ORDER_ID_REUSED;
         if (name != NAMES_NONE) return;
     }
