@@ -204,15 +204,18 @@ class OrderAsker(Chooser):
             group.first.quantity_lots = self._lots(instrument, self.price())
         else:
             self._make_limit(group.first)
-        exits = (group.second, group.third)
-        for exit_order in exits[: self.random.choice((1, 2, 2, 2))]:
-            self._make_exit(exit_order, instrument, OTHER[side])
+        exits = (group.second, group.third)[: self.random.choice((1, 2, 2, 2))]
+        rests = self.random.choice((*exits, None))
+        for exit_order in exits:
+            self._make_exit(exit_order, instrument, OTHER[side], exit_order is rests)
         self.bodies.append((command.account, group))
         return command
 
-    def _make_exit(self, order: matching.PlaceOrder, instrument: int, side: types.Side) -> None:
+    def _make_exit(
+        self, order: matching.PlaceOrder, instrument: int, side: types.Side, rests: bool
+    ) -> None:
         self._name_it(order, instrument, side)
-        if self.one_in(2) or not self.features & {"stops", "trailing"}:
+        if rests:
             order.type = types.ORDER_TYPE_LIMIT
             order.time_in_force = types.TIME_IN_FORCE_GTC
             order.price_ticks = self.price()
@@ -225,9 +228,10 @@ class OrderAsker(Chooser):
         group = command.place_group
         group.kind = types.GROUP_KIND_OCO
         instrument, side = self.instrument(), self.random.choice(SIDES)
+        rests = self.random.choice((group.first, group.second, None))
         for leg in (group.first, group.second):
             self._name_it(leg, instrument, side)
-            if self.one_in(2) or not self.features & {"stops", "trailing"}:
+            if leg is rests:
                 self._make_resting(leg)
             else:
                 self._make_waiting(leg)
@@ -241,7 +245,6 @@ class OrderAsker(Chooser):
         order.price_ticks = self.price()
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         self._may_expire(order)
-        self._may_hide(order)
 
     def replace(self) -> matching.Command:
         command = self.command(0)
