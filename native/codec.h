@@ -45,6 +45,8 @@ struct codec_bytes {
 #define CODEC_CODE 64
 #define CODEC_SYMBOL 64
 #define CODEC_FEES 16
+/* The highest price that an order may wait for, or that an exit may have, which no notional limits. */
+#define CODEC_MOST_TICKS (INT64_C(1) << 62)
 /* The greatest distance of a trailing stop, parts per million. */
 #define CODEC_MOST_TRAIL_PPM 500000
 /* The most orders in a group. */

@@ -223,6 +223,7 @@ static bool will_be_limit(const struct codec_place_order *order) {
 /* Fields of orders that wait: a trigger and what it looks at; of a trailing stop a distance, ticks or parts per million. */
 static bool is_triggered_well(const struct codec_place_order *order) {
     if (order->trigger_ticks < 0 || order->trail_ticks < 0 || order->activation_ticks < 0) return false;
+    if (order->trigger_ticks > CODEC_MOST_TICKS || order->activation_ticks > CODEC_MOST_TICKS) return false;
     bool waits = order->type != ORDER_TYPE_LIMIT && order->type != ORDER_TYPE_MARKET;
     if ((order->trigger_ticks != 0) != (waits && !is_trailing(order))) return false;
     if (!waits && order->trigger_by != TRIGGER_BY_UNSPECIFIED) return false;
@@ -277,12 +278,13 @@ static bool is_exit(const struct codec_place_order *exit, const struct codec_pla
     if (exit->instrument != entry->instrument || exit->side == entry->side || exit->side == SIDE_UNSPECIFIED) return false;
     if (exit->quantity_lots || exit->quote_minor || exit->display_lots || exit->min_fill_lots || exit->post_only) return false;
     if (exit->type == ORDER_TYPE_LIMIT && exit->time_in_force != TIME_IN_FORCE_GTC) return false;
+    if (exit->price_ticks > CODEC_MOST_TICKS) return false;
     return (exit->type == ORDER_TYPE_LIMIT || is_waiting_type(exit)) && is_kind_of_order(exit);
 }
 
-/* One of an OCO: a post-only limit order, or one that waits. */
+/* One of an OCO: a post-only limit order that hides nothing, or one that waits. */
 static bool is_leg(const struct codec_place_order *leg) {
-    return is_order(leg) && (leg->post_only || is_waiting_type(leg));
+    return is_order(leg) && ((leg->post_only && !leg->display_lots) || is_waiting_type(leg));
 }
 
 /* A third order that is there is an exit, so it has a side. */

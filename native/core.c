@@ -211,7 +211,7 @@ void core_more_image(const struct core *c, uint32_t slot, uint64_t image[CORE_MO
     image[15] = (uint64_t)more->trail_ppm << 32 | more->other_fee_asset;
     image[16] = (uint64_t)more->side << 32 | (uint64_t)more->type << 24 | (uint64_t)more->time_in_force << 16 |
                 (uint64_t)more->trigger_by << 8 | more->whereabouts;
-    image[17] = (uint64_t)more->group_kind << 16 | (uint64_t)more->group_member << 8 | more->is_live;
+    image[17] = (uint64_t)more->group_kind << 8 | more->group_member;
 }
 
 static uint64_t more_hash(const struct core *c, uint32_t slot) {

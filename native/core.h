@@ -46,6 +46,8 @@
 #define CORE_RULES_MORE 2u
 /* The most trailing stops that may wait in an instrument: a price may have to move all of them. */
 #define CORE_MAX_TRAILING 1024u
+/* The most tips an iceberg may need. */
+#define CORE_MOST_TIPS 100
 #define CORE_MAX_BAND_PPM 1000000u
 #define CORE_SECOND_US INT64_C(1000000)
 #define CORE_DAY_US INT64_C(86400000000)
@@ -82,8 +84,9 @@ enum core_whereabouts {
     ORDER_WAITS_LAST = 1, /* in its instrument's waiting[0], at the price that triggers it */
     ORDER_WAITS_MARK = 2, /* in waiting[1] */
     ORDER_PARKED = 3,     /* an exit whose entry is open; in core.parked */
-    ORDER_QUEUED = 4,     /* in core.queue; never between records */
-    ORDER_UNDER_WAY = 5,  /* it is `incoming`; never between records */
+    ORDER_LET_OUT = 4,    /* an exit whose entry has ended, in core.queue; this and the next two never between records */
+    ORDER_QUEUED = 5,     /* it was triggered; in core.queue */
+    ORDER_UNDER_WAY = 6,  /* it is `incoming` */
 };
 
 /* What only some orders have. Meaningful, and hashed, where core_cold.has_more is set. While an order waits, its price in the
@@ -116,7 +119,6 @@ struct core_more {
     uint8_t group_kind;       /* enum group_kind */
     uint8_t group_member;
     uint8_t whereabouts;      /* enum core_whereabouts */
-    uint8_t is_live;          /* of a group: what happens to it happens to the other one */
 };
 
 /* Slots in a row, linked through the hot halves of orders that rest nowhere. */
@@ -153,7 +155,9 @@ struct core_instrument {
     uint32_t timer;          /* of phase_until_us, or TIMER_NONE */
     uint32_t first_trailing, last_trailing, trailing_count;
     uint64_t waiting_stamp; /* given to the last order that came to its trigger, in either book */
+    uint32_t waits[2];       /* how many orders are in each of those below */
     struct book *waiting[2]; /* orders that wait for the last price, for the mark price: buys are triggered by a fall */
+    uint32_t in_groups;      /* open and waiting orders in groups */
     uint32_t icebergs;       /* resting orders with something hidden */
     uint8_t is_auction_touched; /* in this record: its indicative price is to be stated */
     uint8_t phase;
@@ -220,6 +224,8 @@ enum core_stage {
     STAGE_MARKET,     /* older instruments from `next_instrument` on are to be closed before the new one is stated */
     STAGE_MOVE,       /* a market goes from one phase to another: `move` says how far it is */
     STAGE_KILL,       /* everything in `cancel_instrument` ends; `kill_step` says where it is */
+    STAGE_GROUP,      /* `next_member` of its orders have been placed */
+    STAGE_REPLACE,    /* the target has ended; the order that takes its place is to set out */
     STAGE_CASCADE,    /* what it did itself is done; what that triggered is in the queue */
     STAGE_DONE,       /* nothing is left but its mark */
 };
@@ -240,6 +246,8 @@ struct core_verdict {
     int64_t needed_minor;
     int64_t available_minor;
     uint32_t member;
+    uint64_t target;        /* the order that was to be replaced; its last words are `orders[1]` */
+    bool lists_cancelled;   /* the answer lists what ends cancelled */
     uint32_t count;         /* of the command's own orders: order_id and those after it; at least 1 where there is one */
     struct codec_bytes orders[CODEC_GROUP]; /* as they stand after the command, encoded; in this part's events, or in `scrap` */
 };
@@ -279,6 +287,8 @@ struct core_progress {
     const struct codec_command *command; /* under way; in core.kept or core.ahead; NULL while time passes */
     enum core_chapter chapter;
     enum core_stage stage;
+    enum core_stage after_match; /* where STAGE_MATCH leads */
+    uint32_t next_member;
     bool has_time_mark;       /* something was due: the mark of time is under way */
     uint8_t cancel_reason;    /* enum end_reason, in STAGE_CANCEL_ALL */
     uint32_t cancel_instrument; /* id, or 0 for all */
@@ -405,6 +415,9 @@ static inline uint32_t core_order_place(const struct book_order *order) {
     return order->book & ((UINT32_C(1) << CORE_WAITING_SHIFT) - 1);
 }
 
+/* Does an order wait for a price there? */
+static inline bool core_waits(uint8_t whereabouts) { return whereabouts == ORDER_WAITS_LAST || whereabouts == ORDER_WAITS_MARK; }
+
 /* Where an order is: enum core_whereabouts. */
 static inline uint8_t core_whereabouts(const struct core *c, uint32_t slot) {
     return c->cold[slot].has_more ? c->more[slot].whereabouts : ORDER_IN_BOOK;
@@ -524,6 +537,8 @@ bool core_match(struct core *c);
 bool core_cancel_more(struct core *c);
 bool core_open_market(struct core *c);
 bool core_kill_more(struct core *c);     /* core_kill.c */
+bool core_place_members(struct core *c); /* core_group.c */
+bool core_put_in_place(struct core *c);
 
 /* All that is left of the command under way, whatever its stage (core_batch.c). False: the part is full. */
 bool core_go_on(struct core *c);
@@ -538,12 +553,50 @@ bool core_settle_links(struct core *c);
 /* One link: lots come off an order, or it ends (core_group.c). */
 void core_follow_link(struct core *c, struct core_link link);
 
-/* Decide the order that stood first in the queue and has been taken out; it may arrive (core_wait.c). */
+/* The order that is linked to one, if it has not ended; or BOOK_NONE. */
+uint32_t core_linked(const struct core *c, const struct core_more *more);
+
+/* What becomes of the rest of a group is put among the links, and exits whose entry has ended into the queue: as a member has
+ * ended at a place for a reason with so much filled; as one that rests on has traded lots. core_end_linked: the linked one is
+ * to end; false: there is none. */
+void core_end_member(struct core *c, const struct core_more *more, uint32_t place, uint8_t reason, int64_t filled_lots,
+                     int64_t fee_minor);
+void core_trade_member(struct core *c, const struct core_more *more, int64_t lots);
+bool core_end_linked(struct core *c, const struct core_more *more);
+
+/* Decide the order that stands first in the queue; it may arrive, or end (core_wait.c). */
 void core_decide_queued(struct core *c, uint32_t slot);
 
-/* A price that orders look at (core_wait.c): `kind` is which waiting book. Only the queue changes. */
+/* A price that orders look at (core_wait.c): `kind` is which waiting book. Trailing stops follow it, and what it meets goes to
+ * the queue; nothing is stated. Linear in the trailing stops, and in what it meets. */
 enum { CORE_BY_LAST = 0, CORE_BY_MARK = 1 };
 void core_price_event(struct core *c, uint32_t place, uint32_t kind, int64_t price_ticks);
+
+/* A market enters continuous trading: exits whose entry has ended go to the queue, then what its two prices meet. */
+void core_look_at_prices(struct core *c, uint32_t place);
+
+/* Where an order waits: in which half of its book, at what price (core_wait.c). */
+struct core_stand {
+    int64_t price_ticks;
+    uint8_t side;
+};
+struct core_stand core_stand_of(const struct core_more *more);
+
+/* `incoming`, taken in, begins to wait, or is parked; it is stated. */
+void core_begin_to_wait(struct core *c, bool is_parked);
+
+/* An exit that is parked goes to the queue, with this quantity. */
+void core_let_out(struct core *c, uint32_t slot, int64_t lots);
+
+/* core_end_order and core_shrink_order of orders that do not rest. */
+void core_end_waiting(struct core *c, uint32_t slot, uint8_t state, uint8_t reason);
+void core_shrink_waiting(struct core *c, uint32_t slot, int64_t lots);
+
+/* Put a trailing stop, whose id is above all there, into its instrument's list; any other order is left alone. */
+void core_list_trailing(struct core *c, uint32_t slot);
+
+/* Is the price there that would trigger `incoming`, which is to wait? */
+bool core_would_trigger(const struct core *c);
 
 /* Change an instrument's phase and state it, nothing else; or move it there: from here on the stage is STAGE_MOVE (core_phase.c). */
 void core_put_phase(struct core *c, struct core_instrument *instrument, uint8_t phase, int64_t until_us);
@@ -578,12 +631,12 @@ bool core_uncross(struct core *c, struct core_instrument *instrument);
 /* Two resting orders, each the best of its side, trade at an auction's price (core_match.c). */
 void core_trade_at_auction(struct core *c, uint32_t taker, uint32_t maker, int64_t price_ticks, int64_t lots);
 
-/* On entering continuous trading: what waited for it, and the prices that are there (core_wait.c). */
-void core_look_at_prices(struct core *c, uint32_t place);
-
 /* Put an order that rests nowhere at the back of a row, and take it out again. */
 void core_row_push(struct core *c, struct core_row *row, uint32_t slot);
 void core_row_drop(struct core *c, struct core_row *row, uint32_t slot);
+
+/* Put it before the first order of the row, which goes by ascending ids, whose id is above its own. */
+void core_row_insert(struct core *c, struct core_row *row, uint32_t slot);
 
 /* What is due at the record's time (core_time.c). False: the part is full. */
 bool core_pass_time(struct core *c);
@@ -662,11 +715,67 @@ struct core_walk {
 };
 struct core_walk core_walk(const struct core *c, const struct core_incoming *in);
 
-/* Phase, quantity and notional of `incoming`, as placed or as it is to be amended to (core_place.c). */
+/* What counts as placed or as gone while an order is judged: members of its group before it; the target it takes the place of. */
+struct core_beside {
+    int32_t orders;   /* open orders of the account more than there are */
+    int32_t trailing; /* stops in the instrument, likewise */
+    uint32_t names;
+    uint32_t accounts;
+    uint32_t balances;
+    bool receives[2]; /* by side: what such an order receives is among those balances */
+    int64_t available_minor; /* of what the order gives */
+};
+
+/* Why a command that places or changes orders is refused whatever is in it; `is_new`: rules 1 do not know it (core_place.c). */
+uint8_t core_why_not_command(struct core *c, uint32_t account, bool is_new);
+
+/* Make `incoming` what was sent, all but what being taken in gives it. The account may be unknown. */
+void core_describe(struct core *c, const struct codec_place_order *body, uint32_t account,
+                   const struct core_instrument *instrument);
+
+/* Why `incoming` is not taken in, from the phase on; of an exit that waits for its entry less is asked. */
+uint8_t core_why_not_order(struct core *c, bool is_named, const struct core_beside *beside);
+uint8_t core_why_not_exit(struct core *c, bool is_named, const struct core_beside *beside);
+
+/* Phase, quantity and notional of `incoming`, as placed or as it is to be amended to. */
 uint8_t core_why_not_size(struct core *c);
 
-/* Post-only and balance of `incoming`, which holds `held_minor` already; fills in the verdict's amounts (core_place.c). */
-uint8_t core_why_not_now(struct core *c, int64_t held_minor);
+/* Post-only and balance of `incoming`, which holds `held_minor` already and has `beside_minor` more available than there is;
+ * fills in the verdict's amounts. */
+uint8_t core_why_not_now(struct core *c, struct core_verdict *verdict, int64_t held_minor, int64_t beside_minor);
+
+/* How far `incoming`, a market order, reaches from the best opposite price; 0 if nobody is there. */
+int64_t core_protection(const struct core *c);
+
+/* Ids for so many orders: the first, the others follow. */
+uint64_t core_give_ids(struct core *c, uint32_t count);
+
+/* `incoming` has its id: account and balance are known, its name is remembered with the hash of what was sent. */
+void core_take_in(struct core *c, struct codec_bytes name, uint64_t sent);
+
+/* It holds what it may need. */
+void core_hold_incoming(struct core *c);
+
+/* It begins to wait, or holds what it may need and arrives. Afterwards the command goes on at a stage. */
+void core_set_out(struct core *c, enum core_stage next);
+
+/* Hashes of what was sent under a name; the name is the key, not part of it. And of a name. */
+uint64_t core_body_hash(const struct codec_place_order *body);
+uint64_t core_text_hash(struct codec_bytes name);
+
+/* A name of an account, or NAMES_NONE: the account may be unknown and the name empty. */
+uint32_t core_find_name(const struct core *c, uint32_t account, struct codec_bytes name);
+
+/* Was the same sent under that name? Then the answer is the id of then. */
+bool core_is_again(struct core *c, uint32_t name, uint64_t sent);
+
+/* The slot of an open or waiting order of an account by id or by name, or BOOK_NONE and why not (core_amend.c). */
+uint32_t core_find_order(const struct core *c, uint32_t account, uint64_t order_id, struct codec_bytes client_order_id,
+                         uint8_t *refusal);
+
+/* A slot for `incoming`, listed among its account's orders; and the cold half of an order that it becomes (core_match.c). */
+uint32_t core_claim(struct core *c);
+void core_put_cold(struct core *c, uint32_t slot);
 
 /* Make `incoming` what a resting order is, or is to become: with a new price and total; 0 keeps them (core_amend.c). */
 void core_describe_resting(struct core *c, uint32_t slot, int64_t price_ticks, int64_t quantity_lots);
@@ -724,7 +833,6 @@ void core_say_asset(struct core *c, const struct risk_asset *asset);
 void core_say_instrument(struct core *c, const struct core_instrument *instrument);
 void core_say_auction(struct core *c, const struct core_instrument *instrument, const struct core_crossing *crossing);
 void core_say_account(struct core *c, uint32_t account);
-void core_say_cancelled(struct core *c, uint64_t order_id);
 
 /* The mark of the command under way, and, if it is done, its outcome. */
 void core_say_mark(struct core *c);

@@ -5,6 +5,12 @@
 
 /* ---- Lists of open orders ------------------------------------------------------------------------------------- */
 
+/* An order in a group comes to its instrument, or leaves. */
+static void count_in_group(struct core *c, uint32_t slot, int32_t more) {
+    if (c->more[slot].group == 0) return;
+    c->instruments[core_order_place(book_order_at(c->pool, slot))].in_groups += (uint32_t)more;
+}
+
 void core_list_order(struct core *c, uint32_t slot) {
     struct risk_account *account = &c->risk.accounts[book_order_at(c->pool, slot)->owner];
     c->cold[slot].older = account->last_order;
@@ -16,6 +22,7 @@ void core_list_order(struct core *c, uint32_t slot) {
     }
     account->last_order = slot;
     account->open_orders++;
+    if (c->cold[slot].has_more) count_in_group(c, slot, 1);
 }
 
 void core_unlist_order(struct core *c, uint32_t slot) {
@@ -32,6 +39,7 @@ void core_unlist_order(struct core *c, uint32_t slot) {
         c->cold[cold->younger].older = cold->older;
     }
     account->open_orders--;
+    if (cold->has_more) count_in_group(c, slot, -1);
 }
 
 /* ---- The two changes ------------------------------------------------------------------------------------------ */
@@ -53,10 +61,23 @@ static void say_changed(struct core *c, const struct codec_order *view, uint32_t
     core_say_balance(c, gives, owner, core_asset_given(instrument, side));
 }
 
+/* What ends with a resting order beside itself. */
+static void end_more(struct core *c, uint32_t slot, uint32_t place, const struct codec_order *view) {
+    struct core_more *more = &c->more[slot];
+    core_put_hidden(c, slot, 0);
+    timers_clear(&c->timers, &more->timer);
+    if (more->group != 0) core_end_member(c, more, place, view->reason, view->filled_lots, view->fee_minor);
+}
+
 void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason, int64_t decremented) {
     const struct book_order *order = book_order_at(c->pool, slot);
     struct book_order before = *order;
     struct core_cold *cold = &c->cold[slot];
+    if (slot == c->progress.next_slot) c->progress.next_slot = cold->younger;
+    if (core_whereabouts(c, slot) != ORDER_IN_BOOK) {
+        core_end_waiting(c, slot, state, reason);
+        return;
+    }
     struct book *book = c->instruments[before.book].book;
     int64_t level_lots = book_level_at(book, before.level)->lots - before.remaining_lots;
     c->hash -= core_order_hash(c, slot);
@@ -69,10 +90,9 @@ void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason
     view.quantity_lots -= decremented;
     view.remaining_lots -= decremented;
     release_hold(c, &before, before.remaining_lots + core_hidden(c, slot));
-    if (cold->has_more) core_put_hidden(c, slot, 0);
     core_unlist_order(c, slot);
     if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
-    if (cold->has_more) timers_clear(&c->timers, &c->more[slot].timer);
+    if (cold->has_more) end_more(c, slot, before.book, &view);
     book_remove(book, slot);
     say_changed(c, &view, before.book, before.owner, core_gives(&before), level_lots);
 }
@@ -106,9 +126,8 @@ static bool was_given(const struct core *c, uint64_t order_id) {
     return order_id % CORE_SHARDS == c->shard && counter >= 1 && counter <= c->orders_given;
 }
 
-/* The slot of an open order of an account by id or by name, or BOOK_NONE and why not. */
-static uint32_t find(const struct core *c, uint32_t account, uint64_t order_id, struct codec_bytes client_order_id,
-                     uint8_t *refusal) {
+uint32_t core_find_order(const struct core *c, uint32_t account, uint64_t order_id, struct codec_bytes client_order_id,
+                         uint8_t *refusal) {
     uint32_t slot = BOOK_NONE;
     *refusal = REFUSAL_ORDER_UNKNOWN;
     if (order_id != 0) {
@@ -119,8 +138,7 @@ static uint32_t find(const struct core *c, uint32_t account, uint64_t order_id, 
         }
         return book_order_at(c->pool, slot)->owner == account ? slot : BOOK_NONE;
     }
-    struct names_text text = names_text(client_order_id.at, client_order_id.length);
-    uint32_t name = account == RISK_NONE ? NAMES_NONE : names_find(&c->names, account, &text);
+    uint32_t name = core_find_name(c, account, client_order_id);
     if (name == NAMES_NONE) return BOOK_NONE;
     *refusal = REFUSAL_ORDER_ENDED;
     return c->names.names[name].ended_us == NAMES_OPEN ? book_find(c->pool, c->names.names[name].order_id) : BOOK_NONE;
@@ -187,21 +205,19 @@ void core_amend_order(struct core *c) {
     const struct codec_amend_order *body = &command->amend_order;
     struct core_verdict *verdict = &c->progress.verdict;
     uint32_t account = risk_find_account(&c->risk, command->account);
-    verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
-    if (core_is_expired(c)) return;
-    verdict->refusal = REFUSAL_ACCOUNT_SUSPENDED;
-    if (risk_is_suspended(&c->risk, account)) return;
-    verdict->refusal = REFUSAL_TOO_MANY_COMMANDS;
-    if (!core_may_command(c, account)) return;
-    uint32_t slot = find(c, account, body->order_id, body->client_order_id, &verdict->refusal);
+    verdict->refusal = core_why_not_command(c, account, false);
+    if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
+    uint32_t slot = core_find_order(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
+    verdict->refusal = REFUSAL_MARKET_NOT_OPEN;
+    if (core_whereabouts(c, slot) != ORDER_IN_BOOK) return;
     core_describe_resting(c, slot, body->price_ticks, body->quantity_lots);
     const struct core_incoming *in = &c->incoming;
     const struct book_order *order = book_order_at(c->pool, slot);
     int64_t whole_lots = order->remaining_lots + core_hidden(c, slot);
     int64_t held_minor = (int64_t)core_hold(core_market(c), order->side, order->price_ticks, whole_lots);
     verdict->refusal = core_why_not_size(c);
-    if (verdict->refusal == REFUSAL_UNSPECIFIED) verdict->refusal = core_why_not_now(c, held_minor);
+    if (verdict->refusal == REFUSAL_UNSPECIFIED) verdict->refusal = core_why_not_now(c, verdict, held_minor, 0);
     if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
     core_answer_with(c, in->order_id, 1);
     int64_t fewer = c->cold[slot].quantity_lots - in->quantity_lots;
@@ -224,7 +240,7 @@ void core_cancel_order(struct core *c) {
     verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
     if (core_is_expired(c)) return;
     uint32_t account = risk_find_account(&c->risk, command->account);
-    uint32_t slot = find(c, account, body->order_id, body->client_order_id, &verdict->refusal);
+    uint32_t slot = core_find_order(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
     core_answer_with(c, book_order_at(c->pool, slot)->order_id, 1);
@@ -241,6 +257,7 @@ void core_cancel_all(struct core *c) {
     p->verdict.refusal = REFUSAL_INSTRUMENT_UNKNOWN;
     if (instrument != 0 && !core_find_instrument(c, instrument)) return;
     p->verdict.refusal = REFUSAL_UNSPECIFIED;
+    p->verdict.lists_cancelled = true;
     core_begin_cancel_all(c, risk_find_account(&c->risk, command->account), instrument, reason_of(command->cancel_all.by_operator));
 }
 
@@ -254,15 +271,16 @@ void core_begin_cancel_all(struct core *c, uint32_t account, uint32_t instrument
 
 bool core_cancel_more(struct core *c) {
     struct core_progress *p = &c->progress;
-    while (p->next_slot != BOOK_NONE) {
+    for (;;) {
+        if (!core_settle_links(c)) return false;
         uint32_t slot = p->next_slot;
+        if (slot == BOOK_NONE) break;
         const struct book_order *order = book_order_at(c->pool, slot);
         uint32_t instrument = c->instruments[core_order_place(order)].id;
         bool is_meant = p->cancel_instrument == 0 || instrument == p->cancel_instrument;
         if (is_meant && !core_has_room(c)) return false;
         p->next_slot = c->cold[slot].younger;
         if (!is_meant) continue;
-        core_say_cancelled(c, order->order_id);
         core_end_order(c, slot, ORDER_STATE_CANCELLED, p->cancel_reason, 0);
     }
     p->stage = STAGE_CASCADE;

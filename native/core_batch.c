@@ -86,6 +86,12 @@ bool core_go_on(struct core *c) {
         case STAGE_KILL:
             if (!core_kill_more(c)) return false;
             break;
+        case STAGE_GROUP:
+            if (!core_place_members(c)) return false;
+            break;
+        case STAGE_REPLACE:
+            if (!core_put_in_place(c)) return false;
+            break;
         case STAGE_CASCADE:
             if (!core_cascade(c)) return false;
             break;

@@ -32,6 +32,26 @@ void core_row_drop(struct core *c, struct core_row *row, uint32_t slot) {
     }
 }
 
+void core_row_insert(struct core *c, struct core_row *row, uint32_t slot) {
+    struct book_order *order = book_order_at(c->pool, slot);
+    uint32_t before = row->last;
+    while (before != BOOK_NONE && book_order_at(c->pool, before)->order_id > order->order_id) {
+        before = book_order_at(c->pool, before)->previous;
+    }
+    order->previous = before;
+    order->next = before == BOOK_NONE ? row->first : book_order_at(c->pool, before)->next;
+    if (before == BOOK_NONE) {
+        row->first = slot;
+    } else {
+        book_order_at(c->pool, before)->next = slot;
+    }
+    if (order->next == BOOK_NONE) {
+        row->last = slot;
+    } else {
+        book_order_at(c->pool, order->next)->previous = slot;
+    }
+}
+
 /* ---- Links ---------------------------------------------------------------------------------------------------- */
 
 bool core_settle_links(struct core *c) {
@@ -56,9 +76,7 @@ bool core_cascade(struct core *c) {
             return true;
         }
         if (!core_has_room(c)) return false;
-        uint32_t slot = c->queue.first;
-        core_row_drop(c, &c->queue, slot);
-        core_decide_queued(c, slot);
+        core_decide_queued(c, c->queue.first);
     }
     return true;
 }

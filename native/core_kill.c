@@ -37,6 +37,7 @@ void core_kill(struct core *c) {
     verdict->refusal = REFUSAL_CAPACITY_FULL;
     if (command->account != 0 && account == RISK_NONE && c->risk.account_count >= c->sizes.accounts) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
+    verdict->lists_cancelled = true;
     if (command->account == 0) {
         kill_market(c, instrument);
         return;
@@ -86,7 +87,6 @@ bool core_kill_more(struct core *c) {
         uint32_t slot = next_to_kill(c, instrument);
         if (slot == BOOK_NONE) break;
         if (!core_has_room(c)) return false;
-        core_say_cancelled(c, book_order_at(c->pool, slot)->order_id);
         core_end_order(c, slot, ORDER_STATE_CANCELLED, p->cancel_reason, 0);
     }
     p->stage = STAGE_CASCADE;

@@ -128,6 +128,13 @@ static void count_makers_fee(struct core *c, uint32_t slot, const struct core_fi
     count_other_fee(c, &c->more[slot], fill->maker_fee_balance, fill->maker_fee_minor);
 }
 
+/* What ends with a filled order beside itself. */
+static void end_more(struct core *c, uint32_t slot, const struct codec_order *filled) {
+    struct core_more *more = &c->more[slot];
+    timers_clear(&c->timers, &more->timer);
+    if (more->group != 0) core_end_member(c, more, c->incoming.instrument, filled->reason, filled->filled_lots, filled->fee_minor);
+}
+
 /* What the trade makes of the resting order, which leaves the book if nothing of it remains; `order` becomes its view, the
  * result the lots left at its level. */
 static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_fill *fill, struct codec_order *order) {
@@ -147,10 +154,11 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_
         order->state = ORDER_STATE_FILLED;
         core_unlist_order(c, slot);
         if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
-        if (cold->has_more) timers_clear(&c->timers, &c->more[slot].timer);
+        if (cold->has_more) end_more(c, slot, order);
         book_fill(book, slot, fill->lots);
         return level_lots;
     }
+    if (cold->has_more && c->more[slot].group != 0) core_trade_member(c, &c->more[slot], fill->lots);
     if (fill->lots == maker->remaining_lots) {
         level_lots += refresh(c, slot);
     } else {
@@ -231,6 +239,7 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
     settle_both(c, order, &fill);
     count_for_taker(c, &fill);
     count_trade(c, fill.price_ticks);
+    if (c->incoming.has_more && c->incoming.more.group != 0) core_end_linked(c, &c->incoming.more);
     maker.level_lots = count_for_maker(c, slot, &fill, &maker.view);
     say_trade(c, &fill, &maker.view);
     say_filled(c, &maker, fill.maker_fee_balance);
@@ -362,20 +371,24 @@ static int64_t put_more(struct core *c, uint32_t slot) {
     return more->display_lots != 0 && more->display_lots < in->remaining_lots ? more->display_lots : in->remaining_lots;
 }
 
-/* To the back of its price. */
-static void rest(struct core *c) {
+uint32_t core_claim(struct core *c) {
     struct core_incoming *in = &c->incoming;
-    struct core_instrument *instrument = core_market(c);
-    uint32_t slot = in->slot;
-    if (slot == BOOK_NONE) {
-        struct book_entry entry = {in->order_id, in->account, in->side, in->self_trade, in->post_only};
-        slot = book_claim(instrument->book, &entry);
-        book_order_at(c->pool, slot)->caller_word = core_balances_word(in->gives, in->receives);
-        core_list_order(c, slot);
+    struct book_entry entry = {in->order_id, in->account, in->side, in->self_trade, in->post_only};
+    uint32_t slot = book_claim(core_market(c)->book, &entry);
+    book_order_at(c->pool, slot)->caller_word = core_balances_word(in->gives, in->receives);
+    c->cold[slot].has_more = in->has_more;
+    if (in->has_more) {
+        uint32_t timer = c->more[slot].timer;
+        c->more[slot] = in->more;
+        c->more[slot].timer = timer;
     }
-    int64_t shown_lots = put_more(c, slot);
-    book_attach(instrument->book, slot, in->price_ticks, shown_lots);
-    if (in->has_more) core_put_hidden(c, slot, in->remaining_lots - shown_lots);
+    core_list_order(c, slot);
+    in->slot = slot;
+    return slot;
+}
+
+void core_put_cold(struct core *c, uint32_t slot) {
+    const struct core_incoming *in = &c->incoming;
     struct core_cold *cold = &c->cold[slot];
     cold->sequence = c->sequence;
     cold->created_us = in->created_us;
@@ -384,7 +397,18 @@ static void rest(struct core *c) {
     cold->filled_quote_minor = in->filled_quote_minor;
     cold->fee_minor = in->fee_minor;
     cold->name = in->name;
-    in->slot = slot;
+}
+
+/* To the back of its price. */
+static void rest(struct core *c) {
+    struct core_incoming *in = &c->incoming;
+    struct core_instrument *instrument = core_market(c);
+    uint32_t slot = in->slot;
+    if (slot == BOOK_NONE) slot = core_claim(c);
+    int64_t shown_lots = put_more(c, slot);
+    book_attach(instrument->book, slot, in->price_ticks, shown_lots);
+    if (in->has_more) core_put_hidden(c, slot, in->remaining_lots - shown_lots);
+    core_put_cold(c, slot);
     core_touch_market(c, instrument);
     c->hash += core_order_hash(c, slot);
 }
@@ -424,15 +448,22 @@ static void finish(struct core *c) {
     core_say_balance(c, in->gives, in->account, core_asset_given(instrument, in->side));
     if (in->has_traded) core_say_balance(c, in->receives, in->account, core_asset_received(instrument, in->side));
     if (in->fee_balance != RISK_NONE) core_say_fee_balance(c, in->fee_balance, in->account);
+    bool has_left = in->state != ORDER_STATE_OPEN;
+    if (has_left && in->has_more && in->more.group != 0) {
+        core_end_member(c, &in->more, in->instrument, in->reason, in->filled_lots, in->fee_minor);
+    }
+    if (!in->has_traded) return;
+    core_price_event(c, in->instrument, CORE_BY_LAST, in->first_trade_ticks);
+    if (in->last_trade_ticks != in->first_trade_ticks) core_price_event(c, in->instrument, CORE_BY_LAST, in->last_trade_ticks);
 }
 
 /* ---- The way through the book --------------------------------------------------------------------------------- */
 
-/* Could it trade completely? The book knows, but not what is hidden in it. */
+/* Could it trade completely? The book knows, but not what is hidden in it, nor what ends with another. */
 static bool is_fillable(const struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = &c->instruments[in->instrument];
-    bool is_plain = instrument->icebergs == 0 && instrument->dynamic_band_ppm == 0;
+    bool is_plain = instrument->icebergs == 0 && instrument->in_groups == 0 && instrument->dynamic_band_ppm == 0;
     if (!is_plain) return core_walk(c, in).lots == in->remaining_lots;
     return book_fillable(instrument->book, in->side, in->limit_ticks, in->remaining_lots, in->account, in->self_trade);
 }
@@ -440,13 +471,14 @@ static bool is_fillable(const struct core *c) {
 void core_arrive(struct core *c) {
     struct core_incoming *in = &c->incoming;
     c->progress.stage = STAGE_MATCH;
+    c->progress.after_match = STAGE_CASCADE;
     in->meets_nobody = core_gathers(core_market(c)->phase);
     in->band = core_dynamic_band(core_market(c));
     if (in->time_in_force == TIME_IN_FORCE_FOK && !is_fillable(c)) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_FOK_UNFILLABLE;
     }
-    if (in->has_more && in->more.min_fill_lots != 0 && in->slot == BOOK_NONE && core_walk(c, in).lots < in->more.min_fill_lots) {
+    if (in->has_more && in->more.min_fill_lots != 0 && core_walk(c, in).lots < in->more.min_fill_lots - in->filled_lots) {
         in->state = ORDER_STATE_EXPIRED;
         in->reason = END_REASON_MIN_QUANTITY_UNFILLABLE;
     }
@@ -469,6 +501,7 @@ bool core_match(struct core *c) {
     struct core_incoming *in = &c->incoming;
     for (;;) {
         int64_t could;
+        if (c->link_count != 0 && !core_settle_links(c)) return false;
         uint32_t slot = next_to_meet(c, &could);
         if (!core_has_room(c)) return false;
         if (slot == BOOK_NONE) break;
@@ -485,6 +518,6 @@ bool core_match(struct core *c) {
         }
     }
     finish(c);
-    c->progress.stage = STAGE_CASCADE;
+    c->progress.stage = c->progress.after_match;
     return true;
 }

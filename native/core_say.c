@@ -151,16 +151,29 @@ void core_view_instrument(const struct core *c, const struct core_instrument *in
 
 /* ---- Events --------------------------------------------------------------------------------------------------- */
 
+/* The answer to a command that cancels what it finds lists what it found. */
+static void say_cancelled(struct core *c, uint64_t order_id) {
+    struct codec_cancelled_order cancelled = {c->progress.batch_applied, order_id};
+    c->out.answer_at = codec_put_cancelled_order_in(c->out.answer_at, SUBMIT_RESPONSE_CANCELLED_TAG, &cancelled);
+}
+
+/* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */
+static inline void keep_word(struct codec_bytes *word, struct codec_bytes encoded) {
+    word->at = encoded.at;
+    word->length = encoded.length;
+}
+
 void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_out *out = &c->out;
     struct core_verdict *verdict = &c->progress.verdict;
     struct codec_bytes encoded;
     out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &encoded);
-    if (!core_is_own(c, order->order_id)) return;
-    /* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */
-    struct codec_bytes *own = &verdict->orders[(order->order_id - verdict->order_id) / CORE_SHARDS];
-    own->at = encoded.at;
-    own->length = encoded.length;
+    if (core_is_own(c, order->order_id)) {
+        keep_word(&verdict->orders[(order->order_id - verdict->order_id) / CORE_SHARDS], encoded);
+    } else if (order->order_id == verdict->target) {
+        keep_word(&verdict->orders[1], encoded);
+    }
+    if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
 }
 
 void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {
@@ -246,12 +259,6 @@ void core_say_account(struct core *c, uint32_t account) {
         .dead_man_us = now->dead_man_us,
     };
     c->out.event_at = codec_put_account_event_in(c->out.event_at, EVENT_RECORD_ACCOUNTS_TAG, &event);
-}
-
-void core_say_cancelled(struct core *c, uint64_t order_id) {
-    if (c->progress.chapter == CHAPTER_TIME) return;
-    struct codec_cancelled_order cancelled = {c->progress.batch_applied, order_id};
-    c->out.answer_at = codec_put_cancelled_order_in(c->out.answer_at, SUBMIT_RESPONSE_CANCELLED_TAG, &cancelled);
 }
 
 /* ---- Marks and answers ---------------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ struct counted {
     uint32_t orders;
     uint32_t named; /* orders with a name */
     uint32_t timers;
+    uint32_t in_groups;
+    uint32_t trailing; /* stops that wait */
     uint64_t hash;
 };
 
@@ -48,6 +50,8 @@ static int validate_taken(const struct core *c, const struct core_instrument *in
         CHECK((more->timer != TIMER_NONE) == (more->expires_us != 0));
         if (more->timer != TIMER_NONE) CHECK(c->timers.heap[c->timers.at[more->timer]].ref == slot);
         counted->timers += more->timer != TIMER_NONE;
+        counted->in_groups += more->group != 0;
+        counted->trailing += more->type == ORDER_TYPE_TRAILING_STOP;
     }
     counted->orders++;
     counted->hash += core_order_hash(c, slot);
@@ -91,10 +95,32 @@ static int validate_waiting(const struct core *c, const struct core_instrument *
         const struct core_more *more = &c->more[slot];
         CHECK(c->cold[slot].has_more && more->whereabouts == ORDER_WAITS_LAST + kind);
         CHECK(book_order_at(c->pool, slot)->remaining_lots == 1 && more->hidden_lots == 0);
+        struct core_stand stand = core_stand_of(more);
+        CHECK(book_order_at(c->pool, slot)->price_ticks == stand.price_ticks && stand.side == side);
         CHECK(book_order_at(c->pool, slot)->priority <= instrument->waiting_stamp);
         int line = validate_taken(c, instrument, slot, more->side, counted);
         if (line != 0) return line;
     }
+    return 0;
+}
+
+/* How many wait in its books, are in groups, or are trailing stops, and those in their list: by ascending ids, linked both ways. */
+static int validate_counts(const struct core *c, const struct core_instrument *instrument) {
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        const struct book *book = instrument->waiting[kind];
+        CHECK(instrument->waits[kind] == book->half[BOOK_BUY].order_count + book->half[BOOK_SELL].order_count);
+    }
+    uint32_t trailing = 0;
+    uint32_t older = BOOK_NONE;
+    for (uint32_t slot = instrument->first_trailing; slot != BOOK_NONE; slot = c->more[slot].trail_younger) {
+        const struct core_more *more = &c->more[slot];
+        CHECK(++trailing <= instrument->trailing_count && more->type == ORDER_TYPE_TRAILING_STOP);
+        CHECK(more->trail_older == older && core_whereabouts(c, slot) != ORDER_IN_BOOK);
+        CHECK(older == BOOK_NONE || book_order_at(c->pool, older)->order_id < book_order_at(c->pool, slot)->order_id);
+        CHECK(&c->instruments[core_order_place(book_order_at(c->pool, slot))] == instrument);
+        older = slot;
+    }
+    CHECK(trailing == instrument->trailing_count && trailing <= CORE_MAX_TRAILING && instrument->last_trailing == older);
     return 0;
 }
 
@@ -121,7 +147,7 @@ static int validate_instrument(const struct core *c, uint32_t place, struct coun
         if (line != 0) return line;
     }
     for (uint32_t kind = 0; kind < 2; kind++) CHECK_FILE(FILE_BOOK, book_validate(instrument->waiting[kind]));
-    return 0;
+    return validate_counts(c, instrument);
 }
 
 /* Exits whose entry is open, by ascending id. */
@@ -201,6 +227,13 @@ int core_validate(const core *c) {
     if (line == 0) line = validate_holds(c);
     if (line != 0) return line;
     CHECK(in_books.orders == c->pool->order_count && in_lists.orders == in_books.orders && in_books.named == open_names);
+    uint32_t in_groups = 0;
+    uint32_t trailing = 0;
+    for (uint32_t place = 0; place < c->instrument_count; place++) {
+        in_groups += c->instruments[place].in_groups;
+        trailing += c->instruments[place].trailing_count;
+    }
+    CHECK(in_books.in_groups == in_groups && in_books.trailing == trailing);
     CHECK(in_books.hash == c->hash && in_books.timers + in_lists.timers == c->timers.count);
     return 0;
 }

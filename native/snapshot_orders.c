@@ -60,8 +60,7 @@ static struct book *book_of(const struct core *c, uint64_t word, uint8_t where) 
     uint32_t place = (uint32_t)number & ((UINT32_C(1) << CORE_WAITING_SHIFT) - 1);
     if (place >= c->instrument_count || where > ORDER_PARKED) return NULL;
     const struct core_instrument *instrument = &c->instruments[place];
-    bool waits = where == ORDER_WAITS_LAST || where == ORDER_WAITS_MARK;
-    struct book *book = waits ? instrument->waiting[where - ORDER_WAITS_LAST] : instrument->book;
+    struct book *book = core_waits(where) ? instrument->waiting[where - ORDER_WAITS_LAST] : instrument->book;
     return book->number == number ? book : NULL;
 }
 
@@ -92,15 +91,14 @@ static bool read_more(const uint64_t image[CORE_MORE_WORDS], uint64_t order_id, 
         .time_in_force = (uint8_t)(image[16] >> 16),
         .trigger_by = (uint8_t)(image[16] >> 8),
         .whereabouts = (uint8_t)image[16],
-        .group_kind = (uint8_t)(image[17] >> 16),
-        .group_member = (uint8_t)(image[17] >> 8),
-        .is_live = (uint8_t)image[17],
+        .group_kind = (uint8_t)(image[17] >> 8),
+        .group_member = (uint8_t)image[17],
     };
     bool are_words = more->type <= ORDER_TYPE_LAST && more->time_in_force <= TIME_IN_FORCE_LAST &&
                      more->trigger_by <= TRIGGER_BY_LAST && more->group_kind <= GROUP_KIND_LAST;
-    bool are_numbers = more->side <= BOOK_SELL && more->group_member < CODEC_GROUP && more->is_live <= 1 &&
+    bool are_numbers = more->side <= BOOK_SELL && more->group_member < CODEC_GROUP &&
                        more->price_ticks <= BOOK_MAX_PRICE && more->trigger_ticks <= BOOK_MAX_PRICE;
-    return image[0] == order_id && image[16] >> 40 == 0 && image[17] >> 24 == 0 && are_words && are_numbers;
+    return image[0] == order_id && image[16] >> 40 == 0 && image[17] >> 16 == 0 && are_words && are_numbers;
 }
 
 /* Could this be an order of this core? Then `entry` is what the book wants of it. `more` says where it is. */
@@ -133,7 +131,8 @@ static bool read_entry(const struct core *c, const uint64_t image[CORE_ORDER_WOR
 static uint32_t put_order(struct core *c, const uint64_t image[CORE_ORDER_WORDS], const struct book_entry *entry,
                           const struct core_more *more) {
     struct book *book = book_of(c, image[4], more->whereabouts);
-    const struct core_instrument *instrument = &c->instruments[image[4] >> 32 & ((UINT32_C(1) << CORE_WAITING_SHIFT) - 1)];
+    uint32_t place = (uint32_t)(image[4] >> 32) & ((UINT32_C(1) << CORE_WAITING_SHIFT) - 1);
+    const struct core_instrument *instrument = &c->instruments[place];
     uint32_t side = more->whereabouts == ORDER_IN_BOOK ? entry->side : more->side;
     uint32_t gives = risk_find_balance(&c->risk, entry->owner, core_asset_given(instrument, side));
     uint32_t receives = risk_find_balance(&c->risk, entry->owner, core_asset_received(instrument, side));
@@ -145,6 +144,7 @@ static uint32_t put_order(struct core *c, const uint64_t image[CORE_ORDER_WORDS]
     if (slot == BOOK_NONE) return BOOK_NONE;
     uint64_t next_priority = book->next_priority;
     if (lots != 0) book_attach_stamped(book, slot, (int64_t)image[1], lots, image[3]);
+    if (core_waits(more->whereabouts)) c->instruments[place].waits[more->whereabouts - ORDER_WAITS_LAST]++;
     if (lots == 0) core_row_push(c, &c->parked, slot);
     book->next_priority = next_priority;
     book_order_at(c->pool, slot)->caller_word = core_balances_word(gives, receives);
@@ -212,5 +212,9 @@ void snapshot_take_orders(struct snapshot_reader *reader, struct core *c) {
     for (uint32_t i = 0; i < count && !reader->is_broken; i++) c->sorted[i] = take_order(reader, c, &last);
     if (reader->is_broken) return;
     core_sort(c->sorted, count);
-    for (uint32_t i = 0; i < count; i++) core_list_order(c, book_find(c->pool, c->sorted[i]));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = book_find(c->pool, c->sorted[i]);
+        core_list_order(c, slot);
+        if (core_whereabouts(c, slot) != ORDER_IN_BOOK) core_list_trailing(c, slot);
+    }
 }

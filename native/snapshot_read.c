@@ -207,6 +207,7 @@ static void take_instrument(struct snapshot_reader *reader, struct core *c, uint
     instrument->book->next_priority = market[2];
     instrument->book->may_cross = core_may_cross(instrument->phase);
     instrument->waiting_stamp = market[3];
+    for (uint32_t kind = 0; kind < 2; kind++) instrument->waiting[kind]->next_priority = market[3] + 1;
     instrument->market_hash = core_market_hash(instrument);
     c->hash += core_instrument_hash(instrument) + instrument->market_hash;
     c->instrument_count++;

@@ -6,9 +6,12 @@ replica, long gone, has answered first.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+
+_ALL: Final = (matching.COMMAND_KIND_CANCEL_ALL, matching.COMMAND_KIND_KILL)
 
 
 class _Told:
@@ -38,6 +41,8 @@ class _Told:
             yield matching.Outcome(
                 refusal=mark.refusal,
                 order=self._order(sequence, mark.order_id),
+                others=[self._last(sequence, other) for other in self._others(sequence, mark)],
+                member=mark.member,
                 repeated=mark.repeated,
                 created_id=mark.created_id,
                 needed_minor=mark.needed_minor,
@@ -48,24 +53,43 @@ class _Told:
         """The command's own order as it stood after it: its last word on it, if it said one."""
         if not order_id:
             return None
-        own = [order for order in self.orders[sequence] if order.order_id == order_id]
-        return own[-1] if own else types.Order(order_id=order_id)
+        return self._last(sequence, order_id)
+
+    def _last(self, sequence: int, order_id: int) -> types.Order:
+        found = [order for order in self.orders[sequence] if order.order_id == order_id]
+        return found[-1] if found else types.Order(order_id=order_id)
+
+    def _others(self, sequence: int, mark: matching.CommandMark) -> list[int]:
+        """The rest of the group that the command placed, or the order that it replaced."""
+        if mark.repeated or not mark.order_id:
+            return []
+        if mark.kind == matching.COMMAND_KIND_PLACE_GROUP:
+            stated = {o.order_id for o in self.orders[sequence] if o.group == mark.order_id}
+            return sorted(stated - {mark.order_id})
+        gone = types.END_REASON_REPLACED
+        return [order.order_id for order in self.orders[sequence] if order.reason == gone]
 
     def trades_of_batch(self) -> Iterator[matching.TradeEvent]:
-        """The trades, their commands counted from the batch's first."""
+        """Those of the commands' own orders, their commands counted from the batch's first."""
         first = min(self.marks)
+        own = {sequence: self._own(sequence, mark) for sequence, mark in self.marks.items()}
         for sequence, trade in self.trades:
+            if not own[sequence] & {trade.taker_order_id, trade.maker_order_id}:
+                continue
             again = matching.TradeEvent()
             again.CopyFrom(trade)
             again.command = sequence - first
             yield again
 
+    def _own(self, sequence: int, mark: matching.CommandMark) -> set[int]:
+        return {mark.order_id, *self._others(sequence, mark)} - {0}
+
     def cancelled(self) -> Iterator[matching.CancelledOrder]:
-        """Orders that its CancelAll commands ended."""
+        """Orders that ended cancelled in its CancelAll and Kill commands."""
         first = min(self.marks)
         for sequence, mark in self.marks.items():
-            if mark.kind == matching.COMMAND_KIND_CANCEL_ALL:
-                for order in self.orders[sequence]:
+            for order in self.orders[sequence] if mark.kind in _ALL else ():
+                if order.state == types.ORDER_STATE_CANCELLED:
                     yield matching.CancelledOrder(command=sequence - first, order_id=order.order_id)
 
 

@@ -114,6 +114,7 @@ def join(parts: Sequence[matching.EventRecord]) -> matching.EventRecord:
             for event in getattr(part, name):
                 event.command += first
                 getattr(whole, name).append(event)
+        whole.auctions.extend(part.auctions)
     whole.last = parts[-1].last
     whole.rules = parts[-1].rules
     whole.state_hash = parts[-1].state_hash

@@ -23,5 +23,5 @@ ALL: Final = frozenset(
         "fee_market",
     }
 )
-READY: Final[frozenset[str]] = frozenset()
+READY: Final[frozenset[str]] = ALL
 """Those that the core in C has. With none of them the rules stay at 1."""

@@ -13,7 +13,7 @@ from tests.model.reasons import (
     why_not_exit,
     why_not_order,
 )
-from tests.model.state import IDS, State
+from tests.model.state import State
 
 OF_TARGET = (matching.REFUSAL_ORDER_UNKNOWN, matching.REFUSAL_ORDER_ENDED)
 
@@ -27,9 +27,7 @@ def place_group(s: State, command: matching.Command) -> matching.Outcome:
     orders = members(s, command)
     name = s.names.get((command.account, group.first.client_order_id))
     if name and name.body == group:
-        ids = [name.order_id + member * IDS for member in range(len(orders))]
-        again = [types.Order(order_id=number) for number in ids]
-        return matching.Outcome(repeated=True, order=again[0], others=again[1:])
+        return matching.Outcome(repeated=True, order=types.Order(order_id=name.order_id))
     member, refusal = why_not_group(s, command, orders)
     if refusal:
         outcome = refused(s, refusal, orders[member], Beside(orders[:member]))

@@ -2045,7 +2045,8 @@ class Outcome(betterproto2.Message):
         7, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    PlaceGroup: the other orders of the group, in their order, as they stand after the command; only their ids if `repeated`.
+    PlaceGroup: the other orders of the group, in their order, as they stand after the command. ReplaceOrder: the order that was
+    replaced. None if `repeated`; the ids of a group follow each other.
     """
 
     member: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
