@@ -111,7 +111,10 @@ def plan(s: State, order: types.Order, limit_ticks: int) -> Plan:
         steps.append(Step("decrement" if own else "trade", maker, lots))
         if own and lots == could:
             return Plan(steps, "self_trade")
-        (ahead.lessen if own else ahead.trade)(maker, lots)
+        if own:
+            ahead.end(maker)
+        else:
+            ahead.trade(maker, lots)
         lots_left, quote_left = lots_left - lots, quote_left - lots * cost
     return Plan(steps)
 
@@ -120,7 +123,6 @@ class Ahead:
     """The resting orders that an incoming one would meet, as they would be when it meets them."""
 
     def __init__(self, s: State, queue: list[types.Order]) -> None:
-        self.s = s
         self.queue = queue
         self.left = {order.order_id: order.remaining_lots for order in queue}
         self.shown = {order.order_id: s.shown[order.order_id] for order in queue}
@@ -129,35 +131,22 @@ class Ahead:
         return self.queue[0] if self.queue else None
 
     def trade(self, order: types.Order, lots: int) -> None:
-        """Its tip trades, and the same lots come off what is linked to it."""
+        """Its tip trades."""
         self.left[order.order_id] -= lots
         self.shown[order.order_id] -= lots
-        other = linked(self.s, order)
         if self.left[order.order_id] == 0:
             self.end(order)
         elif self.shown[order.order_id] == 0:
             self._refresh(order)
-        if other and other.order_id in self.left:
-            self.lessen(other, lots, linked_too=False)
 
-    def lessen(self, order: types.Order, lots: int, linked_too: bool = True) -> None:
-        """Lots come off it without a trade, hidden ones first."""
-        left = max(0, self.left[order.order_id] - lots)
-        self.left[order.order_id] = left
-        self.shown[order.order_id] = min(self.shown[order.order_id], left)
-        if left == 0:
-            self.end(order, linked_too)
-
-    def end(self, order: types.Order, linked_too: bool = True) -> None:
-        """It has ended, and so has what is linked to it, unless that is why."""
-        other = linked(self.s, order) if linked_too else None
-        gone = {order.order_id, other.order_id if other else 0}
-        self.queue = [other for other in self.queue if other.order_id not in gone]
+    def end(self, order: types.Order) -> None:
+        """It is out of the way."""
+        self.queue = [other for other in self.queue if other is not order]
 
     def _refresh(self, order: types.Order) -> None:
         """A new tip, behind all others at its price."""
         self.shown[order.order_id] = min(order.display_lots, self.left[order.order_id])
-        self.queue = [other for other in self.queue if other is not order]
+        self.end(order)
         at = [i for i, o in enumerate(self.queue) if o.price_ticks == order.price_ticks]
         self.queue.insert(at[-1] + 1 if at else 0, order)
 

@@ -191,8 +191,13 @@ class OrderAsker(Chooser):
     # --- Several orders ---
 
     def group(self) -> matching.Command:
-        if "bracket" not in self.features or self.has("oco", 2):
+        waits = bool(self.features & {"stops", "trailing"})
+        if waits and ("bracket" not in self.features or self.has("oco", 2)):
             return self._oco()
+        return self._bracket(waits)
+
+    def _bracket(self, waits: bool) -> matching.Command:
+        """Of the exits at most one is a limit order."""
         command = self.command(self.account())
         group = command.place_group
         group.kind = types.GROUP_KIND_BRACKET
@@ -204,17 +209,17 @@ class OrderAsker(Chooser):
             group.first.quantity_lots = self._lots(instrument, self.price())
         else:
             self._make_limit(group.first)
-        exits = (group.second, group.third)[: self.random.choice((1, 2, 2, 2))]
-        rests = self.random.choice((*exits, None))
-        for exit_order in exits:
-            self._make_exit(exit_order, instrument, OTHER[side], exit_order is rests)
+        exits = (group.second, group.third)
+        waits = bool(self.features & {"stops", "trailing"})
+        rests = self.random.randrange(3) if waits else 0
+        count = self.random.choice((1, 2, 2, 2)) if waits else 1
+        for at, exit_order in enumerate(exits[:count]):
+            self._name_it(exit_order, instrument, OTHER[side])
+            self._make_exit(exit_order, at == rests)
         self.bodies.append((command.account, group))
         return command
 
-    def _make_exit(
-        self, order: matching.PlaceOrder, instrument: int, side: types.Side, rests: bool
-    ) -> None:
-        self._name_it(order, instrument, side)
+    def _make_exit(self, order: matching.PlaceOrder, rests: bool) -> None:
         if rests:
             order.type = types.ORDER_TYPE_LIMIT
             order.time_in_force = types.TIME_IN_FORCE_GTC
@@ -224,14 +229,15 @@ class OrderAsker(Chooser):
             order.ClearField("display_lots")
 
     def _oco(self) -> matching.Command:
+        """Of the two at most one rests."""
         command = self.command(self.account())
         group = command.place_group
         group.kind = types.GROUP_KIND_OCO
         instrument, side = self.instrument(), self.random.choice(SIDES)
-        rests = self.random.choice((group.first, group.second, None))
-        for leg in (group.first, group.second):
+        rests = self.random.randrange(3)
+        for at, leg in enumerate((group.first, group.second)):
             self._name_it(leg, instrument, side)
-            if leg is rests:
+            if at == rests:
                 self._make_resting(leg)
             else:
                 self._make_waiting(leg)
@@ -245,6 +251,7 @@ class OrderAsker(Chooser):
         order.price_ticks = self.price()
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         self._may_expire(order)
+        self._may_hide(order)
 
     def replace(self) -> matching.Command:
         command = self.command(0)

@@ -20,7 +20,9 @@
 `given` is done before and not told. Who acts in the table and is not given anything there has a
 million USD and ten thousand BTC. There is one market, BTC-USD, where a lot is a unit and a tick is
 one USD, without fees. `book`, `balances` (those that changed) and `events` (of the last line) are
-told if the table has them. The third order of alice that was accepted is a3.
+told if the table has them, and so is `waiting`. The third order of alice that was accepted is a3.
+
+Tables in the folder rules2 begin with `house rules 2`, unless they say otherwise in `given`.
 """
 
 import re
@@ -58,6 +60,7 @@ class Table:
     line: int
     title: str
     sections: dict[str, list[str]]
+    rules: int = 1
 
 
 def read(path: Path) -> list[Table]:
@@ -67,6 +70,7 @@ def read(path: Path) -> list[Table]:
     line = blocks[0].count("\n") + 1
     for block in blocks[1:]:
         tables.append(_table(block, line))
+        tables[-1].rules = 2 if path.parent.name == "rules2" else 1
         line += block.count("\n")
     return tables
 
@@ -136,6 +140,9 @@ class _Play:
     def tell_book(self) -> list[str]:
         return self.telling.book(self.engine)
 
+    def tell_waiting(self) -> list[str]:
+        return self.telling.waiting(self.engine)
+
     def tell_balances(self) -> list[str]:
         now = self._balances()
         said: dict[str, list[str]] = {}
@@ -174,7 +181,7 @@ class _Play:
     def pass_time(self, when: str) -> str:
         self.time_us = time_us(when)
         self._apply(matching.SubmitRequest(commands=[matching.Command(tick={})]))
-        return ""
+        return ", ".join(self.telling.happened(0, self.record))
 
     def open(self, label: str) -> str:
         outcome = self._alone(matching.Command(open_session={}))
@@ -209,6 +216,8 @@ class _Play:
             for amount in amounts.split(", ")
             if amount != "nothing"
         ]
+        if self.table.rules > 1 and not any(line.startswith("house rules") for line in sentences):
+            sentences.insert(0, f"house rules {self.table.rules}")
         last_asset = max((i for i, line in enumerate(sentences) if " asset " in line), default=-1)
         sentences[last_asset + 1 : last_asset + 1] = credits
         for sentence in sentences:

@@ -90,26 +90,80 @@ def order_of(words: list[str], names: Names) -> tuple[int, str]:
 
 
 def put_order(words: list[str], names: Names) -> matching.Command:
-    """`buy 5 @ 100 ioc`, `sell 5`, `buy for 500`."""
+    """`buy 5 @ 100 ioc`, `sell 5`, `buy for 500`, and all that order_body knows."""
+    return matching.Command(place_order=order_body(words, names))
+
+
+def order_body(words: list[str], names: Names) -> matching.PlaceOrder:
+    """`sell 5 @ 94 stop 95`, `sell 5 take 105 by-mark`, `sell 5 trail 3 from 110`,
+    `buy 9 @ 100 show 2 min 3 gtd 20s`, `buy 5 no-worse-than 101`; an exit has no quantity."""
     order = matching.PlaceOrder(
         side=enum_value("SIDE", words.pop(0)),
-        time_in_force=enum_value("TIME_IN_FORCE", _time_in_force(words)),
         post_only=take_flag(words, "post-only"),
         client_order_id=take(words, "named"),
         self_trade_prevention=_mode(take(words, "stp")),
         instrument=instrument_of(words, names),
         price_ticks=number(take(words, "@") or "0"),
         quote_minor=number(take(words, "for") or "0"),
+        display_lots=number(take(words, "show") or "0"),
+        min_fill_lots=number(take(words, "min") or "0"),
+        protection_ticks=number(take(words, "no-worse-than") or "0"),
     )
-    order.type = types.ORDER_TYPE_LIMIT if order.price_ticks else types.ORDER_TYPE_MARKET
-    if not order.quote_minor:
+    _put_wait(order, words)
+    _put_time_in_force(order, words)
+    if words and not order.quote_minor:
         order.quantity_lots = number(words.pop(0))
-    return matching.Command(place_order=order)
+    return order
 
 
-def _time_in_force(words: list[str]) -> str:
-    named = [word for word in ("gtc", "ioc", "fok") if take_flag(words, word)]
-    return named[0] if named else "gtc" if "@" in words else "ioc"
+def _put_wait(order: matching.PlaceOrder, words: list[str]) -> None:
+    """The order's type, and what it waits for."""
+    limit = "LIMIT" if order.price_ticks else "MARKET"
+    kind = limit
+    for word, waits in (("stop", "STOP"), ("take", "TAKE_PROFIT")):
+        if trigger := take(words, word):
+            order.trigger_ticks = number(trigger)
+            kind = waits + ("_LIMIT" if order.price_ticks else "")
+    if trail := take(words, "trail"):
+        kind = "TRAILING_STOP"
+        if trail.endswith("ppm"):
+            order.trail_ppm = number(trail.removesuffix("ppm"))
+        else:
+            order.trail_ticks = number(trail)
+        order.activation_ticks = number(take(words, "from") or "0")
+    if take_flag(words, "by-mark"):
+        order.trigger_by = types.TRIGGER_BY_MARK_PRICE
+    order.MergeFrom(matching.PlaceOrder(type=enum_value("ORDER_TYPE", kind)))
+
+
+def _put_time_in_force(order: matching.PlaceOrder, words: list[str]) -> None:
+    named = [word for word in ("gtc", "ioc", "fok", "gfa") if take_flag(words, word)]
+    until = take(words, "gtd")
+    order.expires_us = time_us(until) if until else 0
+    usual = "gtd" if until else "gtc" if order.price_ticks else "ioc"
+    word = named[0] if named else usual
+    order.MergeFrom(matching.PlaceOrder(time_in_force=enum_value("TIME_IN_FORCE", word)))
+
+
+def put_group(words: list[str], names: Names) -> matching.Command:
+    """`oco sell 5 @ 110 post-only | sell 5 stop 90`, `bracket buy 5 @ 100 | sell stop 90`."""
+    kind = enum_value("GROUP_KIND", words.pop(0))
+    parts = [part.split() for part in " ".join(words).split(" | ")]
+    words.clear()
+    bodies = [order_body(part, names) for part in parts]
+    third = {"third": bodies[2]} if len(bodies) > 2 else {}
+    group = matching.PlaceGroup(kind=kind, first=bodies[0], second=bodies[1], **third)
+    return matching.Command(place_group=group)
+
+
+def replace(words: list[str], names: Names) -> matching.Command:
+    """`replace a1 with buy 5 @ 100`."""
+    words.pop(0)
+    order_id, name = order_of(words, names)
+    words.remove("with")
+    body = order_body(words, names)
+    replacement = matching.ReplaceOrder(order_id=order_id, client_order_id=name, order=body)
+    return matching.Command(replace_order=replacement)
 
 
 def _mode(word: str) -> str:
@@ -150,9 +204,12 @@ def move(words: list[str], names: Names) -> matching.Command:
 
 
 def put_account(words: list[str], names: Names) -> matching.Command:
-    """`settings tier 3 stp none suspended`."""
+    """`settings tier 3 stp none suspended most-orders 3 rate 2 pays-fee-asset`."""
     words.pop(0)
     settings = matching.SetAccount(
+        max_open_orders=number(take(words, "most-orders") or "0"),
+        max_commands_per_second=number(take(words, "rate") or "0"),
+        pays_fee_asset=take_flag(words, "pays-fee-asset"),
         fee_tier=number(take(words, "tier") or "0"),
         suspended=take_flag(words, "suspended"),
         self_trade_prevention=_mode(take(words, "stp")),
@@ -161,11 +218,67 @@ def put_account(words: list[str], names: Names) -> matching.Command:
 
 
 def put_phase(words: list[str], names: Names) -> matching.Command:
-    """`phase halt`, `phase halt in ETH-USD`."""
+    """`phase halt`, `phase halt in ETH-USD`, `phase opening-auction until 20s`."""
     words.pop(0)
-    phase = enum_value("PHASE", words.pop(0))
+    until = take(words, "until")
+    wanted = matching.SetPhase(
+        instrument=instrument_of(words, names),
+        phase=enum_value("PHASE", words.pop(0)),
+        until_us=time_us(until) if until else 0,
+    )
+    return matching.Command(set_phase=wanted)
+
+
+def put_guards(words: list[str], names: Names) -> matching.Command:
+    """`guards reference 100 static 50_000 dynamic 20_000 auction 5s`."""
+    words.pop(0)
+    guards = matching.SetGuards(
+        instrument=instrument_of(words, names),
+        reference_ticks=number(take(words, "reference") or "0"),
+        static_band_ppm=number(take(words, "static") or "0"),
+        dynamic_band_ppm=number(take(words, "dynamic") or "0"),
+        volatility_auction_us=lasts_us(take(words, "auction") or "0s"),
+    )
+    return matching.Command(set_guards=guards)
+
+
+def lasts_us(text: str) -> int:
+    """`5s`, `1s-1`: so many seconds, a microsecond less."""
+    return time_us(text) - START_US
+
+
+def put_mark(words: list[str], names: Names) -> matching.Command:
+    """`mark 100`."""
+    words.pop(0)
     instrument = instrument_of(words, names)
-    return matching.Command(set_phase=matching.SetPhase(instrument=instrument, phase=phase))
+    mark = matching.SetMark(instrument=instrument, price_ticks=number(words.pop(0)))
+    return matching.Command(set_mark=mark)
+
+
+def put_fee_market(words: list[str], names: Names) -> matching.Command:
+    """`fee-market ETH-USD discount 250_000`, `fee-market none`."""
+    words.pop(0)
+    market = matching.SetFeeMarket(
+        instrument=instrument_of(words, names),
+        discount_ppm=number(take(words, "discount") or "0"),
+    )
+    symbol = words.pop(0)
+    if symbol != "none":
+        market.fee_market = instrument_of(["in", symbol], names)
+    return matching.Command(set_fee_market=market)
+
+
+def put_dead_man(words: list[str], names: Names) -> matching.Command:
+    """`dead-man 5s`."""
+    words.pop(0)
+    return matching.Command(set_dead_man=matching.SetDeadMan(timeout_us=lasts_us(words.pop(0))))
+
+
+def kill(words: list[str], names: Names) -> matching.Command:
+    """`alice kill`, `house kill in BTC-USD`."""
+    words.pop(0)
+    instrument = instrument_of(words, names) if "in" in words else 0
+    return matching.Command(kill=matching.Kill(instrument=instrument))
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -277,6 +390,9 @@ def session(words: list[str], names: Names) -> matching.Command:
 VERBS: Final[dict[str, Callable[[list[str], Names], matching.Command]]] = {
     "buy": put_order,
     "sell": put_order,
+    "oco": put_group,
+    "bracket": put_group,
+    "replace": replace,
     "amend": amend,
     "cancel": cancel,
     "credit": move,
@@ -284,6 +400,11 @@ VERBS: Final[dict[str, Callable[[list[str], Names], matching.Command]]] = {
     "settings": put_account,
     "phase": put_phase,
     "limits": put_limits,
+    "guards": put_guards,
+    "mark": put_mark,
+    "fee-market": put_fee_market,
+    "dead-man": put_dead_man,
+    "kill": kill,
     "fees": put_fees,
     "asset": add_asset,
     "market": add_instrument,
