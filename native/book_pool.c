@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "book_inner.h"
+#include "near.h"
 
 /* Uninitialised memory on a cache line's border: an order never lies across two. Entry 0 of each array means none, so
  * there is one more than the limit says. */
@@ -103,7 +104,7 @@ void book_close(struct book *book) { free(book); }
 uint32_t book_find(const struct book_pool *pool, uint64_t order_id) { return ids_find(pool, order_id); }
 
 void book_warm(const struct book_pool *pool, uint64_t order_id) {
-    __builtin_prefetch(&pool->ids.entries[ids_home(&pool->ids, ids_check(&pool->ids, order_id))]);
+    bring_near(&pool->ids.entries[ids_home(&pool->ids, ids_check(&pool->ids, order_id))]);
 }
 
 uint32_t book_guess(const struct book_pool *pool, uint64_t order_id) {

@@ -5,8 +5,9 @@
  *
  * Reading takes two passes. codec_record_check (and core_check, for one batch, in core_api.h) goes over bytes from
  * anywhere and refuses what is not well formed; it never reads outside them. Then the walk, codec_record_next and
- * codec_batch_next, decodes one command at a time; it may only be given what was checked, and cannot fail. Nothing is
- * copied: byte strings point into the record, and mean something as long as the record stays where it is.
+ * codec_batch_next, decodes one command at a time; it may only be given what was checked, and cannot fail. So that nothing is
+ * read twice, codec_record_keep keeps what it read of the first commands, which is all of most records. Bytes are not copied:
+ * byte strings point into the record, and mean something as long as the record stays where it is.
  *
  * What is refused, beyond broken wire format: a field that the contract does not have; a field that is not repeated but
  * stands there twice (so that bytes have one meaning and nothing needs to be remembered); a number that does not fit the
@@ -125,8 +126,9 @@ struct codec_add_asset {
     struct codec_asset asset;
 };
 
-struct codec_add_instrument {
-    struct codec_instrument instrument;
+/* What is longer than all else a command says, and rare, stays as it was sent, for codec_read_instrument and its like. */
+struct codec_sent {
+    struct codec_bytes sent;
 };
 
 /* A message without fields. */
@@ -141,6 +143,7 @@ struct codec_record {
     uint32_t shard;
     uint32_t batches; /* how many there are */
     uint32_t kinds;   /* a bit for each kind of command in it: 1 << COMMAND_TICK and so on */
+    uint32_t walked;  /* commands of the batches walked so far */
     const uint8_t *at;
     const uint8_t *end;
 };
@@ -151,6 +154,8 @@ struct codec_batch {
     uint64_t number;
     uint32_t source;
     uint32_t commands; /* how many there are */
+    uint32_t next;     /* the next one's index in the record, and that behind its last one */
+    uint32_t last;
     const uint8_t *at;
     const uint8_t *end;
 };
@@ -173,7 +178,7 @@ struct codec_command {
         struct codec_debit debit;
         struct codec_nothing open_session, close_session, tick;
         struct codec_add_asset add_asset;
-        struct codec_add_instrument add_instrument;
+        struct codec_sent add_instrument;
         struct codec_set_phase set_phase;
         struct codec_set_limits set_limits;
         struct codec_set_fees set_fees;
@@ -181,8 +186,7 @@ struct codec_command {
         struct codec_set_sizes set_sizes;
         struct codec_use_rules use_rules;
         struct codec_set_clock set_clock;
-        struct codec_replace_order replace_order;
-        struct codec_place_group place_group;
+        struct codec_sent replace_order, place_group;
         struct codec_set_guards set_guards;
         struct codec_set_mark set_mark;
         struct codec_set_dead_man set_dead_man;
@@ -190,11 +194,25 @@ struct codec_command {
         struct codec_set_fee_market set_fee_market;
     };
 };
+_Static_assert(sizeof(struct codec_command) <= 192, "a command stays short, whatever its kind: a thousand are kept");
+
+/* The first commands of a record as the check read them, so that the walk need not read them again. They mean something as long
+ * as the record stays where it is; with a count of 0 nothing is kept. */
+#define CODEC_KEPT 1024u
+struct codec_kept {
+    uint32_t count;
+    const uint8_t *ends[CODEC_KEPT]; /* where each ends in the record */
+    struct codec_command commands[CODEC_KEPT];
+};
 
 /* Is this a command record whose batches core_check would all let through? Fills `record` for the walk and returns
  * CORE_OK, or CORE_FOREIGN with the offset of what is wrong in `where`. That its shard is ours is the caller's to check. A
  * record without batches is well formed. */
 int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where);
+
+/* The same, and keeps what it read. */
+int codec_record_keep(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
+                      uint32_t *where);
 
 /* The next batch of a checked record, or false after the last. */
 bool codec_record_next(struct codec_record *record, struct codec_batch *batch);
@@ -202,6 +220,16 @@ bool codec_record_next(struct codec_record *record, struct codec_batch *batch);
 /* The next command of a batch, or false after the last. The bytes of the command are to be had as they stand in
  * [batch->at before the call, batch->at after it). */
 bool codec_batch_next(struct codec_batch *batch, struct codec_command *command);
+
+/* The same from what was kept; NULL if the command is not there. */
+const struct codec_command *codec_batch_next_kept(struct codec_batch *batch, const struct codec_kept *kept);
+
+/* The instrument of a checked command. */
+void codec_read_instrument(const struct codec_sent *command, struct codec_instrument *instrument);
+
+/* The replacement and the group of checked commands. */
+void codec_read_replacement(const struct codec_sent *command, struct codec_replace_order *replacement);
+void codec_read_group(const struct codec_sent *command, struct codec_place_group *group);
 
 /* ---- Writing -------------------------------------------------------------------------------------------------- */
 

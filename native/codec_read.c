@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "codec_quick.h"
 #include "codec_wire.h"
 
 /* The kinds of commands are the numbers of their fields, and the contract has them twice. */
@@ -20,14 +21,6 @@ _Static_assert((int)COMMAND_KIND_SET_FEE_MARKET == (int)COMMAND_SET_FEE_MARKET, 
 
 /* ---- Fields --------------------------------------------------------------------------------------------------- */
 
-/* Letters, digits, dot, underscore, colon and minus: what a client order id may consist of. */
-static bool is_name(const uint8_t *at, const uint8_t *end) {
-    static const uint32_t allowed[8] = {0, 0x07ff6000, 0x87fffffe, 0x07fffffe};
-    for (; at != end; at++)
-        if (!(allowed[*at >> 5] >> (*at & 31) & 1)) return false;
-    return true;
-}
-
 /* What the core calls an invalid setting, and nothing that is not UTF-8: printable ASCII. */
 static bool is_printable(const uint8_t *at, const uint8_t *end) {
     for (; at != end; at++)
@@ -35,7 +28,6 @@ static bool is_printable(const uint8_t *at, const uint8_t *end) {
     return true;
 }
 
-#define is_client_order_id is_name
 #define is_code is_printable
 #define is_symbol is_printable
 
@@ -80,7 +72,6 @@ static inline bool take_string(struct wire_reader *reader, struct codec_bytes *i
 #define ONCE(number) \
     if (seen & UINT64_C(1) << (number)) return false; \
     seen |= UINT64_C(1) << (number);
-#define TAG_OF(number, type) ((number) << 3 | (type))
 #define CASE(name, number, kind, of) CASE_##kind(name, number, of)
 #define CASE_VALUE(number, type, take) \
     case TAG_OF(number, type): \
@@ -120,6 +111,7 @@ static inline bool take_string(struct wire_reader *reader, struct codec_bytes *i
         } \
     } \
     return (seen & (needed)) == (needed);
+
 #define READER(name, NAME, needed) \
     static bool read_##name(struct wire_reader *reader, struct codec_##name *into) { \
         memset(into, 0, sizeof *into); \
@@ -160,7 +152,50 @@ static bool take_another_fee_rate(struct wire_reader *reader, struct codec_instr
     return true;
 }
 READER_AND_TAKER(instrument, INSTRUMENT, 0)
-READER_AND_TAKER(add_instrument, ADD_INSTRUMENT, 1 << ADD_INSTRUMENT_INSTRUMENT)
+
+struct added {
+    struct codec_instrument instrument;
+};
+static bool read_add_instrument(struct wire_reader *reader, struct added *into) {
+    READ_FIELDS(ADD_INSTRUMENT, 1 << ADD_INSTRUMENT_INSTRUMENT)
+}
+
+READER(replace_order, REPLACE_ORDER, 1 << REPLACE_ORDER_ORDER)
+READER(place_group, PLACE_GROUP, 1 << PLACE_GROUP_FIRST | 1 << PLACE_GROUP_SECOND)
+
+/* take_m of what stays as it was sent, and how it is read again once it has been. */
+#define SENT(name, type) \
+    static bool take_##name(struct wire_reader *reader, struct codec_sent *into) { \
+        struct wire_reader body; \
+        type message; \
+        if (!wire_take_bytes(reader, UINT32_MAX, &body)) return false; \
+        into->sent = (struct codec_bytes){body.at, (uint32_t)(body.end - body.at)}; \
+        if (read_##name(&body, &message)) return true; \
+        reader->at = body.at; \
+        return false; \
+    } \
+    static void read_##name##_again(const struct codec_sent *command, type *message) { \
+        struct wire_reader reader = wire_reader_of(command->sent.at, command->sent.length); \
+        bool is_good = read_##name(&reader, message); \
+        assert(is_good && "only what was checked is read again"); \
+        (void)is_good; \
+    }
+SENT(add_instrument, struct added)
+SENT(replace_order, struct codec_replace_order)
+SENT(place_group, struct codec_place_group)
+
+void codec_read_instrument(const struct codec_sent *command, struct codec_instrument *instrument) {
+    struct added added;
+    read_add_instrument_again(command, &added);
+    *instrument = added.instrument;
+}
+
+void codec_read_replacement(const struct codec_sent *command, struct codec_replace_order *replacement) {
+    read_replace_order_again(command, replacement);
+}
+
+void codec_read_group(const struct codec_sent *command, struct codec_place_group *group) { read_place_group_again(command, group); }
+
 READER_AND_TAKER(set_phase, SET_PHASE, 0)
 READER_AND_TAKER(set_limits, SET_LIMITS, 0)
 READER_AND_TAKER(set_fees, SET_FEES, 1 << SET_FEES_FEE)
@@ -168,8 +203,6 @@ READER_AND_TAKER(set_account, SET_ACCOUNT, 0)
 READER_AND_TAKER(set_sizes, SET_SIZES, 0)
 READER_AND_TAKER(use_rules, USE_RULES, 0)
 READER_AND_TAKER(set_clock, SET_CLOCK, 0)
-READER_AND_TAKER(replace_order, REPLACE_ORDER, 1 << REPLACE_ORDER_ORDER)
-READER_AND_TAKER(place_group, PLACE_GROUP, 1 << PLACE_GROUP_FIRST | 1 << PLACE_GROUP_SECOND)
 READER_AND_TAKER(set_guards, SET_GUARDS, 0)
 READER_AND_TAKER(set_mark, SET_MARK, 0)
 READER_AND_TAKER(set_dead_man, SET_DEAD_MAN, 0)
@@ -249,9 +282,9 @@ static bool is_exit(const struct codec_place_order *exit, const struct codec_pla
     return (exit->type == ORDER_TYPE_LIMIT || is_waiting_type(exit)) && is_kind_of_order(exit);
 }
 
-/* One of an OCO: a post-only limit order that hides nothing, or one that waits. */
+/* One of an OCO: a post-only limit order, or one that waits. */
 static bool is_leg(const struct codec_place_order *leg) {
-    return is_order(leg) && ((leg->post_only && !leg->display_lots) || is_waiting_type(leg));
+    return is_order(leg) && (leg->post_only || is_waiting_type(leg));
 }
 
 /* A third order that is there is an exit, so it has a side. */
@@ -260,22 +293,34 @@ static bool is_third_whole(const struct codec_place_group *group) {
     return group->third.side != SIDE_UNSPECIFIED || memcmp(&group->third, &nothing, sizeof nothing) == 0;
 }
 
-static bool is_group(const struct codec_place_group *group) {
+static bool is_group(const struct codec_sent *command) {
+    struct codec_place_group sent;
+    const struct codec_place_group *group = &sent;
+    codec_read_group(command, &sent);
     if (!is_third_whole(group)) return false;
     const struct codec_place_order *first = &group->first;
     const struct codec_place_order *second = &group->second;
     if (group->kind == GROUP_KIND_OCO) {
         bool is_pair = first->instrument == second->instrument && first->side == second->side;
-        return codec_group_size(group) == 2 && is_pair && is_leg(first) && is_leg(second);
+        bool may_both_rest = first->post_only && second->post_only;
+        return codec_group_size(group) == 2 && is_pair && !may_both_rest && is_leg(first) && is_leg(second);
     }
     if (group->kind != GROUP_KIND_BRACKET) return false;
     if (is_waiting_type(first) || first->quote_minor || !is_order(first) || !is_exit(second, first)) return false;
-    return codec_group_size(group) == 2 || is_exit(&group->third, first);
+    if (codec_group_size(group) == 2) return true;
+    bool may_both_rest = second->type == ORDER_TYPE_LIMIT && group->third.type == ORDER_TYPE_LIMIT;
+    return !may_both_rest && is_exit(&group->third, first);
 }
 
 /* By id or by name, not both. */
 static bool is_named_once(uint64_t order_id, struct codec_bytes client_order_id) {
     return (order_id != 0) != (client_order_id.length != 0);
+}
+
+static bool is_replacement(const struct codec_sent *command) {
+    struct codec_replace_order replacement;
+    codec_read_replacement(command, &replacement);
+    return is_named_once(replacement.order_id, replacement.client_order_id) && is_order(&replacement.order);
 }
 
 /* At least one change, none below zero. */
@@ -285,11 +330,13 @@ static bool is_amend(const struct codec_amend_order *amend) {
 }
 
 /* What the core gives is not the sender's to give. */
-static bool is_new_instrument(const struct codec_instrument *instrument) {
-    bool has_guards = instrument->reference_ticks || instrument->static_band_ppm || instrument->dynamic_band_ppm ||
-                      instrument->volatility_auction_us || instrument->fee_market || instrument->fee_discount_ppm;
-    return !has_guards && !instrument->instrument && !instrument->tick_lot_minor && !instrument->last_price_ticks &&
-           !instrument->mark_price_ticks && !instrument->phase_until_us;
+static bool is_new_instrument(const struct codec_sent *command) {
+    struct codec_instrument instrument;
+    codec_read_instrument(command, &instrument);
+    bool has_guards = instrument.reference_ticks || instrument.static_band_ppm || instrument.dynamic_band_ppm ||
+                      instrument.volatility_auction_us || instrument.fee_market || instrument.fee_discount_ppm;
+    return !has_guards && !instrument.instrument && !instrument.tick_lot_minor && !instrument.last_price_ticks &&
+           !instrument.mark_price_ticks && !instrument.phase_until_us;
 }
 
 enum {
@@ -321,12 +368,11 @@ static bool is_well_formed(const struct codec_command *command) {
     case COMMAND_DEBIT:
         return command->debit.amount_minor >= 1;
     case COMMAND_ADD_INSTRUMENT:
-        return is_new_instrument(&command->add_instrument.instrument);
+        return is_new_instrument(&command->add_instrument);
     case COMMAND_SET_CLOCK:
         return command->set_clock.time_us >= 0;
     case COMMAND_REPLACE_ORDER:
-        return is_named_once(command->replace_order.order_id, command->replace_order.client_order_id) &&
-               is_order(&command->replace_order.order);
+        return is_replacement(&command->replace_order);
     case COMMAND_PLACE_GROUP:
         return is_group(&command->place_group);
     case COMMAND_KILL:
@@ -359,6 +405,12 @@ static bool read_command(struct wire_reader *reader, struct codec_command *into)
 }
 TAKER(command)
 
+/* The quick way where there is one. */
+static inline bool take_any_command(struct wire_reader *reader, struct codec_command *into) {
+    clear_envelope(into);
+    return quick_command(reader, into) || take_command(reader, into);
+}
+
 /* ---- Batches -------------------------------------------------------------------------------------------------- */
 
 /* What is gathered of a batch while its commands go by. */
@@ -369,19 +421,24 @@ struct batch_check {
     uint32_t commands;
     uint32_t kinds; /* a bit a kind */
     bool closed;    /* CloseSession has been there */
+    struct codec_kept *kept; /* NULL: nothing is to be kept */
 };
 
 static bool take_another_command(struct wire_reader *reader, struct batch_check *into) {
     const uint8_t *start = reader->at;
-    struct codec_command command;
-    if (into->commands == CORE_MAX_COMMANDS || into->closed || !take_command(reader, &command)) return false;
-    if (!is_well_formed(&command)) {
+    struct codec_kept *kept = into->kept;
+    bool keeps = kept && kept->count < CODEC_KEPT;
+    struct codec_command spare;
+    struct codec_command *command = keeps ? &kept->commands[kept->count] : &spare;
+    if (into->commands == CORE_MAX_COMMANDS || into->closed || !take_any_command(reader, command)) return false;
+    if (!is_well_formed(command)) {
         reader->at = start;
         return false;
     }
+    if (keeps) kept->ends[kept->count++] = reader->at;
     into->commands++;
-    into->kinds |= UINT32_C(1) << command.kind;
-    into->closed = command.kind == COMMAND_CLOSE_SESSION;
+    into->kinds |= UINT32_C(1) << command->kind;
+    into->closed = command->kind == COMMAND_CLOSE_SESSION;
     return true;
 }
 
@@ -402,10 +459,9 @@ static bool is_batch(const struct batch_check *batch) {
     return !batch->number && batch->commands == 1 && !(batch->kinds & ~(uint32_t)ALONE);
 }
 
-/* False: the reader stands at what is wrong, at the beginning if it is the batch as a whole. */
+/* `batch` is empty before. False: the reader stands at what is wrong, at the beginning if it is the batch as a whole. */
 static bool check_batch(struct wire_reader *reader, struct batch_check *batch) {
     const uint8_t *start = reader->at;
-    *batch = (struct batch_check){0};
     if (!read_batch(reader, batch)) return false;
     if (is_batch(batch)) return true;
     reader->at = start;
@@ -413,8 +469,8 @@ static bool check_batch(struct wire_reader *reader, struct batch_check *batch) {
 }
 
 int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, uint32_t *where) {
-    struct wire_reader reader = {bytes, bytes + length};
-    struct batch_check found;
+    struct wire_reader reader = wire_reader_of(bytes, length);
+    struct batch_check found = {0};
     bool is_good = check_batch(&reader, &found);
     *where = (uint32_t)(reader.at - bytes);
     if (!is_good) return CORE_FOREIGN;
@@ -434,11 +490,12 @@ struct record_check {
     uint32_t shard;
     uint32_t batches;
     uint32_t kinds;
+    struct codec_kept *kept;
 };
 
 static bool take_another_batch(struct wire_reader *reader, struct record_check *into) {
     struct wire_reader body;
-    struct batch_check batch;
+    struct batch_check batch = {.kept = into->kept};
     if (into->batches == CORE_MAX_BATCHES || !wire_take_bytes(reader, UINT32_MAX, &body)) return false;
     if (!check_batch(&body, &batch)) {
         reader->at = body.at;
@@ -459,14 +516,26 @@ static bool read_record(struct wire_reader *reader, struct record_check *into) {
     READ_FIELDS(COMMAND_RECORD, 0)
 }
 
-int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where) {
-    struct wire_reader reader = {bytes, bytes + length};
-    struct record_check found = {0};
+int codec_record_keep(const uint8_t *bytes, uint32_t length, struct codec_record *record, struct codec_kept *kept,
+                      uint32_t *where) {
+    struct wire_reader reader = wire_reader_of(bytes, length);
+    struct record_check found = {.kept = kept};
+    if (kept) kept->count = 0;
     bool is_good = read_record(&reader, &found);
     *where = (uint32_t)(reader.at - bytes);
     if (!is_good) return CORE_FOREIGN;
-    *record = (struct codec_record){found.shard, found.batches, found.kinds, bytes, bytes + length};
+    *record = (struct codec_record){
+        .shard = found.shard,
+        .batches = found.batches,
+        .kinds = found.kinds,
+        .at = bytes,
+        .end = bytes + length,
+    };
     return CORE_OK;
+}
+
+int codec_record_check(const uint8_t *bytes, uint32_t length, struct codec_record *record, uint32_t *where) {
+    return codec_record_keep(bytes, length, record, NULL, where);
 }
 
 /* ---- The walk ------------------------------------------------------------------------------------------------- */
@@ -511,11 +580,13 @@ static struct codec_batch batch_head(struct wire_reader reader) {
 }
 
 bool codec_record_next(struct codec_record *record, struct codec_batch *batch) {
-    struct wire_reader reader = {record->at, record->end};
+    struct wire_reader reader = {record->at, record->end, record->end};
     bool found = false;
     while (!found && reader.at != reader.end) {
         if (walk_number(&reader) == COMMAND_RECORD_REQUESTS_TAG) {
             *batch = batch_head(walk_bytes(&reader));
+            batch->next = record->walked;
+            batch->last = record->walked += batch->commands;
             found = true;
         } else {
             walk_number(&reader);
@@ -526,16 +597,23 @@ bool codec_record_next(struct codec_record *record, struct codec_batch *batch) {
 }
 
 bool codec_batch_next(struct codec_batch *batch, struct codec_command *command) {
-    struct wire_reader reader = {batch->at, batch->end};
+    struct wire_reader reader = {batch->at, batch->end, batch->end};
     bool found = false;
     while (!found && reader.at != reader.end) {
         if (walk_number(&reader) == SUBMIT_REQUEST_COMMANDS_TAG) {
-            found = take_command(&reader, command);
+            found = take_any_command(&reader, command);
             assert(found && "only what was checked is walked");
         } else {
             walk_number(&reader);
         }
     }
     batch->at = reader.at;
+    batch->next += found;
     return found;
+}
+
+const struct codec_command *codec_batch_next_kept(struct codec_batch *batch, const struct codec_kept *kept) {
+    if (batch->next >= kept->count || batch->next == batch->last) return NULL;
+    batch->at = kept->ends[batch->next];
+    return &kept->commands[batch->next++];
 }

@@ -1,4 +1,4 @@
-/* Numbers and byte strings on the wire, for codec_read.c and codec_write.c alone.
+/* Numbers and byte strings on the wire, for the files of the codec alone.
  *
  * A varint holds seven bits a byte, lowest first; the top bit says that more follow. Most here are one byte, which is the
  * first thing tried; up to eight bytes are packed and unpacked as one 64-bit word without a loop. */
@@ -11,6 +11,8 @@
 #include <string.h>
 
 enum { WIRE_VARINT = 0, WIRE_EIGHT_BYTES = 1, WIRE_LENGTH = 2 };
+/* The tag of a field. */
+#define TAG_OF(number, type) ((number) << 3 | (type))
 #define WIRE_TOP_BITS UINT64_C(0x8080808080808080)
 #define WIRE_LONGEST_VARINT 10
 
@@ -33,18 +35,20 @@ static inline void wire_store(uint8_t *at, uint64_t word) {
     memcpy(at, &word, sizeof word);
 }
 
-/* Eight groups of seven bits, one in each byte, become 56 bits in a row; and back. */
+/* Eight groups of seven bits, one in each byte, become 56 bits in a row; and back. Neighbours are moved together, then pairs,
+ * then pairs of pairs: what has to go down by some bits stands in x times a power of two, so one subtraction moves it. */
 static inline uint64_t wire_gather(uint64_t spread) {
     uint64_t x = spread & ~WIRE_TOP_BITS;
-    x = (x & UINT64_C(0x007f007f007f007f)) | (x & UINT64_C(0x7f007f007f007f00)) >> 1;
-    x = (x & UINT64_C(0x00003fff00003fff)) | (x & UINT64_C(0x3fff00003fff0000)) >> 2;
-    return (x & UINT64_C(0x000000000fffffff)) | (x & UINT64_C(0x0fffffff00000000)) >> 4;
+    x -= (x & UINT64_C(0x7f007f007f007f00)) >> 1;
+    x -= ((x & UINT64_C(0x3fff00003fff0000)) >> 2) * 3;
+    return x - ((x & UINT64_C(0x0fffffff00000000)) >> 4) * 15;
 }
 
 static inline uint64_t wire_spread(uint64_t row) {
-    uint64_t x = (row & UINT64_C(0x0fffffff)) | (row & UINT64_C(0x00fffffff0000000)) << 4;
-    x = (x & UINT64_C(0x00003fff00003fff)) | (x & UINT64_C(0x0fffc0000fffc000)) << 2;
-    return (x & UINT64_C(0x007f007f007f007f)) | (x & UINT64_C(0x3f803f803f803f80)) << 1;
+    uint64_t x = row;
+    if (x >> 28 != 0) x += (x & UINT64_C(0x00fffffff0000000)) * 15;
+    x += (x & UINT64_C(0x0fffc0000fffc000)) * 3;
+    return x + (x & UINT64_C(0x3f803f803f803f80));
 }
 
 /* Numbers below zero are folded between those above, so that small ones stay short. */
@@ -55,49 +59,61 @@ static inline int64_t wire_unfold(uint64_t folded) {
     return (int64_t)value;
 }
 
-/* ---- Reading: nothing at or past `end` is touched ------------------------------------------------------------------ */
+/* ---- Reading: nothing at or past `end` is taken, nothing at or past `limit` is touched ------------------------------ */
 
+/* What lies between `end` and `limit` belongs to others, but may be looked at: so numbers near the end of a message inside others
+ * are read eight bytes at a time too. */
 struct wire_reader {
     const uint8_t *at;
     const uint8_t *end;
+    const uint8_t *limit;
 };
 
-/* Byte by byte: near the end of the bytes, and for numbers of nine and ten bytes. */
-static inline bool wire_take_long(struct wire_reader *reader, uint64_t *value) {
+static inline struct wire_reader wire_reader_of(const uint8_t *bytes, uint32_t length) {
+    return (struct wire_reader){bytes, bytes + length, bytes + length};
+}
+
+/* Byte by byte: near the limit, and for numbers of nine and ten bytes. Returns the place behind the number, or NULL. */
+__attribute__((noinline, unused)) static const uint8_t *wire_take_long(const uint8_t *at, const uint8_t *end, uint64_t *value) {
     uint64_t sum = 0;
     for (int i = 0; i < WIRE_LONGEST_VARINT; i++) {
-        if (reader->at + i == reader->end) return false;
-        uint64_t byte = reader->at[i];
+        if (at + i == end) return NULL;
+        uint64_t byte = at[i];
         /* The tenth byte has room for one bit of the 64. */
-        if (i == WIRE_LONGEST_VARINT - 1 && byte > 1) return false;
+        if (i == WIRE_LONGEST_VARINT - 1 && byte > 1) return NULL;
         sum |= (byte & 0x7f) << (7 * i);
         if (byte < 0x80) {
-            reader->at += i + 1;
             *value = sum;
-            return true;
+            return at + i + 1;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Take a number of up to 64 bits. False, and nothing taken: the bytes end first, or it is longer. */
 static inline bool wire_take(struct wire_reader *reader, uint64_t *value) {
-    if (reader->at != reader->end && *reader->at < 0x80) {
-        *value = *reader->at++;
+    const uint8_t *at = reader->at;
+    if (at != reader->end && *at < 0x80) {
+        *value = *at;
+        reader->at = at + 1;
         return true;
     }
-    if (reader->end - reader->at >= 8) {
-        uint64_t word = wire_load(reader->at);
+    if (reader->limit - at >= 8) {
+        uint64_t word = wire_load(at);
         uint64_t stops = ~word & WIRE_TOP_BITS;
-        if (stops) {
-            int last_bit = __builtin_ctzll(stops);
+        if (stops && __builtin_ctzll(stops) / 8 < reader->end - at) {
             /* Everything up to the first byte without a top bit. */
-            *value = wire_gather(word & (UINT64_MAX >> (63 - last_bit)));
-            reader->at += (last_bit + 1) / 8;
+            *value = wire_gather(word & (stops ^ (stops - 1)));
+            reader->at = at + __builtin_ctzll(stops) / 8 + 1;
             return true;
         }
     }
-    return wire_take_long(reader, value);
+    uint64_t found;
+    at = wire_take_long(at, reader->end, &found);
+    if (!at) return false;
+    *value = found;
+    reader->at = at;
+    return true;
 }
 
 /* Take a length and as many bytes as it says, at most `most`. False, and nothing taken, if there are not so many. */
@@ -105,7 +121,7 @@ static inline bool wire_take_bytes(struct wire_reader *reader, uint64_t most, st
     struct wire_reader ahead = *reader;
     uint64_t length;
     if (!wire_take(&ahead, &length) || length > most || length > (uint64_t)(ahead.end - ahead.at)) return false;
-    *bytes = (struct wire_reader){ahead.at, ahead.at + length};
+    *bytes = (struct wire_reader){ahead.at, ahead.at + length, ahead.limit};
     reader->at = ahead.at + length;
     return true;
 }
@@ -118,11 +134,17 @@ static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
         *at = (uint8_t)value;
         return at + 1;
     }
+    if (value < 0x4000) {
+        at[0] = (uint8_t)(value | 0x80);
+        at[1] = (uint8_t)(value >> 7);
+        return at + 2;
+    }
     if (value >> 56 == 0) {
-        int bits = 64 - __builtin_clzll(value);
-        int length = (bits * 9 + 64) / 64; /* bits / 7, rounded up, for 1..56 */
-        wire_store(at, wire_spread(value) | (WIRE_TOP_BITS & ((UINT64_C(1) << (8 * (length - 1))) - 1)));
-        return at + length;
+        uint64_t spread = wire_spread(value);
+        uint32_t last_byte_at = (63 - (uint32_t)__builtin_clzll(spread)) & 56;
+        /* All bytes but the last have the top bit. */
+        wire_store(at, spread | (WIRE_TOP_BITS >> 8) >> (56 - last_byte_at));
+        return at + last_byte_at / 8 + 1;
     }
     while (value >= 0x80) {
         *at++ = (uint8_t)(value | 0x80);

@@ -17,8 +17,9 @@ _Static_assert(FRAME_BYTES + FILL_BYTES <= CODEC_STEP_BYTES, "a step has room fo
 
 /* ---- Fields --------------------------------------------------------------------------------------------------- */
 
+/* Most fields of what the core says are set. */
 #define PUT_IF(is_set, number, type, put) \
-    if (is_set) { \
+    if (__builtin_expect((is_set) != 0, 1)) { \
         at = wire_put_tag(at, (number) << 3 | (type)); \
         at = put; \
     }

@@ -324,7 +324,8 @@ static int begin_record(struct core *c, uint64_t offset, int64_t time_us, const 
     struct codec_record record;
     uint32_t where;
     if (p->is_under_way || offset != c->next_offset) return CORE_FOREIGN;
-    if (codec_record_check(bytes, length, &record, &where) != CORE_OK || record.shard != c->shard) return CORE_FOREIGN;
+    if (codec_record_keep(bytes, length, &record, &c->kept, &where) != CORE_OK) return CORE_FOREIGN;
+    if (record.shard != c->shard) return CORE_FOREIGN;
     if (record.kinds & (1u << COMMAND_USE_RULES | 1u << COMMAND_SET_SIZES | 1u << COMMAND_ADD_INSTRUMENT)) {
         int result = prepare(c, record);
         if (result != CORE_OK) return result;
@@ -378,6 +379,7 @@ int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record,
         if (result != CORE_OK) return result;
     } else {
         if (!p->is_under_way || part != p->part || offset != c->next_offset) return CORE_FOREIGN;
+        c->kept.count = 0;
         resume_record(c, record, length);
     }
     c->out.part = out;

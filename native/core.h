@@ -12,7 +12,7 @@
  *
  * Files:
  *   core.c        opens, applies records, makes parts       core_batch.c   sessions, sources, what command goes where
- *   core_ahead.c  decodes commands before it is their turn  core_place.c   decides an order
+ *   core_ahead.c  looks at commands before their turn       core_place.c   decides an order
  *   core_match.c  lets it meet the book                     core_amend.c   changes and ends resting orders
  *   core_money.c  credits, debits, accounts, sizes, clock   core_market.c  assets and instruments
  *   core_say.c    writes events and answers                 core_query.c   answers questions
@@ -155,7 +155,6 @@ struct core_instrument {
     uint64_t waiting_stamp; /* given to the last order that came to its trigger, in either book */
     uint32_t waits[2];       /* how many orders are in each of those below */
     struct book *waiting[2]; /* orders that wait for the last price, for the mark price: buys are triggered by a fall */
-    uint32_t in_groups;      /* open and waiting orders in groups */
     uint32_t icebergs;       /* resting orders with something hidden */
     uint8_t is_auction_touched; /* in this record: its indicative price is to be stated */
     uint8_t phase;
@@ -282,7 +281,7 @@ struct core_progress {
     uint64_t batch_first;     /* sequence of its first applied command; 0: none yet */
     uint32_t batch_applied;   /* how many of its commands were, without the one under way */
     uint32_t batch_passed;    /* from a source: commands walked */
-    const struct codec_command *command; /* under way; in core.ahead; NULL while time passes */
+    const struct codec_command *command; /* under way; in core.kept or core.ahead; NULL while time passes */
     enum core_chapter chapter;
     enum core_stage stage;
     enum core_stage after_match; /* where STAGE_MATCH leads */
@@ -300,13 +299,15 @@ struct core_progress {
     int64_t new_clock_us; /* SetClock's, for the end of the record */
 };
 
-/* Commands that were decoded before it is their turn, so that what they touch could be brought near meanwhile. */
-#define CORE_AHEAD 16u
+/* Commands that were looked at before it is their turn, so that what they touch could be brought near meanwhile: where they begin,
+ * what they say, and room for those that the check did not keep. */
+#define CORE_AHEAD 32u
 struct core_ahead {
     uint32_t count; /* how many there are; 0 between calls */
     uint32_t next;  /* which of them is to begin next */
     const uint8_t *starts[CORE_AHEAD];
-    struct codec_command commands[CORE_AHEAD];
+    const struct codec_command *commands[CORE_AHEAD];
+    struct codec_command read[CORE_AHEAD];
 };
 
 /* The part being made. Pointers into the caller's buffers, meaningless between calls. */
@@ -362,6 +363,7 @@ struct core {
     struct core_incoming incoming;
     struct core_progress progress;
     struct core_ahead ahead;
+    struct codec_kept kept; /* empty from the second part of a record on, when it may lie elsewhere */
     struct core_out out;
 };
 

@@ -1,7 +1,7 @@
-/* Decoding commands before it is their turn; see core.h.
+/* Looking at commands before it is their turn; see core.h.
  *
  * A command touches a dozen cache lines that nothing before it has touched: its account, two balances, an order and its
- * neighbours. One after the other they cost more than all the rest. So commands are decoded sixteen at a time, and what each
+ * neighbours. One after the other they cost more than all the rest. So commands are taken up thirty-two at a time, and what each
  * will look at is asked for in rounds: first what follows from the command alone, then what is found there. None of this
  * decides anything: what is near may be wrong by the time it is used, and is looked up again. */
 
@@ -26,12 +26,14 @@ static struct codec_bytes name_in(const struct codec_command *command) {
     }
 }
 
-/* First round: where account, balances and order are found. */
-static void warm_entries(const struct core *c, const struct codec_command *command) {
+/* First round: where account, balances and order are found; for a new order where its id will stand, if `given` orders have one
+ * before it. */
+static void warm_entries(const struct core *c, const struct codec_command *command, uint64_t given) {
     uint64_t order_id = order_named(command);
     risk_warm_account(&c->risk, command->account);
     if (order_id != 0) book_warm(c->pool, order_id);
     if (command->kind != COMMAND_PLACE_ORDER) return;
+    book_warm(c->pool, (given + 1) * CORE_SHARDS + c->shard);
     const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
     if (!instrument) return;
     risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
@@ -43,15 +45,15 @@ static uint32_t warm_things(const struct core *c, const struct codec_command *co
     uint64_t order_id = order_named(command);
     uint32_t account = risk_find_account(&c->risk, command->account);
     struct codec_bytes name = name_in(command);
-    __builtin_prefetch(&c->risk.accounts[account], 1);
+    bring_near(&c->risk.accounts[account]);
     if (name.length != 0) {
         struct names_text text = names_text(name.at, name.length);
         names_warm(&c->names, account, &text);
     }
     if (order_id != 0) {
         uint32_t slot = book_guess(c->pool, order_id);
-        __builtin_prefetch(book_order_at(c->pool, slot), 1);
-        __builtin_prefetch(&c->cold[slot], 1);
+        bring_near(book_order_at(c->pool, slot));
+        bring_near(&c->cold[slot]);
         return slot;
     }
     if (command->kind != COMMAND_PLACE_ORDER) return BOOK_NONE;
@@ -66,40 +68,51 @@ static uint32_t warm_things(const struct core *c, const struct codec_command *co
 static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
     if (slot == BOOK_NONE) {
         uint32_t account = risk_find_account(&c->risk, command->account);
-        __builtin_prefetch(&c->cold[c->risk.accounts[account].last_order], 1);
+        bring_near(&c->cold[c->risk.accounts[account].last_order]);
         return;
     }
     const struct book_order *order = book_order_at(c->pool, slot);
-    __builtin_prefetch(book_order_at(c->pool, order->next), 1);
-    __builtin_prefetch(book_order_at(c->pool, order->previous), 1);
-    __builtin_prefetch(&c->pool->levels[order->level], 1);
-    __builtin_prefetch(&c->cold[c->cold[slot].older], 1);
-    __builtin_prefetch(&c->cold[c->cold[slot].younger], 1);
-    __builtin_prefetch(&c->risk.balances[core_gives(order)], 1);
+    bring_near(book_order_at(c->pool, order->next));
+    bring_near(book_order_at(c->pool, order->previous));
+    bring_near(&c->pool->levels[order->level]);
+    bring_near(&c->cold[c->cold[slot].older]);
+    bring_near(&c->cold[c->cold[slot].younger]);
+    bring_near(&c->risk.balances[core_gives(order)]);
     names_bring(&c->names, c->cold[slot].name);
 }
 
-/* Decode the next commands of the batch, and bring near what they will touch. */
+/* The next command of the batch, kept from the check or read into `room`; NULL after the last. */
+static const struct codec_command *take_up(struct core *c, struct codec_command *room) {
+    struct codec_batch *batch = &c->progress.batch;
+    const struct codec_command *kept = codec_batch_next_kept(batch, &c->kept);
+    if (kept) return kept;
+    return codec_batch_next(batch, room) ? room : NULL;
+}
+
+/* Take up the next commands of the batch, and bring near what they will touch. */
 static void look_ahead(struct core *c) {
     struct core_ahead *ahead = &c->ahead;
-    struct codec_batch *batch = &c->progress.batch;
     uint32_t slots[CORE_AHEAD];
+    uint64_t given = c->orders_given;
     ahead->count = ahead->next = 0;
     do {
-        ahead->starts[ahead->count] = batch->at;
-        if (!codec_batch_next(batch, &ahead->commands[ahead->count])) break;
-        warm_entries(c, &ahead->commands[ahead->count]);
+        uint32_t i = ahead->count;
+        ahead->starts[i] = c->progress.batch.at;
+        ahead->commands[i] = take_up(c, &ahead->read[i]);
+        if (!ahead->commands[i]) break;
+        warm_entries(c, ahead->commands[i], given);
+        given += ahead->commands[i]->kind == COMMAND_PLACE_ORDER;
     } while (++ahead->count < CORE_AHEAD);
     if (ahead->count < 2) return;
-    for (uint32_t i = 0; i < ahead->count; i++) slots[i] = warm_things(c, &ahead->commands[i]);
-    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, &ahead->commands[i], slots[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) slots[i] = warm_things(c, ahead->commands[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, ahead->commands[i], slots[i]);
 }
 
 bool core_next_command(struct core *c) {
     struct core_ahead *ahead = &c->ahead;
     if (ahead->next == ahead->count) look_ahead(c);
     if (ahead->count == 0) return false;
-    c->progress.command = &ahead->commands[ahead->next++];
+    c->progress.command = ahead->commands[ahead->next++];
     return true;
 }
 

@@ -141,19 +141,20 @@ static void open_instrument(struct core *c, const struct codec_instrument *from,
 }
 
 void core_add_instrument(struct core *c) {
-    const struct codec_instrument *from = &c->progress.command->add_instrument.instrument;
+    struct codec_instrument from;
     struct core_verdict *verdict = &c->progress.verdict;
-    uint32_t base = risk_find_asset(&c->risk, from->base_asset);
-    uint32_t quote = risk_find_asset(&c->risk, from->quote_asset);
+    codec_read_instrument(&c->progress.command->add_instrument, &from);
+    uint32_t base = risk_find_asset(&c->risk, from.base_asset);
+    uint32_t quote = risk_find_asset(&c->risk, from.quote_asset);
     verdict->refusal = REFUSAL_ASSET_UNKNOWN;
     if (base == RISK_NONE || quote == RISK_NONE) return;
-    int64_t tick_lot_minor = core_tick_lot_of(c, from, base, quote);
+    int64_t tick_lot_minor = core_tick_lot_of(c, &from, base, quote);
     verdict->refusal = REFUSAL_SETTING_INVALID;
-    if (tick_lot_minor == 0 || !core_is_instrument(from) || !core_is_first_phase(c->rules, from->phase)) return;
+    if (tick_lot_minor == 0 || !core_is_instrument(&from) || !core_is_first_phase(c->rules, from.phase)) return;
     verdict->refusal = REFUSAL_CAPACITY_FULL;
     if (c->instrument_count >= c->sizes.instruments) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
-    open_instrument(c, from, base, quote, tick_lot_minor);
+    open_instrument(c, &from, base, quote, tick_lot_minor);
     verdict->created_id = c->instruments[c->instrument_count - 1].id;
     c->markets_changed = c->sequence;
     c->progress.next_instrument = 0;

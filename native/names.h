@@ -72,8 +72,8 @@ uint32_t names_find(const struct names *names, uint32_t account, const struct na
 void names_warm(const struct names *names, uint32_t account, const struct names_text *text);
 static inline void names_bring(const struct names *names, uint32_t place) {
     const struct name *name = &names->names[place];
-    __builtin_prefetch(name, 1);
-    __builtin_prefetch(name->text.bytes + NAMES_TEXT_BYTES - 1, 1);
+    bring_near(name);
+    bring_near(name->text.bytes + NAMES_TEXT_BYTES - 1);
 }
 
 /* Remember a name that is not remembered; its order is open. There is room. Returns its place. */

@@ -87,7 +87,7 @@ void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t as
 void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
     uint32_t check = balance_check(account_id, asset_id);
     uint32_t at = table_home(&risk->balance_ids, check);
-    __builtin_prefetch(&risk->balances[table_next(&risk->balance_ids, check, &at)], 1);
+    bring_near(&risk->balances[table_next(&risk->balance_ids, check, &at)]);
 }
 
 void risk_account_image(const struct risk_account *account, uint64_t image[RISK_ACCOUNT_WORDS]) {

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "near.h"
+
 struct table_entry {
     uint32_t check; /* the hash */
     uint32_t place; /* 0: empty */
@@ -37,7 +39,7 @@ static inline uint32_t table_home(const struct table *table, uint32_t check) {
 
 /* Bring near where a search for this hash begins. */
 static inline void table_warm(const struct table *table, uint32_t check) {
-    __builtin_prefetch(&table->entries[table_home(table, check)]);
+    bring_near(&table->entries[table_home(table, check)]);
 }
 
 /* The next place under this hash, 0 if there are no more. *at is where to look and moves behind what was found. */

@@ -887,8 +887,15 @@ enum {
   X(rules, 14, UINT32, ) \
   X(snapshot_offset, 15, UINT64, )
 
-/* bourse.matching.v1.VerifyRequest */
-#define VERIFY_REQUEST_FIELDS(X)
+/* bourse.matching.v1.StreamVerifyRequest */
+#define STREAM_VERIFY_REQUEST_FIELDS(X)
+
+/* bourse.matching.v1.StreamVerifyResponse */
+enum {
+  STREAM_VERIFY_RESPONSE_PIECE = 1, STREAM_VERIFY_RESPONSE_PIECE_TAG = 10,
+};
+#define STREAM_VERIFY_RESPONSE_FIELDS(X) \
+  X(piece, 1, MESSAGE, verify_response)
 
 /* bourse.matching.v1.VerifyResponse */
 enum {

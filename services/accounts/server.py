@@ -20,6 +20,7 @@ from services.accounts.state import (
     secret_of,
 )
 from services.domain.clock import Clock
+from services.runtime.final import NeedsMending
 from services.runtime.postgres import Pool, transaction
 from services.runtime.rpc import Context
 
@@ -27,7 +28,7 @@ _BACKLOG = 1024
 """Changes a slow gateway may be behind before its stream is ended, to start from a snapshot."""
 
 
-class MasterKeyMissing(Exception):
+class MasterKeyMissing(NeedsMending):
     """There are keys, and not the master key they follow from."""
 
 

@@ -216,7 +216,8 @@ async def _forget_market_data(dsn: str) -> None:
     """ClickHouse is empty in the new folder: market data reads the log from its start."""
     connection = await connect(dsn, "restore")
     try:
-        if await connection.fetchval("select to_regclass('marketdata.consumer_offset')"):
-            await connection.execute("delete from marketdata.consumer_offset")
+        for table in ("marketdata.consumer_offset", "marketdata.tape"):
+            if await connection.fetchval("select to_regclass($1)", table):
+                await connection.execute(f"delete from {table}")  # noqa: S608 - one of two
     finally:
         await connection.close()

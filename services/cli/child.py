@@ -2,7 +2,7 @@
 
 starting ──serves──▶ serving ──dies──▶ waiting ──a while──▶ starting
     └────dies────────────────────────────▲
-any of them ──told──▶ stopping ──▶ stopped
+any of them ──told──▶ stopping ──▶ stopped ◀── dies of what a new start would not mend
 """
 
 import asyncio
@@ -17,9 +17,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from services.cli.logs import LINE_BYTES, Listener
-
-WRONG_SETTINGS: Final = 2
-"""The exit code of a process whose configuration is wrong: starting it again would not help."""
+from services.runtime.final import GIVEN_UP
 
 SERVES_LOOK_S: Final = 0.1
 
@@ -89,8 +87,8 @@ class Child:
         self.restarts = 0
         self.since_us = 0
         """When `state` began, microseconds since 1970."""
-        self.wrong_settings = ""
-        """What it said when it ended because its configuration is wrong."""
+        self.given_up = ""
+        """What it said when it ended in a way that starting it again would not mend."""
         self.on_change: Callable[[], None] = lambda: None
         """Called whenever `state` or `pid` has changed."""
         self._listener = listener
@@ -134,7 +132,7 @@ class Child:
     async def _keep(self) -> None:
         while not self._told_to_stop.is_set():
             stood_s = await self._once()
-            if self._told_to_stop.is_set() or self.wrong_settings:
+            if self._told_to_stop.is_set() or self.given_up:
                 break
             wait_s = self._backoff.after(stood_s)
             self._become(ChildState.WAITING)
@@ -207,8 +205,8 @@ class Child:
             return
         # Whoever is killed says nothing of it; its last line is about something else.
         words = self._listener.last_words() if status > 0 else ""
-        if status == WRONG_SETTINGS:
-            self.wrong_settings = words or "Its settings are wrong."
+        if status == GIVEN_UP:
+            self.given_up = words or "It does not say why; see its log."
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
         self._tell(self.name, f"ended with {how}{': ' if words else ''}{words}", Severity.BAD)
 

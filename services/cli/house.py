@@ -86,18 +86,18 @@ class House:
             self.children["demo"].start()
 
     async def served(self, names: Iterable[str]) -> None:
-        """Wait until all of these serve. Raises Refused if the settings of any are wrong."""
+        """Wait until all of these serve. Raises Refused if any has ended for good."""
         wanted = [self.children[name] for name in names]
         while not all(child.state is ChildState.SERVING for child in wanted):
-            self.refuse_wrong_settings()
+            self.refuse_if_given_up()
             self.changed.clear()
             await self.changed.wait()
 
-    def refuse_wrong_settings(self) -> None:
-        """Raise Refused if a room ended because its settings are wrong: a person must mend them."""
+    def refuse_if_given_up(self) -> None:
+        """Raise Refused if a room ended of what a new start would not mend: a person has to."""
         for child in self.children.values():
-            if child.wrong_settings:
-                raise Refused(f"{child.name} does not start: {child.wrong_settings}")
+            if child.given_up:
+                raise Refused(f"{child.name} cannot go on. {child.given_up}")
 
     async def stop(self) -> None:
         """Stop everything in order; each step is waited for, and none for ever."""

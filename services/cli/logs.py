@@ -16,7 +16,7 @@ LINE_BYTES: Final = 64 * 1024
 SHOWN_PER_MINUTE: Final = 5
 """A room that cries without end is heard this often; the rest is in its file."""
 
-_FAILED: Final = "failed "
+_FAILED: Final = "failed why="
 """How a room begins the line that says why it ends; see `services/runtime/main.py`."""
 
 _SEVERE: Final = frozenset({"error", "critical"})
@@ -73,7 +73,7 @@ class Listener:
         said, severe = read_line(text)
         self._last = said
         if said.startswith(_FAILED):
-            self._why = said
+            self._why = said.removeprefix(_FAILED)
         if severe and self._may_show():
             self._tell(said)
 

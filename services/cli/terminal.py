@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.runtime.config import ConfigError
+from services.runtime.final import NeedsMending
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def perform(asked: Coroutine[Any, Any, T]) -> T:
     """Run what a command asks. What cannot be done is said in a sentence, with exit code 1."""
     try:
         return asyncio.run(asked)
-    except (Refused, ConfigError) as error:
+    except (Refused, NeedsMending) as error:
         fail(str(error))
     except grpc.aio.AioRpcError as error:
         fail(sentence(error))

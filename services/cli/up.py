@@ -116,7 +116,7 @@ class _Run:
         """All that goes on while the house is up. Ends with the signal, or with a failure."""
         told = asyncio.create_task(self._told.wait())
         async with _together(
-            self._start(), self._watch_settings(), self._watch_fills(), self._look()
+            self._start(), self._watch_ends(), self._watch_fills(), self._look()
         ) as tasks:
             waiting: set[asyncio.Task[Any]] = {*tasks, told}
             while told in waiting:
@@ -172,10 +172,13 @@ class _Run:
             f"  {_bourse()} account create alice{where}\n",
         )
 
-    async def _watch_settings(self) -> None:
-        """A room whose settings are wrong ends everything: a person must mend them."""
+    async def _watch_ends(self) -> None:
+        """A room that would fail however often it is started ends everything: a person must look.
+
+        Going on without it would be an exchange without its books, or with two of them.
+        """
         while True:
-            self._house.refuse_wrong_settings()
+            self._house.refuse_if_given_up()
             await asyncio.sleep(AGAIN_S)
 
     async def _watch_fills(self) -> None:

@@ -5,11 +5,13 @@ compare. So it holds while the market trades.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+import grpc
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -70,7 +72,7 @@ def _print(found: dict[str, Any]) -> None:
 
 async def _verify(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        core = await rooms.matching.Verify(matching.VerifyRequest(), timeout=PATIENCE_S)
+        core = Core()
         checks = [check async for check in _shown(all_checks(rooms, core))]
     return {
         "ok": all(check.ok for check in checks),
@@ -89,23 +91,69 @@ async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
             yield check
 
 
-async def all_checks(rooms: Rooms, core: matching.VerifyResponse) -> AsyncIterator[Check]:
-    """Every check of the house against what the core said of itself, one after the other."""
+class Core:
+    """What the core said of itself, as far as it came. Of its lists only sums are kept."""
+
+    def __init__(self) -> None:
+        self.broken = ""
+        self.sequence = 0
+        self.command_offset = 0
+        self.balance_hash = 0
+        self.computed_hash = 0
+        """Of the balances that came."""
+        self._has_begun = False
+
+    def hear(self, piece: matching.VerifyResponse) -> None:
+        """Take in the next piece; the first says what is no list."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.broken, self.balance_hash = piece.broken, piece.balance_hash
+            self.sequence, self.command_offset = piece.sequence, piece.command_offset
+        hashes = [
+            total_hash(one.account, one.asset, one.available_minor + one.held_minor)
+            for one in piece.balances
+        ]
+        self.computed_hash = balance_hash(self.computed_hash, *hashes)
+
+
+async def all_checks(rooms: Rooms, core: Core) -> AsyncIterator[Check]:
+    """Every check of the house against what the core says of itself, one after the other.
+
+    What the core says is passed on as it comes: nobody on the way has all of it at once.
+    """
+    books = rooms.ledger.StreamVerify(timeout=PATIENCE_S)
+    history = rooms.orders.StreamVerify(timeout=PATIENCE_S)
+    try:
+        said = rooms.matching.StreamVerify(matching.StreamVerifyRequest(), timeout=PATIENCE_S)
+        async for response in said:
+            core.hear(response.piece)
+            await _tell(books, _totals(response.piece))
+            await _tell(history, _open_orders(response.piece))
+        async for check in _compared(rooms, core, books, history):
+            yield check
+    finally:
+        books.cancel()
+        history.cancel()
+
+
+async def _compared(
+    rooms: Rooms, core: Core, books: "_Books", history: "_History"
+) -> AsyncIterator[Check]:
+    """What the other rooms find, now that they have been told all."""
+    await _end(books)
+    await _end(history)
     for check in _core_checks(core):
         yield check
-    books = await rooms.ledger.Verify(_totals(core), timeout=PATIENCE_S)
-    for check in _passed_on("ledger", books.checks):
+    for check in _passed_on("ledger", (await books).checks):
         yield check
-    request = orders.VerifyRequest(open_orders=core.orders, sequence=core.sequence)
-    history = await rooms.orders.Verify(request, timeout=PATIENCE_S)
-    for check in _passed_on("orders", history.checks):
+    traded = await history
+    for check in _passed_on("orders", traded.checks):
         yield check
-    tape = await rooms.marketdata.Verify(
-        marketdata.VerifyRequest(sequence=core.sequence), timeout=PATIENCE_S
-    )
+    request = marketdata.VerifyRequest(sequence=core.sequence)
+    tape = await rooms.marketdata.Verify(request, timeout=PATIENCE_S)
     for check in _passed_on("marketdata", tape.checks):
         yield check
-    yield _equal("history and market data have the same trades", history.trades, tape.trades)
+    yield _equal("history and market data have the same trades", traded.trades, tape.trades)
     log = await open_log(rooms.config.log)
     try:
         yield await _log_check(log, core)
@@ -113,22 +161,43 @@ async def all_checks(rooms: Rooms, core: matching.VerifyResponse) -> AsyncIterat
         await log.close()
 
 
-def _core_checks(core: matching.VerifyResponse) -> Iterable[Check]:
+_Books: TypeAlias = (
+    "grpc.aio.StreamUnaryCall[ledger.StreamVerifyRequest, ledger.StreamVerifyResponse]"
+)
+_History: TypeAlias = (
+    "grpc.aio.StreamUnaryCall[orders.StreamVerifyRequest, orders.StreamVerifyResponse]"
+)
+
+
+async def _tell(call: "grpc.aio.StreamUnaryCall[Any, Any]", request: Any) -> None:
+    """Pass a piece on. A call that has ended says why when its answer is asked for."""
+    with contextlib.suppress(asyncio.InvalidStateError):
+        await call.write(request)
+
+
+async def _end(call: "grpc.aio.StreamUnaryCall[Any, Any]") -> None:
+    with contextlib.suppress(asyncio.InvalidStateError):
+        await call.done_writing()
+
+
+def _core_checks(core: Core) -> Iterable[Check]:
     yield Check("core: its own invariants", not core.broken, core.broken)
-    hashes = [
-        total_hash(one.account, one.asset, one.available_minor + one.held_minor)
-        for one in core.balances
-    ]
-    total = balance_hash(0, *hashes)
-    yield _equal("core: the balance hash is that of its balances", core.balance_hash, total)
+    name = "core: the balance hash is that of its balances"
+    yield _equal(name, core.balance_hash, core.computed_hash)
 
 
-def _totals(core: matching.VerifyResponse) -> ledger.VerifyRequest:
-    request = ledger.VerifyRequest(sequence=core.sequence, command_offset=core.command_offset)
-    for one in core.balances:
+def _totals(piece: matching.VerifyResponse) -> ledger.StreamVerifyRequest:
+    request = ledger.StreamVerifyRequest(
+        sequence=piece.sequence, command_offset=piece.command_offset
+    )
+    for one in piece.balances:
         total = one.available_minor + one.held_minor
         request.totals.add(account=one.account, asset=one.asset, total_minor=total)
     return request
+
+
+def _open_orders(piece: matching.VerifyResponse) -> orders.StreamVerifyRequest:
+    return orders.StreamVerifyRequest(open_orders=piece.orders, sequence=piece.sequence)
 
 
 def _passed_on(room: str, checks: Iterable[_Said]) -> list[Check]:
@@ -139,7 +208,7 @@ def _equal(name: str, left: int, right: int) -> Check:
     return Check(name, left == right, "" if left == right else f"{left} and {right}")
 
 
-async def _log_check(log: Log, core: matching.VerifyResponse) -> Check:
+async def _log_check(log: Log, core: Core) -> Check:
     """Read the event log from its start to where the core stood."""
     name = "log: every command record has its events once, and sequences have no gaps"
     topic = events_topic(0)

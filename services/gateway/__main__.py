@@ -1,43 +1,37 @@
 """The wiring of the gateway."""
 
 import asyncio
-import logging
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-import msgspec
 import structlog
 from aiohttp import web
 
-from services.gateway import documents
 from services.gateway.auth import Gatekeeper
 from services.gateway.config import GatewayConfig
 from services.gateway.entry import OrderEntry
 from services.gateway.feeds import MarketFeed
 from services.gateway.health import Rooms
 from services.gateway.keys import KeyRing
+from services.gateway.listener import listening
 from services.gateway.markets import Markets
 from services.gateway.private import PrivateFeed
 from services.gateway.reads import Reads
-from services.gateway.rest import PREFIX, Edge, Route
+from services.gateway.rest import Edge
 from services.gateway.rest_account import AccountRoutes
+from services.gateway.rest_documents import DocumentRoutes
 from services.gateway.rest_orders import Orders
 from services.gateway.rest_public import PublicRoutes
+from services.gateway.tokens import Tokens
 from services.gateway.ws import Sockets
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.main import launch, run
-from services.runtime.rpc import AddressError, Health, open_channel, serve
+from services.runtime.rpc import Health, open_channel, serve
 from services.runtime.telemetry import start_telemetry
 
 ROOMS: Final = ("matching", "ledger", "orders", "marketdata", "notifications", "accounts")
-STOP_S: Final = 5.0
-"""Requests under way have this long to be answered once the gateway is told to stop."""
 
 _log = structlog.get_logger("gateway")
-_quiet = logging.getLogger("gateway.http")
-_quiet.setLevel(logging.CRITICAL)
 
 
 class Gateway:
@@ -55,21 +49,18 @@ class Gateway:
         self.feed = MarketFeed(self.channels["marketdata"], self.markets)
         self.private = PrivateFeed(self.channels["notifications"], self.markets, self.reads)
         gatekeeper = Gatekeeper(self.keys, clock, config.requests_per_second)
-        self.edge = Edge(gatekeeper, self._token)
+        self.edge = Edge(gatekeeper, Tokens(self.markets, self.entry))
         self.sockets = Sockets(config, clock, gatekeeper, self.feed, self.private)
         self.keys.on_revoked = self.sockets.revoked
         heard = {"marketdata": lambda: self.feed.live}
         self.rooms = Rooms(self.channels, self._takes_orders, heard)
         public = PublicRoutes(self.markets, self.reads, self.feed, self.rooms.health, clock)
-        self.routes: Sequence[Route] = (
+        described = (
             *Orders(self.entry, self.markets, self.reads).routes(),
             *AccountRoutes(self.entry, self.markets, self.reads).routes(),
             *public.routes(),
         )
-
-    def _token(self, sequence: int) -> str:
-        """X-Bourse-Sequence: all that this gateway has answered, and what this answer has seen."""
-        return f"{self.markets.shard}:{max(sequence, self.entry.answered_sequence)}"
+        self.routes = (*described, *DocumentRoutes(described, self.reads).routes())
 
     def _takes_orders(self) -> bool:
         return self.entry.open and self.keys.trusted
@@ -80,49 +71,29 @@ class Gateway:
         return self._takes_orders() and self.markets.known
 
     def application(self) -> web.Application:
-        """The public HTTP face."""
-        limit = self._config.body_bytes
-        application = web.Application(middlewares=[self.edge.middleware], client_max_size=limit)
+        """The routes of the public HTTP face."""
+        application = web.Application(client_max_size=self._config.body_bytes)
         for route in self.routes:
             application.router.add_route(route.method, route.path, self.edge.serve(route))
-        application.router.add_get("/ws", self.sockets.handle, allow_head=False)
-        written: Mapping[str, documents.Json] = {
-            "openapi": documents.openapi(self.routes),
-            "asyncapi": documents.asyncapi(),
-        }
-        for name, document in written.items():
-            handler = _fixed(msgspec.json.encode(document))
-            application.router.add_get(f"{PREFIX}/{name}.json", handler, allow_head=False)
+        application.router.add_get("/ws", self._socket, allow_head=False)
         return application
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        """A handshake is a GET like any other, until it is taken."""
+        ask = await self.edge.admit(request)
+        await self.reads.reach(ask.after)
+        return await self.sockets.handle(request)
 
     async def serve_public(self) -> None:
         """Serve HTTP until cancelled; then tell the sockets, and answer what is under way."""
-        runner = web.AppRunner(
-            self.application(),
-            access_log=None,
-            shutdown_timeout=STOP_S,
-            # What is signed is the body as sent, and a packed one could be any size.
-            auto_decompress=False,
-            # aiohttp would write a trace for each line of garbage that somebody sends.
-            logger=_quiet,
-        )
-        await runner.setup()
         host, port = self._config.host, self._config.port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise AddressError(
-                f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0).lower()}."
-                " Stop what is there, or choose another port with --port."
-            ) from None
-        _log.info("listening", address=runner.addresses[0])
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.edge.closing = True
-            await self.sockets.stop()
-            await runner.cleanup()
+        async with listening(self.application(), self.edge.guard, host, port) as address:
+            _log.info("listening", address=address)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.edge.closing = True
+                await self.sockets.stop()
 
     async def become_ready(self, health: Health) -> None:
         """Say that we serve, once everything needed has been heard."""
@@ -135,13 +106,6 @@ class Gateway:
 def _first(address: str) -> str:
     """Reads go to the first replica."""
     return address.split(",")[0]
-
-
-def _fixed(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
-
-    return handle
 
 
 async def main() -> None:

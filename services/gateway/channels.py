@@ -20,6 +20,10 @@ class Listener(Protocol):
         """Frames that were just said on the channel."""
         ...
 
+    def interrupt(self, reason: str) -> None:
+        """The channel cannot go on without leaving something out."""
+        ...
+
 
 def frame(payload: bytes) -> bytes:
     """A whole unmasked text frame (RFC 6455), as a server sends it."""
@@ -54,6 +58,11 @@ class Channel:
         # A listener over its buffer leaves while it is being told.
         for listener in tuple(self.listeners):
             listener.offer(self, frames)
+
+    def interrupt(self, reason: str) -> None:
+        """Something would be left out: whoever listens has to begin anew."""
+        for listener in tuple(self.listeners):
+            listener.interrupt(reason)
 
 
 class BookChannel(Channel):

@@ -13,7 +13,8 @@ from services.domain import signing
 from services.gateway import messages, shapes
 from services.gateway.private import CHANNELS as PRIVATE
 from services.gateway.problems import CODES
-from services.gateway.rest import AFTER_HEADER, PREFIX, SEQUENCE_HEADER, Route
+from services.gateway.rest import PREFIX, Route
+from services.gateway.tokens import AFTER_HEADER, SEQUENCE_HEADER
 
 Json = dict[str, Any]
 
@@ -136,16 +137,22 @@ def _responses(route: Route) -> Json:
         for status in route.statuses
     }
     for status, codes in sorted(_codes(route).items()):
-        if status not in route.statuses:
-            problem = {"application/problem+json": {"schema": _ref(shapes.ProblemDetails)}}
-            said = " · ".join(f"`{code}`" for code in codes)
-            responses[str(status)] = {"description": said, "content": problem}
+        problem = {"application/problem+json": {"schema": _ref(shapes.ProblemDetails)}}
+        said = " · ".join(f"`{code}`" for code in codes)
+        known = responses.get(str(status), {"description": "", "content": {}})
+        responses[str(status)] = {
+            **known,
+            "description": f"{known['description']} {said}".lstrip(),
+            "content": {**known["content"], **problem},
+        }
     return responses
 
 
 def _codes(route: Route) -> dict[int, list[str]]:
     """The codes a route can be refused with, by status."""
     codes = ["unknown_field", "invalid_value", "unavailable", *_SIGNED, "rate_limited"]
+    if route.method == "GET":
+        codes.append("lagging")
     if route.body is not None:
         codes += ["malformed_json", "missing_field", "body_too_large", "content_type_unsupported"]
     if route.scope is not None:

@@ -5,7 +5,7 @@ is asked for again, and whoever listens gets a new snapshot.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Iterable
 from typing import Final, TypeVar
 
 import grpc
@@ -41,6 +41,7 @@ class MarketFeed:
         self._moved = asyncio.Event()
         self.sequence = 0
         """All of the market is known up to here."""
+        self._told_to = 0
         self.live = False
         """Whether the stream stands and the books are whole."""
 
@@ -82,9 +83,14 @@ class MarketFeed:
             raise Problem("lagging") from None
 
     async def run(self) -> None:
-        """Follow the market for ever; marketdata out of reach is waited for."""
-        everything = marketdata.WatchRequest()
-        await follow("market", lambda: self._marketdata.Watch(everything), self._take, self._lose)
+        """Follow the market for ever; marketdata out of reach is waited for.
+
+        A stream goes on with the trades behind what the one before has told.
+        """
+        await follow("market", self._begin, self._take, self._lose)
+
+    def _begin(self) -> AsyncIterable[marketdata.WatchResponse]:
+        return self._marketdata.Watch(marketdata.WatchRequest(after_sequence=self._told_to))
 
     async def _take(self, told: marketdata.WatchResponse) -> None:
         try:
@@ -108,7 +114,10 @@ class MarketFeed:
         for depth in told.depths:
             if market := await self._trading(depth.instrument):
                 self._take_depth(market, depth)
+        if told.trades_missing:
+            self._leave_trades_out()
         await self._take_trades(told.trades)
+        self._told_to = max(self._told_to, told.sequence)
         for ticker in told.tickers:
             if market := await self._trading(ticker.instrument):
                 self._take_ticker(market, ticker)
@@ -138,6 +147,12 @@ class MarketFeed:
         update = channel.book.update(depth)
         if channel.listeners:
             channel.tell(framed(update))
+
+    def _leave_trades_out(self) -> None:
+        """Too much was missed to be told now: sockets would have a hole they cannot see."""
+        for channel in list(self._channels.values()):
+            if channel.name.startswith("trades."):
+                channel.interrupt("Trades were missed: subscribe again, then GET /trades.")
 
     async def _take_trades(self, trades: Iterable[marketdata.PublicTrade]) -> None:
         frames: dict[Channel, bytes] = {}

@@ -21,6 +21,8 @@ from services.domain.outcomes import REFUSAL_CODES
 from services.gateway import shapes
 from services.gateway.state import Undecided
 
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+
 
 class Kind(NamedTuple):
     """What is said of every problem of a code."""
@@ -143,8 +145,8 @@ def response(problem: Problem, request_id: str) -> web.Response:
 
 
 def invalid(pointer: str, detail: str, code: str = "invalid_value") -> Problem:
-    """A request with one field that is wrong."""
-    sentence = f"{pointer}: {detail}"
+    """A request with one field that is wrong, or (no pointer) with no field of its own to blame."""
+    sentence = f"{pointer}: {detail}" if pointer else detail
     return Problem(code, sentence, errors=[shapes.FieldError(pointer, detail)])
 
 

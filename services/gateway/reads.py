@@ -158,6 +158,11 @@ class Reads:
         request = matching.GetBalancesRequest(account=account, after_sequence=after)
         return await read(self._engine.GetBalances(request, timeout=READ_S), self._engine_channel)
 
+    async def reach(self, after: int) -> None:
+        """Wait until the engine has come to a sequence, for answers that come from no room."""
+        if after:
+            await self.settings(0, after)
+
     async def settings(self, account: int, after: int) -> matching.GetAccountResponse:
         """The settings of an account. Account 0 has none: asking waits for the engine alone."""
         request = matching.GetAccountRequest(account=account, after_sequence=after)

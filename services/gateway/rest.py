@@ -19,14 +19,12 @@ from aiohttp import web
 from services.domain import ids, signing
 from services.gateway import problems
 from services.gateway.auth import Caller, Gatekeeper
-from services.gateway.problems import Problem, invalid
+from services.gateway.problems import REQUEST_ID_HEADER, Problem, invalid
 from services.gateway.reading import Reader
 from services.gateway.shapes import NoQuery
+from services.gateway.tokens import AFTER_HEADER, SEQUENCE_HEADER, Tokens
 
 PREFIX: Final = "/api/v1"
-SEQUENCE_HEADER: Final = "X-Bourse-Sequence"
-AFTER_HEADER: Final = "X-Bourse-After"
-REQUEST_ID_HEADER: Final = "X-Request-Id"
 
 BODY_S: Final = 10.0
 """A body has this long to arrive, seconds."""
@@ -62,7 +60,7 @@ class Ask:
 class Reply(NamedTuple):
     """An answer: a public shape, and the sequence it was true at (0 if it says none)."""
 
-    body: msgspec.Struct
+    body: msgspec.Struct | msgspec.Raw
     sequence: int = 0
     status: int = 200
 
@@ -91,17 +89,16 @@ class Route:
 class Edge:
     """What every request goes through."""
 
-    def __init__(self, gatekeeper: Gatekeeper, token: Callable[[int], str]) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, tokens: Tokens) -> None:
         self._gatekeeper = gatekeeper
-        self._token = token
+        self._tokens = tokens
         self.closing = False
 
     def serve(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The aiohttp handler of a route."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            request[_PRIVATE] = route.scope is not None
-            ask = await self._admit(request, route)
+            ask = await self.admit(request, route.scope, route.query, route.body)
             reply = await route.handler(ask)
             response = web.Response(
                 status=reply.status,
@@ -109,36 +106,42 @@ class Edge:
                 content_type="application/json",
             )
             if route.scope is not None:
-                response.headers[SEQUENCE_HEADER] = self._token(reply.sequence)
+                response.headers[SEQUENCE_HEADER] = self._tokens.write(reply.sequence)
             return response
 
         return handle
 
-    async def _admit(self, request: web.Request, route: Route) -> Ask:
+    async def admit(
+        self,
+        request: web.Request,
+        scope: str | None = None,
+        query: Reader[Any] = _NO_QUERY,
+        body: Reader[Any] | None = None,
+    ) -> Ask:
         """Check everything about a request that does not need a market. Raises Problem."""
-        body = await _read(request)
-        _check_content(request, body)
-        caller = self._authenticate(request, route, body)
+        request[_PRIVATE] = scope is not None
+        sent = await _read(request)
+        _check_content(request, sent)
+        caller = self._authenticate(request, scope, sent)
+        asked = query.query(request.query.items())
+        if sent and body is None:
+            raise invalid("", "This request takes no body.")
+        shape = body.body(sent) if body is not None else None
+        header = request.headers.get(AFTER_HEADER) if request.method == "GET" else None
+        after = self._tokens.read(header)
         if self.closing:
             raise Problem("unavailable", "The gateway is about to stop. Try again in a moment.")
-        after = read_after(request.headers.get(AFTER_HEADER)) if request.method == "GET" else 0
-        query = route.query.query(request.query.items())
-        if body and route.body is None:
-            raise invalid("", "This request takes no body.")
-        shape = route.body.body(body) if route.body is not None else None
-        path = dict(request.match_info)
-        return Ask(request[_REQUEST_ID], caller, path, query, shape, after)
+        return Ask(request[_REQUEST_ID], caller, dict(request.match_info), asked, shape, after)
 
-    def _authenticate(self, request: web.Request, route: Route, body: bytes) -> Caller | None:
+    def _authenticate(self, request: web.Request, scope: str | None, body: bytes) -> Caller | None:
         """Who asks. A public route needs no key, but a wrong one is refused there too."""
-        if route.scope is None and signing.KEY_HEADER not in request.headers:
+        if scope is None and signing.KEY_HEADER not in request.headers:
             return None
         caller = self._gatekeeper.request(request.headers, request.method, request.raw_path, body)
-        self._gatekeeper.admit(caller, route.scope)
+        self._gatekeeper.admit(caller, scope)
         return caller
 
-    @web.middleware
-    async def middleware(
+    async def guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Give every request an id, and every failure its public shape."""
@@ -155,7 +158,7 @@ class Edge:
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id.hex()
             if request.get(_PRIVATE):
-                response.headers.setdefault(SEQUENCE_HEADER, self._token(0))
+                response.headers.setdefault(SEQUENCE_HEADER, self._tokens.write(0))
         return response
 
 
@@ -170,7 +173,7 @@ async def _read(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise Problem("body_too_large") from None
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
-        raise Problem("malformed_json", "The body did not come whole.") from None
+        raise invalid("", "The body did not come whole.") from None
 
 
 def _check_content(request: web.Request, body: bytes) -> None:
@@ -179,18 +182,6 @@ def _check_content(request: web.Request, body: bytes) -> None:
         return
     if request.content_type != "application/json" or "Content-Encoding" in request.headers:
         raise Problem("content_type_unsupported")
-
-
-def read_after(header: str | None) -> int:
-    """The sequence in X-Bourse-After, 0 if it is absent. Raises Problem if it is not ours."""
-    if header is None:
-        return 0
-    shard, _, sequence = header.partition(":")
-    if not (shard.isascii() and shard.isdigit() and sequence.isascii() and sequence.isdigit()):
-        raise invalid(f"/{AFTER_HEADER}", f"It is not the {SEQUENCE_HEADER} of an answer.")
-    if len(sequence) > 19:
-        raise invalid(f"/{AFTER_HEADER}", f"It is not the {SEQUENCE_HEADER} of an answer.")
-    return int(sequence)
 
 
 def number(text: object, pointer: str) -> int:
@@ -212,7 +203,9 @@ def _of_http(error: web.HTTPException) -> Problem:
         return Problem("route_unknown")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return Problem("body_too_large")
-    return Problem("invalid_value", error.text or error.reason)
+    if isinstance(error, web.HTTPExpectationFailed):
+        return invalid("/Expect", "Nothing can be expected here but 100-continue.")
+    return invalid("", error.text or error.reason)
 
 
 def _of_crash(request: web.Request) -> Problem:

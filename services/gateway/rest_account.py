@@ -24,14 +24,14 @@ class AccountRoutes:
     def routes(self) -> Sequence[Route]:
         """The lines of the public API that are served here."""
         fills = Reader(shapes.FillsQuery)
-        codes = ("instrument_unknown", "lagging")
+        codes = ("instrument_unknown",)
         return (
             Route("GET", f"{PREFIX}/fills", self.fills, "Fills, newest first", shapes.Fills,
                   "read", query=fills, codes=codes),
             Route("GET", f"{PREFIX}/balances", self.balances, "What the account has",
-                  shapes.Balances, "read", codes=("lagging",)),
+                  shapes.Balances, "read"),
             Route("GET", f"{PREFIX}/account", self.account, "The account of the key",
-                  shapes.Account, "read", codes=("lagging",)),
+                  shapes.Account, "read"),
         )  # fmt: skip
 
     async def fills(self, ask: Ask) -> Reply:

@@ -33,14 +33,14 @@ class PublicRoutes:
 
     def routes(self) -> Sequence[Route]:
         """The lines of the public API that are served here."""
-        health, of, codes = "Which rooms answer", "{instrument}", ("instrument_unknown", "lagging")
+        health, of, codes = "Which rooms answer", "{instrument}", ("instrument_unknown",)
         both = (200, 503)
         return (
             Route("GET", f"{PREFIX}/time", self.time, "The gateway's clock", shapes.Now),
             Route("GET", "/health", self.health, health, shapes.Health, statuses=both),
             Route("GET", f"{PREFIX}/health", self.health, health, shapes.Health, statuses=both),
             Route("GET", f"{PREFIX}/instruments", self.instruments, "Everything that trades",
-                  shapes.Instruments, codes=("lagging",)),
+                  shapes.Instruments),
             Route("GET", f"{PREFIX}/orderbook/{of}", self.orderbook, "The book", shapes.Snapshot,
                   query=Reader(shapes.OrderbookQuery), codes=codes),
             Route("GET", f"{PREFIX}/trades/{of}", self.trades, "Trades, newest first",
@@ -53,10 +53,12 @@ class PublicRoutes:
 
     async def time(self, ask: Ask) -> Reply:
         """The gateway's clock."""
+        await self._reads.reach(ask.after)
         return Reply(shapes.Now(self._clock.now_us()))
 
     async def health(self, ask: Ask) -> Reply:
         """Which rooms answer; 503 only if orders cannot be taken."""
+        await self._reads.reach(ask.after)
         health = self._health()
         return Reply(health, status=503 if health.status == "unavailable" else 200)
 
@@ -64,8 +66,7 @@ class PublicRoutes:
         """Everything that trades, and what it is made of."""
         if not self._markets.known:
             raise Problem("unavailable")
-        if ask.after:
-            await self._reads.settings(0, ask.after)
+        await self._reads.reach(ask.after)
         markets = [translate.instrument(market) for market in self._markets.trading]
         assets = [shapes.Asset(asset.code, asset.decimals) for asset in self._markets.assets]
         memory_s = self._markets.memory_us // 1_000_000

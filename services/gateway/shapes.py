@@ -379,6 +379,10 @@ class Candles(Struct, frozen=True):
     candles: list[Candle]
 
 
+class Document(Struct, frozen=True):
+    """A document in the words of its own standard."""
+
+
 class FieldError(Struct, frozen=True):
     """One thing that is wrong with a request."""
 

@@ -6,6 +6,7 @@ tickers and candles it gets anew once it has caught up, instead of what it misse
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,8 @@ from services.gateway.messages import (
 )
 from services.gateway.private import CHANNELS as PRIVATE
 from services.gateway.private import CursorGone, PrivateFeed
-from services.gateway.problems import Problem
+from services.gateway.problems import Problem, invalid
+from services.gateway.reading import UNREADABLE, repeated
 
 SWEEP_S: Final = 0.05
 """How often slow readers are looked at."""
@@ -40,6 +42,9 @@ SWEEP_S: Final = 0.05
 SLOW: Final = 4008
 KEY_REVOKED: Final = 4003
 STOP_S: Final = 2.0
+
+LAST_WORD_S: Final = 30.0
+"""A slow reader that is closed has this long to come to the close and its reason."""
 
 _HEARTBEAT_S: Final = 20.0
 _request: Final = msgspec.json.Decoder(Subscribe | Unsubscribe | Ping | Authenticate)
@@ -146,7 +151,16 @@ class Socket:
                 await self.response.close(code=code, message=reason.encode()[:120], drain=False)
         except (TimeoutError, ConnectionError):
             _log.info("socket_did_not_take_its_close", code=code)
+        await self._heard()
         self._transport.abort()
+
+    async def _heard(self) -> None:
+        """Wait until all that was said is on its way: an abort would leave the reason unsaid."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                # A transport tells only its own protocol that it has room again.
+                while self._unsent():  # noqa: ASYNC110
+                    await asyncio.sleep(SWEEP_S)
 
     def leave(self) -> None:
         """Listen to nothing any more."""
@@ -182,10 +196,13 @@ class Socket:
     async def _answer(self, text: str) -> None:
         try:
             request = _request.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            twice = repeated(text.encode())
+        except UNREADABLE as error:
             self.say(_unreadable(text, error))
             return
         try:
+            if twice:
+                raise invalid(f"/{twice[0]}", "It is given twice.")
             await self._do(request)
         except Problem as problem:
             self.say(ErrorMessage(request.id, problem.code, problem.detail))
@@ -294,13 +311,17 @@ class Sockets:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket from its handshake to its end. Raises Problem instead of beginning."""
-        if self._stopping or len(self._open) >= self.config.sockets:
+        # Those that are being closed still hold what they were told.
+        if self._stopping or len(self._open) + len(self._closing) >= self.config.sockets:
             raise Problem("unavailable", "No more sockets are taken here at the moment.")
         transport = request.transport
         if transport is None:
             raise Problem("unavailable")
         socket = Socket(self, transport)
-        await socket.response.prepare(request)
+        try:
+            await socket.response.prepare(request)
+        except web.HTTPBadRequest:
+            raise invalid("", "This is no handshake of a WebSocket, version 13.") from None
         self._open.add(socket)
         try:
             await socket.listen()
@@ -342,7 +363,7 @@ def _unreadable(text: str, error: Exception) -> ErrorMessage:
     """What is said of a message that is no request, with its id if it has one."""
     try:
         request_id = _envelope.decode(text).id
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except UNREADABLE:
         request_id = None
     if not isinstance(error, msgspec.ValidationError):
         return ErrorMessage(request_id, "malformed_json", "The message is not a JSON object.")

@@ -1,6 +1,7 @@
 """The invariants of the books, each with the sentence that says where it first does not hold."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
 
 from bourse.ledger import v1 as ledger
 from services.ledger import store
@@ -8,19 +9,27 @@ from services.ledger.reader import Bookkeeper
 from services.runtime.postgres import Connection, Pool
 
 
-async def all_checks(
-    pool: Pool, keeper: Bookkeeper, request: ledger.VerifyRequest
-) -> list[ledger.Check]:
+class CoreTotals(NamedTuple):
+    """What the core says everybody has."""
+
+    sequence: int
+    """What it is true at."""
+    shard: int
+    minor: Mapping[tuple[int, int], int]
+    """Totals by account and asset, minor units."""
+
+
+async def all_checks(pool: Pool, keeper: Bookkeeper, core: CoreTotals) -> list[ledger.Check]:
     """Every check, at one point of the books. Slow: it reads all postings."""
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        return [check async for check in _checks(connection, keeper, request)]
+        return [check async for check in _checks(connection, keeper, core)]
 
 
 async def _checks(
-    tx: Connection, keeper: Bookkeeper, request: ledger.VerifyRequest
+    tx: Connection, keeper: Bookkeeper, core: CoreTotals
 ) -> AsyncIterator[ledger.Check]:
     row = await store.first_unbalanced(tx)
     text = f"entry {row[0]}, asset {row[1]}" if row else None
@@ -41,25 +50,27 @@ async def _checks(
         "clearing is what is under way", None if asset is None else f"asset {asset} is not"
     )
     yield _check("core and ledger agree at every record", keeper.stopped or None)
-    yield _check("core and ledger state the same totals", _totals(keeper, request))
+    yield _check("core and ledger state the same totals", _totals(keeper, core))
 
 
-def _totals(keeper: Bookkeeper, request: ledger.VerifyRequest) -> str | None:
+def _totals(keeper: Bookkeeper, core: CoreTotals) -> str | None:
     """The first total that differs, if the ledger stands where the core's totals were read."""
-    if keeper.place.sequence != request.sequence:
+    if keeper.place.sequence != core.sequence:
         # The balance hash of every record was compared on the way here: nothing is left unproven.
         return None
-    core = {(one.account, one.asset): one.total_minor for one in request.totals}
-    ours = {
-        (account, asset): posted
-        for (account, asset, shard), posted in keeper.books.balances.items()
-        if shard == request.shard
-    }
-    for place in sorted(core.keys() | ours.keys()):
-        if core.get(place, 0) != ours.get(place, 0):
-            both = f"{core.get(place, 0)} and {ours.get(place, 0)}"
-            return f"account {place[0]}, asset {place[1]}: {both}"
-    return None
+    ours = keeper.books.balances
+    unknown = (
+        (account, asset, theirs, 0)
+        for (account, asset), theirs in core.minor.items()
+        if theirs and (account, asset, core.shard) not in ours
+    )
+    other = (
+        (account, asset, core.minor.get((account, asset), 0), posted)
+        for (account, asset, shard), posted in ours.items()
+        if shard == core.shard and posted != core.minor.get((account, asset), 0)
+    )
+    first = min((*unknown, *other), default=None)
+    return first and "account {}, asset {}: {} and {}".format(*first)
 
 
 def _check(name: str, broken: str | None) -> ledger.Check:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from services.domain.sequences import known_up_to
 from services.ledger import store
 from services.ledger.state import (
     NO_SHARD,
@@ -23,14 +24,10 @@ from services.ledger.state import (
     outside_leg,
 )
 from services.runtime.crash import crash_point
-from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.events import EventPart, follow
 from services.runtime.log import Log
-from services.runtime.postgres import (
-    AWAY,
-    Connection,
-    Pool,
-    transaction,
-)
+from services.runtime.place import NOWHERE, PlaceMoved, advance, find, hold, take_over
+from services.runtime.postgres import AWAY, Connection, Pool, transaction
 
 _AGAIN_S: Final = 0.5
 
@@ -60,13 +57,13 @@ class Bookkeeper:
         self._stale = True
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._moved = asyncio.Condition()
-        self.place = store.Place(BEGINNING, 0, 0)
+        self.place = NOWHERE
         self.stopped = ""
 
     async def open(self) -> None:
         """Become the writer, and read the books."""
         async with self._pool.acquire() as connection:
-            self.place = await store.take_over(connection, self._topic)
+            self.place = await take_over(connection, self._topic)
             self._books = await store.load_books(connection)
         self._stale = False
 
@@ -84,6 +81,7 @@ class Bookkeeper:
             draft = Draft(self.books)
             try:
                 async with transaction(self._pool) as tx:
+                    await hold(tx, self._topic, self.place)
                     yield draft, tx
                     await store.write(tx, draft)
                     crash_point("ledger.in_transaction")
@@ -97,26 +95,22 @@ class Bookkeeper:
 
     async def _reload(self) -> None:
         async with self._pool.acquire() as connection:
-            place = await store.place(connection, self._topic)
-            if place.epoch != self.place.epoch:
-                raise store.WriterReplaced("Another ledger writes these books. Stop one.")
-            self._books, self.place = await store.load_books(connection), place
+            self.place = await find(connection, self._topic, self.place.epoch)
+            self._books = await store.load_books(connection)
         self._stale = False
 
     async def post(self, parts: Sequence[EventPart]) -> None:
         """Post event parts and move the position, all or nothing. Raises Broken."""
         last = parts[-1]
-        record = last.record
-        sequence = record.first_sequence + len(record.commands) - 1
-        after = store.Place(last.position, sequence, self.place.epoch)
         async with self.draft() as (draft, tx):
-            at = self.place.position.next_offset
+            at = self.place
             # A lost commit may have happened after all: then the parts are behind us already.
-            fresh = [part for part in parts if part.position.next_offset > at]
+            fresh = [part for part in parts if part.position.next_offset > at.position.next_offset]
+            after = at.then(last.position, known_up_to(last.record)) if fresh else at
             settled = [one for part in fresh for one in draft.follow(part.record)]
             await store.settle(tx, settled)
             if fresh:
-                await store.advance(tx, self._topic, self.place, after)
+                await advance(tx, self._topic, at, after)
         self.place = after
         for one in settled:
             self._answer(one.number)
@@ -206,6 +200,6 @@ class LedgerReader:
         while True:
             try:
                 return await self._keeper.post(parts)
-            except AWAY as error:
+            except (*AWAY, PlaceMoved) as error:
                 _log.warning("posting waits", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)

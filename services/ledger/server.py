@@ -1,6 +1,7 @@
 """What other rooms and operators ask of the ledger."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 import grpc
@@ -138,19 +139,30 @@ class Ledger(rpc.LedgerServiceServicer):
             stopped=self._keeper.stopped,
         )
 
-    async def Verify(
-        self, request: ledger.VerifyRequest, context: Context
-    ) -> ledger.VerifyResponse:
+    async def StreamVerify(
+        self, requests: AsyncIterator[ledger.StreamVerifyRequest], context: Context
+    ) -> ledger.StreamVerifyResponse:
         """Check the books against themselves and against the core's totals."""
+        core = await _totals(requests)
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await self._keeper.passed(request.sequence)
+                await self._keeper.passed(core.sequence)
         except TimeoutError:
             why = self._keeper.stopped or "lagging"
             at = self._keeper.place.sequence
             await context.abort(grpc.StatusCode.UNAVAILABLE, f"the ledger stands at {at}: {why}")
-        found = await checks.all_checks(self._pool, self._keeper, request)
-        return ledger.VerifyResponse(checks=found, sequence=self._keeper.place.sequence)
+        found = await checks.all_checks(self._pool, self._keeper, core)
+        return ledger.StreamVerifyResponse(checks=found, sequence=self._keeper.place.sequence)
+
+
+async def _totals(requests: AsyncIterator[ledger.StreamVerifyRequest]) -> checks.CoreTotals:
+    """What the core said, put together. Of each total only its numbers are kept."""
+    first, totals = ledger.StreamVerifyRequest(), {}
+    async for piece in requests:
+        if piece.sequence:
+            first = ledger.StreamVerifyRequest(sequence=piece.sequence, shard=piece.shard)
+        totals.update({(one.account, one.asset): one.total_minor for one in piece.totals})
+    return checks.CoreTotals(first.sequence, first.shard, totals)
 
 
 async def _check(request: ledger.CreateTransferRequest, context: Context) -> None:

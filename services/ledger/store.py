@@ -16,21 +16,7 @@ from services.ledger.state import (
     entry_hash,
     transfer_state,
 )
-from services.runtime.events import EventKey, Position
 from services.runtime.postgres import Connection, Pool
-
-
-class WriterReplaced(Exception):
-    """Another ledger has taken over the books; this one must not write any more."""
-
-
-class Place(NamedTuple):
-    """Where the books stand on an event log, and under which epoch they are written."""
-
-    position: Position
-    sequence: int
-    epoch: int
-
 
 _LOAD_BALANCES: Final = "select account, asset, shard, posted from balance"
 _LOAD_HEAD: Final = "select seq, hash from journal order by seq desc limit 1"
@@ -44,65 +30,6 @@ async def load_books(connection: Connection) -> Books:
         books.seq, books.head = head["seq"], head["hash"]
     books.load([tuple(row) for row in await connection.fetch(_LOAD_BALANCES)])
     return books
-
-
-_TAKE_OVER: Final = """
-    insert into consumer_offset
-        (topic, next_offset, last_command, last_part, was_last, sequence, writer_epoch)
-    values ($1, 0, -1, 0, true, 0, 1)
-    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
-    returning next_offset, last_command, last_part, was_last, sequence, writer_epoch
-"""
-
-
-async def take_over(connection: Connection, topic: str) -> Place:
-    """Become the writer of the books: whoever wrote before finds its epoch gone."""
-    return _place(await connection.fetchrow(_TAKE_OVER, topic))
-
-
-_PLACE: Final = """
-    select next_offset, last_command, last_part, was_last, sequence, writer_epoch
-    from consumer_offset where topic = $1
-"""
-
-
-async def place(connection: Connection, topic: str) -> Place:
-    """Where the books stand."""
-    return _place(await connection.fetchrow(_PLACE, topic))
-
-
-def _place(row: asyncpg.Record | None) -> Place:
-    if row is None:
-        raise WriterReplaced("The ledger's position is gone from its table.")
-    key = EventKey(row["last_command"], row["last_part"])
-    position = Position(row["next_offset"], key, row["was_last"])
-    return Place(position, row["sequence"], row["writer_epoch"])
-
-
-_ADVANCE: Final = """
-    update consumer_offset
-    set next_offset = $4, last_command = $5, last_part = $6, was_last = $7, sequence = $8
-    where topic = $1 and next_offset = $2 and writer_epoch = $3
-"""
-
-
-async def advance(tx: Connection, topic: str, before: Place, after: Place) -> None:
-    """Move the position, if it and the epoch are still what they were. Raises WriterReplaced."""
-    key = after.position.last_key
-    assert key is not None, "a position after a part has its key"
-    done = await tx.execute(
-        _ADVANCE,
-        topic,
-        before.position.next_offset,
-        before.epoch,
-        after.position.next_offset,
-        key.command_offset,
-        key.part,
-        after.position.last_part,
-        after.sequence,
-    )
-    if done != "UPDATE 1":
-        raise WriterReplaced("Another ledger follows the event log with these books. Stop one.")
 
 
 _BALANCE: Final = """

@@ -27,7 +27,7 @@ async def _checks(tape: Tape, markets: Markets, shard: int) -> AsyncIterator[mar
     row = await tape.read(lambda client: store.first_missing(client, shard))
     yield _check("no trade is missing", row, "trade {0}, before sequence {1}")
     count = await tape.read(store.count_trades)
-    row = None if count == tape.place.trades else (count, tape.place.trades)
+    row = None if count == tape.end.trades else (count, tape.end.trades)
     yield _check("as many trades are there as were written", row, "{0} are, {1} were")
     row = await tape.read(store.first_candle_not_as_trades_say)
     sentence = "instrument {0}, {1} us from {2}, sequence {3}"

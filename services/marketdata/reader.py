@@ -13,7 +13,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.marketdata import store
 from services.marketdata.config import MarketdataConfig
-from services.marketdata.state import KEPT_CANDLES, Markets
+from services.marketdata.state import KEPT_CANDLES, KEPT_TRADES, Markets
 from services.marketdata.tape import Block, Tape
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
@@ -32,7 +32,9 @@ class CoreBehind(Exception):
 class Watcher:
     """What waits to go out on one stream. Never more than `limit`: then it is ended instead."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, after_sequence: int) -> None:
+        self.after_sequence = after_sequence
+        """What it was told on a stream before this one; 0 for nothing."""
         self._queue: asyncio.Queue[marketdata.WatchResponse | None] = asyncio.Queue()
         self._limit = limit
         self._overrun = False
@@ -82,9 +84,11 @@ class MarketdataReader:
         await self.tape.open(self._log)
         place, client = self.tape.place, self.tape.client
         self._position = place.position
-        self.markets.begin(place.sequence, place.clock_us, place.position.last_part)
+        self.markets.begin(place.sequence, self.tape.end.clock_us, place.position.last_part)
         for instrument in await store.instruments(client):
             market = self.markets.market(instrument)
+            newest = await store.trades_below(client, instrument, 2**63 - 1, KEPT_TRADES)
+            self.markets.remember_trades(instrument, newest)
             for interval, kept in KEPT_CANDLES.items():
                 market.load(
                     interval,
@@ -213,21 +217,24 @@ class MarketdataReader:
             for watcher in self._watchers:
                 watcher.put(said)
         if self._new_watchers:
-            whole = self.markets.snapshot()
             for watcher in self._new_watchers:
-                watcher.put(whole)
+                watcher.put(self.markets.snapshot(watcher.after_sequence))
             self._watchers.update(self._new_watchers)
             self._new_watchers.clear()
 
-    async def watch(self) -> AsyncIterator[marketdata.WatchResponse]:
-        """Everything, from the next tick on. Ends when whoever listens is too slow."""
-        with self._watching() as watcher:
+    async def watch(self, after_sequence: int) -> AsyncIterator[marketdata.WatchResponse]:
+        """Everything, from the next tick on. Ends when whoever listens is too slow.
+
+        `after_sequence` is the last one of a stream before: the trades that came after it and were
+        missed are in the beginning.
+        """
+        with self._watching(after_sequence) as watcher:
             while (said := await watcher.get()) is not None:
                 yield said
 
     @contextmanager
-    def _watching(self) -> Iterator[Watcher]:
-        watcher = Watcher(self._config.backlog)
+    def _watching(self, after_sequence: int) -> Iterator[Watcher]:
+        watcher = Watcher(self._config.backlog, after_sequence)
         self._new_watchers.append(watcher)
         self._news.set()
         try:

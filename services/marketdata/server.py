@@ -34,7 +34,7 @@ class Marketdata(rpc.MarketdataServiceServicer):
         self, request: marketdata.WatchRequest, context: Context
     ) -> AsyncIterator[marketdata.WatchResponse]:
         """Everything public, as it happens."""
-        async for said in self._reader.watch():
+        async for said in self._reader.watch(request.after_sequence):
             yield said
         await context.abort(
             grpc.StatusCode.RESOURCE_EXHAUSTED, "The stream fell behind; watch again."

@@ -6,14 +6,15 @@ from `Series.whole_from_us` on, and what is older is on the tape. Sums have no b
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from services.domain.sequences import known_up_to
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
@@ -37,6 +38,9 @@ KEPT_CANDLES: Final = {
 
 KEPT_TRADES: Final = 1000
 """Trades of an instrument held in memory once they are on the tape."""
+
+MOST_MISSED: Final = 10_000
+"""Trades a watcher that begins anew is told at most, of all it has missed."""
 
 _BUY: Final = int(types.SIDE_BUY)
 
@@ -77,14 +81,6 @@ def trades_of(record: matching.EventRecord) -> Iterator[Trade]:
     for event in record.trades:
         *fields, command = _fields(event)
         yield Trade._make((*fields, time_us, first + command))
-
-
-def known_up_to(record: matching.EventRecord) -> int:
-    """The last sequence of which everything is said once this part is.
-
-    The last command of a part that is not the last one goes on in the next.
-    """
-    return record.first_sequence + len(record.commands) - (1 if record.last else 2)
 
 
 class Candle:
@@ -323,17 +319,34 @@ class Market:
             if open_us is not None:
                 self.changed_candles.add((interval, open_us))
 
+    def remember(self, newest_first: Sequence[Trade]) -> int:
+        """Start with the newest trades of the tape.
+
+        Memory has every trade of a later sequence than the one returned.
+        """
+        self.trades = deque(reversed(newest_first))
+        return newest_first[-1].sequence if len(newest_first) >= KEPT_TRADES else 0
+
+    def trades_after(self, sequence: int) -> list[Trade]:
+        """Trades in memory of later sequences, newest first."""
+        return list(takewhile(lambda trade: trade.sequence > sequence, reversed(self.trades)))
+
     def newest_trades(self, below: int, limit: int) -> list[Trade]:
         """Trades in memory with a number below, newest first."""
         inside = (trade for trade in reversed(self.trades) if trade.trade_id < below)
         return list(islice(inside, limit))
 
-    def stored(self, trade_id: int) -> None:
-        """All trades up to this one are on the tape: keep no more of them than is wanted."""
+    def stored(self, trade_id: int) -> int:
+        """All trades up to this one are on the tape: keep no more of them than is wanted.
+
+        Returns the last sequence of which a trade was let go; 0 if none was.
+        """
+        let_go = 0
         while len(self.trades) > KEPT_TRADES and self.trades[0].trade_id <= trade_id:
-            self.trades.popleft()
+            let_go = self.trades.popleft().sequence
         for interval, series in self.series.items():
             series.trim(KEPT_CANDLES[interval], trade_id)
+        return let_go
 
     def ticker(self, sequence: int, clock_us: int) -> marketdata.Ticker:
         """The last 24 hours, by whole minutes: the present one and the 1,439 before it."""
@@ -395,6 +408,7 @@ class Markets:
         """Everything is known up to here."""
         self.clock_us = 0
         self._record_ended = True
+        self._whole_after = 0
         self._told_sequence = 0
         self._untold: list[Trade] = []
         self._changed_books: set[int] = set()
@@ -412,6 +426,11 @@ class Markets:
     def begin(self, sequence: int, clock_us: int, record_ended: bool) -> None:
         """Begin where the tape stands."""
         self.sequence, self.clock_us, self._record_ended = sequence, clock_us, record_ended
+
+    def remember_trades(self, instrument: int, newest_first: Sequence[Trade]) -> None:
+        """Begin with the newest trades of the tape, as if we had been here all the time."""
+        whole_after = self.market(instrument).remember(newest_first)
+        self._whole_after = max(self._whole_after, whole_after)
 
     def put_book(self, depth: matching.GetDepthResponse, instrument: int) -> None:
         """Begin with the book as the core has it. Nobody has been told anything yet."""
@@ -453,7 +472,19 @@ class Markets:
     def stored(self, trade_id: int) -> None:
         """All trades up to this one are on the tape."""
         for market in self.by_id.values():
-            market.stored(trade_id)
+            self._whole_after = max(self._whole_after, market.stored(trade_id))
+
+    def missed(self, after_sequence: int) -> list[Trade] | None:
+        """Every trade of a later sequence, in order.
+
+        None if memory does not have all of them, or they are more than anybody is told.
+        """
+        if after_sequence < self._whole_after:
+            return None
+        markets = self.by_id.values()
+        missed = [trade for market in markets for trade in market.trades_after(after_sequence)]
+        missed.sort(key=attrgetter("trade_id"))
+        return None if len(missed) > MOST_MISSED else missed
 
     def ticker(self, market: Market) -> marketdata.Ticker:
         """The last 24 hours of a market."""
@@ -501,9 +532,16 @@ class Markets:
         """Is there something that was not told?"""
         return self._has_news(bool(self._changed_latest))
 
-    def snapshot(self) -> marketdata.WatchResponse:
-        """Everything as last told, for somebody who begins to listen. Only right after a tick."""
+    def snapshot(self, after_sequence: int = 0) -> marketdata.WatchResponse:
+        """Everything as last told, for somebody who begins to listen. Only right after a tick.
+
+        `after_sequence` is what that somebody was told before; 0 for nothing, which misses nothing.
+        """
         said = marketdata.WatchResponse(sequence=self.sequence)
+        if after_sequence:
+            missed = self.missed(after_sequence)
+            said.trades_missing = missed is None
+            said.trades.extend(trade.public() for trade in missed or ())
         for market in self.by_id.values():
             said.depths.append(market.book.snapshot())
             said.tickers.append(self.ticker(market))

@@ -8,91 +8,45 @@ a block counts once, whatever is killed in between.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-import asyncpg
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from bourse.marketdata import v1 as marketdata
 from services.marketdata.state import INTERVALS_US, Candle, Trade
-from services.runtime.events import BEGINNING, EventKey, Position
-from services.runtime.postgres import Pool
+from services.runtime.postgres import Connection, Pool
 
-# --- The place, in Postgres -----------------------------------------------------------------
-
-
-class WriterReplaced(Exception):
-    """Another process writes this tape now; this one must not write any more."""
+# --- How far it has come, in Postgres -------------------------------------------------------
 
 
-class Place(NamedTuple):
-    """How far the tape has come, and under which epoch it is written."""
+class End(NamedTuple):
+    """The end of the tape as it was written, beside the place on the event log."""
 
-    position: Position
-    sequence: int
     clock_us: int
+    """The log's clock there, microseconds since 1970."""
     trades: int
+    """How many are on the tape."""
     pending_to: int | None
-    writer_epoch: int
+    """Where the block ends that is on its way, an offset of the event log; None if none is."""
 
 
-_TAKE_OVER: Final = """
-    insert into consumer_offset values ($1, $2, $3, $4, $5, 0, 0, 0, null, 1)
-    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
-    returning *
-"""
-_PLACE: Final = "select * from consumer_offset where topic = $1"
+EMPTY: Final = End(0, 0, None)
 
-
-async def take_over(pool: Pool, topic: str) -> Place:
-    """Become the writer of the tape: whoever wrote before finds its epoch gone."""
-    return _place(await pool.fetchrow(_TAKE_OVER, topic, *_flat(BEGINNING)))
-
-
-async def place(pool: Pool, topic: str) -> Place:
-    """Where the tape stands."""
-    return _place(await pool.fetchrow(_PLACE, topic))
-
-
-def _place(row: asyncpg.Record | None) -> Place:
-    if row is None:
-        raise WriterReplaced("The position of the tape is gone from its table.")
-    key = EventKey(row["last_command"], row["last_part"])
-    position = Position(row["next_offset"], key, row["record_ended"])
-    return Place(position, *(row[name] for name in Place._fields[1:]))
-
-
-def _flat(position: Position) -> tuple[int, int, int, bool]:
-    key = position.last_key or EventKey(-1, 0)
-    return (position.next_offset, *key, position.last_part)
-
-
-_ANNOUNCE: Final = """
-    update consumer_offset set pending_to = $4
-    where topic = $1 and next_offset = $2 and writer_epoch = $3
-"""
-_ADVANCE: Final = """
-    update consumer_offset
-    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8,
-        clock_us = $9, trades = $10, pending_to = null
-    where topic = $1 and next_offset = $2 and writer_epoch = $3
+_END: Final = "select clock_us, trades, pending_to from tape where topic = $1"
+_PUT_END: Final = """
+    insert into tape (topic, clock_us, trades, pending_to) values ($1, $2, $3, $4)
+    on conflict (topic) do update set
+        clock_us = excluded.clock_us, trades = excluded.trades, pending_to = excluded.pending_to
 """
 
 
-async def announce(pool: Pool, topic: str, before: Place, pending_to: int) -> None:
-    """Write down where the block ends that is on its way. Raises WriterReplaced."""
-    was = (topic, before.position.next_offset, before.writer_epoch)
-    _one_row(await pool.execute(_ANNOUNCE, *was, pending_to))
+async def end(connection: Pool | Connection, topic: str) -> End:
+    """Where the tape ends."""
+    row = await connection.fetchrow(_END, topic)
+    return EMPTY if row is None else End(*row)
 
 
-async def advance(pool: Pool, topic: str, before: Place, after: Place) -> None:
-    """Move the position, if it and the epoch are still what they were. Raises WriterReplaced."""
-    was = (topic, before.position.next_offset, before.writer_epoch)
-    new = (*_flat(after.position), after.sequence, after.clock_us, after.trades)
-    _one_row(await pool.execute(_ADVANCE, *was, *new))
-
-
-def _one_row(done: str) -> None:
-    if done != "UPDATE 1":
-        raise WriterReplaced("Another process writes this tape. Stop one of them.")
+async def put_end(tx: Connection, topic: str, end: End) -> None:
+    """Write down where the tape ends, in the transaction that holds or moves the place."""
+    await tx.execute(_PUT_END, topic, *end)
 
 
 # --- The tape, in ClickHouse ----------------------------------------------------------------

@@ -9,27 +9,30 @@ import structlog
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from services.domain.sequences import known_up_to
 from services.marketdata import store
 from services.marketdata.config import MarketdataConfig
-from services.marketdata.state import Trade, known_up_to, trades_of
+from services.marketdata.state import Trade, trades_of
 from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
-from services.runtime.events import BEGINNING, Position, follow
+from services.runtime.events import Position, follow
+from services.runtime.final import NeedsMending
 from services.runtime.log import Log
-from services.runtime.postgres import AWAY, Pool
+from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
+from services.runtime.postgres import AWAY, Pool, transaction
 
 _AGAIN_S: Final = 0.3
 _ANSWER_S: Final = 30.0
 _START_S: Final = 60.0
 
 _CLICKHOUSE_LOST: Final = (ClickHouseError, ClickHouseUnavailable, OSError, TimeoutError)
-_LOST: Final = (*_CLICKHOUSE_LOST, *AWAY)
+_LOST: Final = (*_CLICKHOUSE_LOST, *AWAY, PlaceMoved)
 
 AnswerT = TypeVar("AnswerT")
 _log = structlog.get_logger("marketdata")
 
 
-class TapeLost(Exception):
+class TapeLost(NeedsMending):
     """The tape is not the one that was written, and the log does not reach back to its start."""
 
 
@@ -64,7 +67,8 @@ class Tape:
         self._client: AsyncClient | None = None
         self.turn = asyncio.Lock()
         """Whoever holds it sees no block come."""
-        self.place = store.Place(BEGINNING, 0, 0, 0, None, 0)
+        self.place = NOWHERE
+        self.end = store.EMPTY
 
     @property
     def client(self) -> AsyncClient:
@@ -77,13 +81,14 @@ class Tape:
 
         Raises TapeLost, ClickHouseUnavailable.
         """
-        self.place = await store.take_over(self._pool, self._topic)
+        self.place = await take_over(self._pool, self._topic)
+        self.end = await store.end(self._pool, self._topic)
         await self._connect(_START_S)
         await store.make_tables(self.client)
-        if self.place.pending_to is not None:
-            await self.write(await self._pending(log, self.place.pending_to))
+        if self.end.pending_to is not None:
+            await self.write(await self._pending(log, self.end.pending_to))
         found = await store.count_trades(self.client)
-        if found != self.place.trades:
+        if found != self.end.trades:
             await self._start_over(log, found)
 
     async def close(self) -> None:
@@ -113,18 +118,18 @@ class Tape:
 
     async def _start_over(self, log: Log, found: int) -> None:
         """Write the tape anew from the log's start. Raises TapeLost if that has been cut."""
-        said = f"The tape has {found} trades where {self.place.trades} were written"
+        said = f"The tape has {found} trades where {self.end.trades} were written"
         if await log.start(self._topic) > 0:
             raise TapeLost(
                 f"{said}, and {self._topic} has been cut, so it cannot be written anew. Restore"
                 " ClickHouse and Postgres from one backup."
             )
         _log.warning("tape is written anew from the log", reason=said)
-        beginning = store.Place(BEGINNING, 0, 0, 0, None, self.place.writer_epoch)
-        await store.advance(self._pool, self._topic, self.place, beginning)
+        beginning = NOWHERE._replace(epoch=self.place.epoch)
+        await self._move(beginning, store.EMPTY)
         await store.drop_tables(self.client)
         await store.make_tables(self.client)
-        self.place = beginning
+        self.place, self.end = beginning, store.EMPTY
 
     async def write(self, block: Block) -> None:
         """Put a block on the tape and move on. Tries until it is known to be there.
@@ -133,30 +138,41 @@ class Tape:
         """
         assert block.position is not None, "an empty block is not written"
         async with self.turn:
-            trades = self.place.trades + len(block.trades)
-            epoch = self.place.writer_epoch
-            after = store.Place(block.position, block.sequence, block.clock_us, trades, None, epoch)
+            after = self.place.then(block.position, block.sequence)
+            end = store.End(block.clock_us, self.end.trades + len(block.trades), None)
             is_lost = False
             while True:
                 try:
-                    if not (is_lost and await self._is_there(after)):
-                        await self._try_to_write(block, after)
+                    if not (is_lost and await self._is_at(after)):
+                        await self._try_to_write(block, after, end)
                     break
                 except _LOST as error:
                     _log.warning("tape waits", reason=str(error).partition("\n")[0])
                     is_lost = True
                     await asyncio.sleep(_AGAIN_S)
-            self.place = after
+            self.place, self.end = after, end
 
-    async def _try_to_write(self, block: Block, after: store.Place) -> None:
-        before, to = self.place, after.position.next_offset
+    async def _try_to_write(self, block: Block, after: Place, end: store.End) -> None:
         if block.trades:
-            await store.announce(self._pool, self._topic, before, to)
+            to = after.position.next_offset
+            await self._announce(to)
             crash_point("marketdata.before_block")
-            token = f"{self._topic}:{before.position.next_offset}-{to}"
+            token = f"{self._topic}:{self.place.position.next_offset}-{to}"
             await self._insert(block.trades, token)
             crash_point("marketdata.after_block")
-        await store.advance(self._pool, self._topic, before, after)
+        await self._move(after, end)
+
+    async def _announce(self, pending_to: int) -> None:
+        """Write down where the block ends that is on its way."""
+        async with transaction(self._pool) as tx:
+            await hold(tx, self._topic, self.place)
+            await store.put_end(tx, self._topic, self.end._replace(pending_to=pending_to))
+
+    async def _move(self, after: Place, end: store.End) -> None:
+        """Move on, if place and epoch are still ours."""
+        async with transaction(self._pool) as tx:
+            await advance(tx, self._topic, self.place, after)
+            await store.put_end(tx, self._topic, end)
 
     async def _insert(self, trades: list[Trade], token: str) -> None:
         try:
@@ -166,12 +182,9 @@ class Tape:
             await self._connect(_AGAIN_S)
             raise
 
-    async def _is_there(self, after: store.Place) -> bool:
-        """After a lost answer: did the position move? Raises WriterReplaced."""
-        place = await store.place(self._pool, self._topic)
-        if place.writer_epoch != after.writer_epoch:
-            raise store.WriterReplaced("Another process writes this tape. Stop one of them.")
-        return place.position == after.position
+    async def _is_at(self, after: Place) -> bool:
+        """After a lost answer: did the place move? Raises WriterReplaced."""
+        return await find(self._pool, self._topic, after.epoch) == after
 
     async def read(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
         """Ask ClickHouse, a second time if it has moved. Raises TapeUnavailable."""

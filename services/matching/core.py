@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from services.matching._core import ffi, lib
+from services.runtime.final import NeedsMending
 
 PART_BYTES: Final = 524_288
 """An event record is never larger."""
@@ -22,7 +23,7 @@ _PIECE_BYTES: Final = 65_536
 _SNAPSHOT_PIECE_BYTES: Final = 1_048_576
 
 
-class CoreError(Exception):
+class CoreError(NeedsMending):
     """The core could not do what it was asked, and has not changed."""
 
 
@@ -215,9 +216,12 @@ class Core:
         """WatchMarketsResponse."""
         return self._pieces(lib.core_list_markets)
 
-    def verify(self) -> bytes:
-        """VerifyResponse. Walks everything: slow."""
-        return self._pieces(lib.core_verify)
+    def verify(self) -> Iterator[bytes]:
+        """VerifyResponse in pieces of at most 64 KB, each a message by itself. Slow.
+
+        Take them all before anything else is asked of the core: it walks everything as it goes.
+        """
+        return self._asked(lib.core_verify)
 
     def validate(self) -> int:
         """0, or the line in native/ of the rule that the state breaks. Slow."""
@@ -239,14 +243,17 @@ class Core:
                 return
 
     def _pieces(self, ask: Callable[..., int], *about: int) -> bytes:
+        return b"".join(self._asked(ask, *about))
+
+    def _asked(self, ask: Callable[..., int], *about: int) -> Iterator[bytes]:
         """Ask until the cursor is 0 again."""
-        cursor, pieces = self._cursor, []
+        cursor = self._cursor
         cursor[0] = 0
         while True:
             length = ask(self._core, *about, cursor, self._piece, _PIECE_BYTES)
-            pieces.append(self._said(length))
+            yield self._said(length)
             if cursor[0] == 0:
-                return b"".join(pieces)
+                return
 
     def _said(self, length: int) -> bytes:
         _must(min(length, 0), "an answer")

@@ -20,6 +20,7 @@ from services.matching.store import Snapshot, SnapshotBroken, SnapshotStore
 from services.runtime.clock import stopwatch_us
 from services.runtime.crash import crash_point
 from services.runtime.events import EventKey
+from services.runtime.final import NeedsMending
 from services.runtime.intake import Checked
 from services.runtime.log import (
     Appended,
@@ -44,7 +45,7 @@ WAIT_S: Final = 2.0
 _log = structlog.get_logger("matching")
 
 
-class ReplicaStopped(Exception):
+class ReplicaStopped(NeedsMending):
     """This replica cannot go on. Says why in a sentence."""
 
 

@@ -1,5 +1,6 @@
 """The two faces of a shard: order entry as raw streams, and what its core can be asked."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -118,12 +119,15 @@ class Matching(rpc.MatchingServiceServicer):
             snapshot_offset=max(progress.snapshot_next_offset - 1, 0),
         )
 
-    async def Verify(
-        self, request: matching.VerifyRequest, context: Context
-    ) -> matching.VerifyResponse:
-        """Walk the whole state. Trading waits meanwhile."""
+    async def StreamVerify(
+        self, request: matching.StreamVerifyRequest, context: Context
+    ) -> AsyncIterator[matching.StreamVerifyResponse]:
+        """Walk the whole state. Trading waits until it is read, not until it is sent."""
         await self._stand(context)
-        return matching.VerifyResponse.FromString(self._core.verify())
+        pieces = deque(self._core.verify())
+        while pieces:
+            piece = matching.VerifyResponse.FromString(pieces.popleft())
+            yield matching.StreamVerifyResponse(piece=piece)
 
     async def TakeSnapshot(
         self, request: matching.TakeSnapshotRequest, context: Context

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from services.runtime.final import NeedsMending
+
 FORMAT: Final = 1
 """Of the head. The core has a version of its own inside what it writes."""
 
@@ -34,7 +36,7 @@ class SnapshotBroken(SnapshotError):
     """It is not whole, or not of this shard."""
 
 
-class SnapshotNewer(SnapshotError):
+class SnapshotNewer(SnapshotError, NeedsMending):
     """It was written by a newer Bourse."""
 
 

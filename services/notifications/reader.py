@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Final
+from contextlib import aclosing
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -13,7 +14,8 @@ from services.notifications.config import NotificationsConfig
 from services.notifications.state import LAST_NUMBER, Cursor, accounts_in, parse_cursor, told
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
-from services.runtime.postgres import AWAY, Pool
+from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
+from services.runtime.postgres import AWAY, Pool, transaction
 
 _log = structlog.get_logger()
 
@@ -83,6 +85,13 @@ class Answers:
         return answer
 
 
+class _Sealed(NamedTuple):
+    """A block that nothing more is put into, and where the index stands with it."""
+
+    block: store.Block
+    after: Place
+
+
 class NotificationsReader:
     """Follows one shard. Holds nothing of the past but the block that is being made."""
 
@@ -96,7 +105,9 @@ class NotificationsReader:
         self._last: EventPart | None = None
         self._records_in_block = 0
         self._concerned: set[int] = set()
-        self._indexed = 0
+        self._place = NOWHERE
+        self._sealed: _Sealed | None = None
+        self._in_doubt = False
         self._caught_up = asyncio.Event()
         self._end = 0
         self.position = BEGINNING
@@ -104,18 +115,18 @@ class NotificationsReader:
 
     async def open(self) -> None:
         """Go on where the index ends. Streams are served once the log's present end is reached."""
-        self.position, self.sequence = await store.end(self._pool)
-        self._indexed = self.position.next_offset
+        self._place = await take_over(self._pool, self._topic)
+        self.position, self.sequence = self._place.position, self._place.sequence
         self._end = await self._log.end(self._topic)
         self._note_progress()
 
     async def run(self) -> None:
-        """Follow for ever."""
-        async for parts in follow(self._log, self._topic, self.position):
-            for part in parts:
-                self._take(part)
-            if self._records_in_block >= self._config.block_records:
-                await self._close_block()
+        """Follow for ever. Raises WriterReplaced, EventsError, and what Log.read raises."""
+        async with aclosing(follow(self._log, self._topic, self.position)) as batches:
+            async for parts in batches:
+                for part in parts:
+                    self._take(part)
+                await self._index()
 
     def _take(self, part: EventPart) -> None:
         record = part.record
@@ -137,32 +148,52 @@ class NotificationsReader:
         if self.position.next_offset >= self._end:
             self._caught_up.set()
 
-    async def _close_block(self) -> None:
-        """Write down whom the block concerns. If Postgres is away, the block simply grows."""
+    # --- The index ----------------------------------------------------------------------
+
+    async def _index(self) -> None:
+        """Write down whom a full block concerns. If Postgres is away, the next one simply grows.
+
+        Raises WriterReplaced.
+        """
+        if self._sealed is None:
+            self._sealed = self._seal()
+        if self._sealed is None:
+            return
+        try:
+            await self._store(self._sealed)
+        except (*AWAY, PlaceMoved) as error:
+            self._in_doubt = True
+            _log.warning("index waits", reason=str(error))
+            return
+        self._place, self._sealed, self._in_doubt = self._sealed.after, None, False
+
+    async def _store(self, sealed: _Sealed) -> None:
+        epoch = self._place.epoch
+        if self._in_doubt and await find(self._pool, self._topic, epoch) == sealed.after:
+            return
+        async with transaction(self._pool) as tx:
+            await advance(tx, self._topic, self._place, sealed.after)
+            await store.add(tx, sealed.block)
+            await store.forget(tx, sealed.block.time_us - self._config.keep_s * 1_000_000)
+
+    def _seal(self) -> _Sealed | None:
+        """Begin a new block if the present one is full and no record goes on behind it."""
         last = self._last
-        assert last is not None, "a block is closed when it has records"
-        key = last.position.last_key
-        assert key is not None, "a position after a record has its key"
+        if last is None or self._records_in_block < self._config.block_records:
+            return None
+        if not last.position.last_part:
+            return None
         block = store.Block(
-            first_offset=self._indexed,
+            first_offset=self._place.position.next_offset,
             next_offset=last.position.next_offset,
-            last_command=key.command_offset,
-            last_part=key.part,
-            was_last=last.position.last_part,
             first_sequence=self._first_sequence,
             last_sequence=self.sequence,
             time_us=last.record.time_us,
             accounts=sorted(self._concerned),
         )
-        try:
-            await store.add(self._pool, block)
-            await store.forget(self._pool, block.time_us - self._config.keep_s * 1_000_000)
-        except AWAY as error:
-            _log.warning("index waits", reason=str(error))
-            return
-        self._indexed = block.next_offset
         self._last, self._records_in_block = None, 0
         self._concerned.clear()
+        return _Sealed(block, self._place.then(last.position, self.sequence))
 
     # --- Listeners ----------------------------------------------------------------------
 
@@ -203,7 +234,7 @@ class NotificationsReader:
         """
         place = 0
         while place < self.position.next_offset:
-            indexed, now = self._indexed, self.position.next_offset
+            indexed, now = self._place.position.next_offset, self.position.next_offset
             ranges = [(max(place, indexed), now)]
             if place < indexed:
                 blocks = await store.concerning(

@@ -6,24 +6,23 @@ import asyncpg
 
 from bourse.orders import v1 as orders
 from services.orders import store
-from services.orders.state import first_difference
-from services.runtime.postgres import Connection, Pool
+from services.orders.state import difference
+from services.runtime.place import find
+from services.runtime.postgres import Connection
 
 
-async def all_checks(
-    pool: Pool, topic: str, request: orders.VerifyRequest
-) -> orders.VerifyResponse:
-    """Every check, at one point of history. Slow: it reads all of it."""
-    async with store.at_one_point(pool) as tx:
-        trades = await store.count_trades(tx, request.sequence)
-        checks = [check async for check in _checks(tx, request, trades)]
-        sequence = await store.sequence(tx, topic)
-        return orders.VerifyResponse(checks=checks, sequence=sequence, trades=trades)
+async def all_checks(tx: Connection, topic: str, core_sequence: int) -> orders.StreamVerifyResponse:
+    """Every check, in a transaction that stands still. Slow: it reads all of history.
+
+    The core's open orders at its sequence are in the table for what was asked.
+    """
+    trades = await store.count_trades(tx, core_sequence)
+    checks = [check async for check in _checks(tx, core_sequence, trades)]
+    sequence = (await find(tx, topic)).sequence
+    return orders.StreamVerifyResponse(checks=checks, sequence=sequence, trades=trades)
 
 
-async def _checks(
-    tx: Connection, request: orders.VerifyRequest, trades: int
-) -> AsyncIterator[orders.Check]:
+async def _checks(tx: Connection, core_sequence: int, trades: int) -> AsyncIterator[orders.Check]:
     row = await store.first_not_ended_once(tx)
     yield _check("an order ends once", row, "order {0}, sequence {1}: ended {2} times")
     row = await store.first_of_two_accounts(tx)
@@ -34,13 +33,22 @@ async def _checks(
     row = await store.first_not_a_pair(tx)
     found = f"{trades} trades"
     yield _check("a trade has two sides", row, "trade {0}, sequence {1}: {2} fills", found)
-    ids = [order.order_id for order in request.open_orders]
-    history = await store.open_or_named(tx, ids)
-    broken = first_difference(request.open_orders, history, request.sequence)
-    detail = broken or f"{len(ids)} orders at sequence {request.sequence}"
+    broken, compared = await _compare(tx, core_sequence)
+    detail = broken or f"{compared} orders at sequence {core_sequence}"
     yield orders.Check(
         name="core and history have the same open orders", ok=broken is None, detail=detail
     )
+
+
+async def _compare(tx: Connection, core_sequence: int) -> tuple[str | None, int]:
+    """The first open order that differs from the core's, and how many of the core's were seen."""
+    compared = 0
+    async for ours, theirs in store.open_or_asked(tx):
+        compared += theirs is not None
+        broken = difference(ours, theirs, core_sequence)
+        if broken is not None:
+            return broken, compared
+    return None, compared
 
 
 def _check(

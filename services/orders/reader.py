@@ -11,11 +11,13 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from services.domain.sequences import known_up_to
 from services.orders import store
-from services.orders.state import Row, fill_rows, known_up_to, order_rows
+from services.orders.state import Row, fill_rows, order_rows
 from services.runtime.crash import crash_point
-from services.runtime.events import BEGINNING, EventPart, Position, follow
+from services.runtime.events import EventPart, Position, follow
 from services.runtime.log import Log
+from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
 
 _AGAIN_S: Final = 0.2
@@ -48,12 +50,12 @@ class OrdersReader:
         self._pool = pool
         self._pause_s = pause_s
         self._moved = asyncio.Condition()
-        self.place = store.Place(BEGINNING, 0, 0)
+        self.place = NOWHERE
         """Up to where everything is in the tables."""
 
     async def open(self) -> None:
         """Become the writer."""
-        self.place = await store.take_over(self._pool, self._topic)
+        self.place = await take_over(self._pool, self._topic)
 
     async def run(self) -> None:
         """Follow for ever; Postgres out of reach is waited for.
@@ -63,7 +65,7 @@ class OrdersReader:
         while True:
             try:
                 await self._follow()
-            except (*AWAY, store.PlaceMoved) as error:
+            except (*AWAY, PlaceMoved) as error:
                 _log.warning("history waits", reason=str(error))
             await self._find_place()
 
@@ -82,11 +84,10 @@ class OrdersReader:
                 await asyncio.gather(coming, return_exceptions=True)
 
     async def _write(self, batch: _Batch) -> None:
-        sequence = max(self.place.sequence, batch.sequence)
-        after = store.Place(batch.position, sequence, self.place.epoch)
+        after = self.place.then(batch.position, batch.sequence)
         async with transaction(self._pool) as tx:
             await store.write(tx, batch.orders, batch.fills)
-            await store.advance(tx, self._topic, self.place, after)
+            await advance(tx, self._topic, self.place, after)
             crash_point("orders.in_transaction")
         await self._move(after)
 
@@ -94,16 +95,14 @@ class OrdersReader:
         """Read the place until Postgres answers. Raises WriterReplaced."""
         while True:
             try:
-                place = await store.place(self._pool, self._topic)
+                place = await find(self._pool, self._topic, self.place.epoch)
                 break
             except AWAY as error:
                 _log.warning("history waits", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)
-        if place.epoch != self.place.epoch:
-            raise store.WriterReplaced("Another process writes this history. Stop one of them.")
         await self._move(place)
 
-    async def _move(self, place: store.Place) -> None:
+    async def _move(self, place: Place) -> None:
         self.place = place
         async with self._moved:
             self._moved.notify_all()

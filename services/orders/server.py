@@ -1,5 +1,7 @@
 """What the gateway and operators ask of history."""
 
+from collections.abc import AsyncIterator
+
 import grpc
 
 from bourse.orders import v1 as orders
@@ -43,8 +45,8 @@ class Orders(rpc.OrdersServiceServicer):
     ) -> orders.ListOrdersResponse:
         """Orders of an account, newest first."""
         sequence = await self._after(request.after_sequence, context)
-        limit, below = _limit(request.limit), min(request.cursor or _TOP, _TOP)
-        page = await store.some_orders(self._pool, request, below, limit)
+        limit = _limit(request.limit)
+        page = await store.some_orders(self._pool, request, limit)
         more = page[-1].order_id if len(page) == limit else 0
         return orders.ListOrdersResponse(orders=page, next_cursor=more, sequence=sequence)
 
@@ -58,7 +60,7 @@ class Orders(rpc.OrdersServiceServicer):
         sequence = await self._after(request.after_sequence, context)
         limit = _limit(request.limit)
         page = await store.some_fills(self._pool, request, below, limit)
-        more = FillCursor(page[-1].trade_id, page[-1].maker).text() if len(page) == limit else ""
+        more = _place_of(page[-1]).text() if len(page) == limit else ""
         return orders.ListFillsResponse(fills=page, next_cursor=more, sequence=sequence)
 
     async def GetStatus(
@@ -74,19 +76,29 @@ class Orders(rpc.OrdersServiceServicer):
             lag_ms=milliseconds,
         )
 
-    async def Verify(
-        self, request: orders.VerifyRequest, context: Context
-    ) -> orders.VerifyResponse:
+    async def StreamVerify(
+        self, requests: AsyncIterator[orders.StreamVerifyRequest], context: Context
+    ) -> orders.StreamVerifyResponse:
         """Check history against itself and against the core's open orders."""
-        if not await self._reader.passed(request.sequence, self._config.verify_patience_s):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
-        return await checks.all_checks(self._pool, self._topic, request)
+        async with store.for_asked(self._pool) as connection:
+            sequence = 0
+            async for piece in requests:
+                sequence = max(sequence, piece.sequence)
+                await store.put_asked(connection, piece.open_orders)
+            if not await self._reader.passed(sequence, self._config.verify_patience_s):
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+            async with store.standing_still(connection):
+                return await checks.all_checks(connection, self._topic, sequence)
 
     async def _after(self, sequence: int, context: Context) -> int:
         """Wait for a sequence; what is read from now on has at least the one returned."""
         if not await self._reader.passed(sequence, self._config.patience_s):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
         return self._reader.place.sequence
+
+
+def _place_of(fill: orders.Fill) -> FillCursor:
+    return FillCursor(fill.time_us, fill.trade_id, fill.maker)
 
 
 def _limit(asked: int) -> int:

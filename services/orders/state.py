@@ -4,6 +4,7 @@ Orders are stated as they are after a change, so of several states in a batch on
 kept. Rows are tuples in the order of `ORDER_COLUMNS` and `FILL_COLUMNS`; the tables have the same.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -75,14 +76,6 @@ _maker = attrgetter(
 )
 
 
-def known_up_to(record: matching.EventRecord) -> int:
-    """The last sequence of which everything is said once this part is.
-
-    The last command of a part that is not the last one goes on in the next.
-    """
-    return record.first_sequence + len(record.commands) - (1 if record.last else 2)
-
-
 def order_rows(records: Iterable[matching.EventRecord]) -> list[Row]:
     """The newest state of each order that changed, by account and order id."""
     newest: dict[int, types.Order] = {}
@@ -137,44 +130,42 @@ def fill_of(row: Iterable[Any]) -> orders.Fill:
 class FillCursor(NamedTuple):
     """A place in an account's fills, newest first. The maker's side of a trade is the newer one."""
 
+    time_us: int
     trade_id: int
     maker: bool
 
     def text(self) -> str:
         """As clients see it."""
-        return f"{self.trade_id}.{int(self.maker)}"
+        return f"{self.time_us}.{self.trade_id}.{int(self.maker)}"
 
 
-NEWEST: Final = FillCursor(2**63 - 1, True)
+NEWEST: Final = FillCursor(2**63 - 1, 2**63 - 1, True)
 """Before the first page."""
+
+_CURSOR: Final = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([01])", re.ASCII)
 
 
 def parse_cursor(text: str) -> FillCursor | None:
     """A place from what a client sent; None if it never was one."""
-    number, _, maker = text.partition(".")
-    if not (number.isascii() and number.isdigit() and len(number) < 20 and maker in {"0", "1"}):
+    found = _CURSOR.fullmatch(text)
+    if found is None:
         return None
-    return FillCursor(min(int(number), NEWEST.trade_id), maker == "1")
+    time_us, trade_id = (min(int(number), NEWEST.trade_id) for number in found.groups()[:2])
+    return FillCursor(time_us, trade_id, found[3] == "1")
 
 
-def first_difference(
-    core: Iterable[types.Order], history: Iterable[types.Order], sequence: int
-) -> str | None:
-    """What differs between the core's open orders at a sequence and history, which may be later.
+def difference(ours: types.Order | None, theirs: types.Order | None, sequence: int) -> str | None:
+    """What differs between an order as history has it and as the core had it, open, at a sequence.
 
-    `history` holds every order that is open there, and every order of `core` it knows. What changed
-    after `sequence` is not compared: history keeps the newest state only.
+    One of the two may be missing, not both. History may be later: what changed after `sequence` is
+    not compared, for it keeps the newest state only.
     """
-    expected = {order.order_id: order for order in core}
-    known = {order.order_id: order for order in history}
-    for order_id in sorted(expected.keys() | known.keys()):
-        ours, theirs = known.get(order_id), expected.get(order_id)
-        if ours is None:
-            return f"order {order_id} is open in the core and not in history"
-        if ours.sequence > sequence:
-            continue
+    if ours is None:
+        order_id = theirs.order_id if theirs else 0
+        return f"order {order_id} is open in the core and not in history"
+    if ours.sequence <= sequence:
         for field in _differing(ours, theirs):
-            return f"order {order_id}, sequence {ours.sequence}: {field}"
+            return f"order {ours.order_id}, sequence {ours.sequence}: {field}"
     return None
 
 

@@ -1,91 +1,24 @@
 """History's tables. Each function is named for what it answers or writes; SQL stands above it."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from bourse.orders import v1 as orders
 from bourse.types import v1 as types
 from services.orders.state import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
+    ORDER_FIELDS,
     FillCursor,
     Row,
     fill_of,
     order_of,
 )
-from services.runtime.events import BEGINNING, EventKey, Position
 from services.runtime.postgres import Connection, Pool
-
-
-class WriterReplaced(Exception):
-    """Another process writes this history now; this one must not write any more."""
-
-
-class PlaceMoved(Exception):
-    """History does not stand where this writer thought: read the place again."""
-
-
-class Place(NamedTuple):
-    """How far history has come, and under which epoch it is written."""
-
-    position: Position
-    sequence: int
-    epoch: int
-
-
-_TAKE_OVER: Final = """
-    insert into consumer_offset values ($1, $2, $3, $4, $5, 0, 1)
-    on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
-    returning next_offset, last_command, last_part, record_ended, sequence, writer_epoch
-"""
-
-
-async def take_over(pool: Pool, topic: str) -> Place:
-    """Become the writer of history: whoever wrote before finds its epoch gone."""
-    return _place(await pool.fetchrow(_TAKE_OVER, topic, *_flat(BEGINNING)))
-
-
-_PLACE: Final = """
-    select next_offset, last_command, last_part, record_ended, sequence, writer_epoch
-    from consumer_offset where topic = $1
-"""
-
-
-async def place(pool: Pool, topic: str) -> Place:
-    """Where history stands."""
-    return _place(await pool.fetchrow(_PLACE, topic))
-
-
-def _place(row: asyncpg.Record | None) -> Place:
-    if row is None:
-        raise WriterReplaced("The position of history is gone from its table.")
-    key = EventKey(row["last_command"], row["last_part"])
-    position = Position(row["next_offset"], key, row["record_ended"])
-    return Place(position, row["sequence"], row["writer_epoch"])
-
-
-def _flat(position: Position) -> Row:
-    key = position.last_key or EventKey(-1, 0)
-    return (position.next_offset, *key, position.last_part)
-
-
-_ADVANCE: Final = """
-    update consumer_offset
-    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8
-    where topic = $1 and next_offset = $2 and writer_epoch = $3
-"""
-
-
-async def advance(tx: Connection, topic: str, before: Place, after: Place) -> None:
-    """Move the position, if it and the epoch are still what they were. Raises PlaceMoved."""
-    was = (topic, before.position.next_offset, before.epoch)
-    done = await tx.execute(_ADVANCE, *was, *_flat(after.position), after.sequence)
-    if done != "UPDATE 1":
-        raise PlaceMoved("The position of history is not where it was.")
-
 
 # History can be read from the log again, and its position is in the same transaction: after a loss
 # of power it merely starts a little earlier. So it leaves the disk's syncs to those who need them.
@@ -153,11 +86,13 @@ def _columns(rows: list[Row]) -> Iterator[Any]:
 @asynccontextmanager
 async def at_one_point(pool: Pool) -> AsyncIterator[Connection]:
     """A connection on which several questions see the same history."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with pool.acquire() as connection, standing_still(connection):
         yield connection
+
+
+def standing_still(connection: Connection) -> Transaction:
+    """A transaction in which several questions see the same history."""
+    return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
 _BY_ID: Final = "select * from orders where account = $1 and order_id = $2"
@@ -185,67 +120,95 @@ async def one_order(
     return orders.OrderWithFills(order=order_of(row), fills=map(fill_of, fills))
 
 
-_ORDERS: Final = """
-    select * from orders
-    where account = $1 and order_id < $2 and ($3 = 0 or instrument = $3) and ($4 = 0 or state = $4)
-        and created_us >= $5 and created_us < $6
-    order by order_id desc limit $7
-"""
+_TOP: Final = 2**63 - 1
+
+
+class Page(NamedTuple):
+    """A page of a list, newest first: a statement, and what it is asked with.
+
+    What is not asked for is not in the statement, so each has one index that gives its rows in
+    their order.
+    """
+
+    text: str
+    asked: list[Any]
+
+
+def orders_page(request: orders.ListOrdersRequest, below: Row, limit: int) -> Page:
+    """Orders of an account below a place: when an order was created, and its id."""
+    only = {"instrument": request.instrument, "state": request.state}
+    return _page("orders", ("created_us", "order_id"), request, below, only, limit)
+
+
+def fills_page(request: orders.ListFillsRequest, below: FillCursor, limit: int) -> Page:
+    """Fills of an account below a place."""
+    only = {"instrument": request.instrument, "order_id": min(request.order_id, _TOP)}
+    return _page("fill", FillCursor._fields, request, below, only, limit)
+
+
+def _page(
+    table: str,
+    place: Sequence[str],
+    request: orders.ListOrdersRequest | orders.ListFillsRequest,
+    below: Row,
+    only: Mapping[str, int],
+    limit: int,
+) -> Page:
+    """`place` names the columns that a list is ordered by, its time first."""
+    asked = [request.account, request.from_us, request.to_us or _TOP, *below]
+    given = ", ".join(f"${number}" for number in range(4, 4 + len(place)))
+    conditions = [f"({', '.join(place)}) < ({given})"]
+    for column, wanted in only.items():
+        if wanted:
+            asked.append(wanted)
+            conditions.append(f"{column} = ${len(asked)}")
+    asked.append(limit)
+    text = f"""
+        select * from {table}
+        where account = $1 and {place[0]} >= $2 and {place[0]} < $3
+            and {" and ".join(conditions)}
+        order by {", ".join(f"{column} desc" for column in place)} limit ${len(asked)}
+    """  # noqa: S608 - names of our own tables and columns
+    return Page(text, asked)
 
 
 async def some_orders(
-    pool: Pool, request: orders.ListOrdersRequest, below: int, limit: int
+    pool: Pool, request: orders.ListOrdersRequest, limit: int
 ) -> list[types.Order]:
-    """Orders of an account below an id, newest first."""
-    rows = await pool.fetch(
-        _ORDERS,
-        request.account,
-        below,
-        request.instrument,
-        request.state,
-        request.from_us,
-        request.to_us or _TOP,
-        limit,
-    )
-    return [order_of(row) for row in rows]
+    """Orders of an account, newest first, behind the one that the cursor names."""
+    below = await _place_of(pool, request.account, request.cursor)
+    text, asked = orders_page(request, below, limit)
+    return [order_of(row) for row in await pool.fetch(text, *asked)]
 
 
-_TOP: Final = 2**63 - 1
-_FILLS: Final = """
-    select * from fill
-    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
-        and time_us >= $5 and time_us < $6
-    order by trade_id desc, maker desc limit $7
+_PLACE_OF: Final = """
+    select created_us, order_id from orders where account = $1 and order_id <= $2
+    order by order_id desc limit 1
 """
-_FILLS_OF_ORDER: Final = """
-    select * from fill
-    where account = $1 and (trade_id, maker) < ($2, $3) and ($4 = 0 or instrument = $4)
-        and time_us >= $5 and time_us < $6 and order_id = $8
-    order by trade_id desc, maker desc limit $7
-"""
+
+
+async def _place_of(pool: Pool, account: int, order_id: int) -> Row:
+    """(created, id) that a page is below; the top for no order.
+
+    What is no order of the account stands right above the next lower one that is.
+    """
+    if not order_id:
+        return _TOP, _TOP
+    row = await pool.fetchrow(_PLACE_OF, account, min(order_id, _TOP))
+    if row is None:
+        return 0, 0
+    return row["created_us"], row["order_id"] + int(row["order_id"] != order_id)
 
 
 async def some_fills(
     pool: Pool, request: orders.ListFillsRequest, below: FillCursor, limit: int
 ) -> list[orders.Fill]:
     """Fills of an account below a place, newest first."""
-    asked = [request.account, *below, request.instrument, request.from_us, request.to_us or _TOP]
-    if request.order_id:
-        rows = await pool.fetch(_FILLS_OF_ORDER, *asked, limit, min(request.order_id, _TOP))
-    else:
-        rows = await pool.fetch(_FILLS, *asked, limit)
-    return [fill_of(row) for row in rows]
+    text, asked = fills_page(request, below, limit)
+    return [fill_of(row) for row in await pool.fetch(text, *asked)]
 
 
 # --- Checking -------------------------------------------------------------------------------
-
-_SEQUENCE: Final = "select sequence from consumer_offset where topic = $1"
-
-
-async def sequence(tx: Connection, topic: str) -> int:
-    """The last sequence this transaction sees."""
-    return int(await tx.fetchval(_SEQUENCE, topic))
-
 
 _ENDS: Final = """
     select order_id, sequence, ends from orders
@@ -276,7 +239,6 @@ _NOT_A_PAIR: Final = """
         or min(side) <> 1 or max(side) <> 2
     order by 2 limit 1
 """
-_OPEN: Final = "select * from orders where state = 1 or order_id = any($1::bigint[])"
 _COUNT_TRADES: Final = "select count(*) from fill where maker and sequence <= $1"
 
 
@@ -300,9 +262,46 @@ async def first_not_a_pair(tx: Connection) -> asyncpg.Record | None:
     return await tx.fetchrow(_NOT_A_PAIR)
 
 
-async def open_or_named(tx: Connection, order_ids: Sequence[int]) -> list[types.Order]:
-    """Every open order, and those of the ids."""
-    return [order_of(row) for row in await tx.fetch(_OPEN, order_ids)]
+_ASKED: Final = "create temp table asked (order_id bigint primary key, encoded bytea not null)"
+_FORGET_ASKED: Final = "drop table if exists asked"
+_PAIRS: Final = """
+    select o.*, a.encoded from orders o full join asked a on a.order_id = o.order_id
+    where o.state = 1 or a.order_id is not null order by coalesce(o.order_id, a.order_id)
+"""
+_AT_A_TIME: Final = 1000
+
+
+@asynccontextmanager
+async def for_asked(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection with a table for the orders that somebody else says are open.
+
+    However many they are, they wait in Postgres and not in memory.
+    """
+    async with pool.acquire() as connection:
+        await connection.execute(_ASKED)
+        try:
+            yield connection
+        finally:
+            # A connection that was lost has dropped it already.
+            if not connection.is_closed():
+                await connection.execute(_FORGET_ASKED)
+
+
+async def put_asked(connection: Connection, orders_said: Iterable[types.Order]) -> None:
+    """Add orders that somebody else says are open."""
+    rows = [(order.order_id, order.SerializeToString()) for order in orders_said]
+    await connection.copy_records_to_table("asked", records=rows, columns=("order_id", "encoded"))
+
+
+async def open_or_asked(
+    tx: Connection,
+) -> AsyncIterator[tuple[types.Order | None, types.Order | None]]:
+    """(as it is here, as it was said) of each order that is open here or was said to be, by id."""
+    width = len(ORDER_FIELDS)
+    async for row in tx.cursor(_PAIRS, prefetch=_AT_A_TIME):
+        encoded = row["encoded"]
+        here = None if row["order_id"] is None else order_of(row[:width])
+        yield here, None if encoded is None else types.Order.FromString(encoded)
 
 
 async def count_trades(tx: Connection, up_to_sequence: int) -> int:

@@ -1,6 +1,7 @@
 """ClickHouse for the rooms: one client, whether it is embedded or a server of its own.
 
 ClickHouseUnavailable   it cannot be reached; a sentence
+  ClickHouseRefused     it does not let us in: the address, the user or the password is wrong
 """
 
 import asyncio
@@ -15,11 +16,15 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from services.runtime.config import ClickHouseConfig
+from services.runtime.final import NeedsMending
 
 PATIENCE_S: Final = 30.0
 """How long a starting room waits for its ClickHouse."""
 
 _EMBEDDED: Final = "embedded:"
+
+_WRONG_SETTINGS: Final = frozenset({192, 193, 194, 497, 516})
+"""ClickHouse's codes for an unknown user, a wrong or missing password, and too few rights."""
 
 # The driver looks for these at its first insert, which then stands still for seconds and takes
 # 150 MB for what we never hand it. Here they are "not installed", as far as the driver can see.
@@ -28,6 +33,10 @@ vars(options).update(np=None, pd=None, pd_time_test=None, arrow=None, pl=None)
 
 class ClickHouseUnavailable(Exception):
     """It cannot be reached; says why in a sentence."""
+
+
+class ClickHouseRefused(ClickHouseUnavailable, NeedsMending):
+    """It answers and does not let us in, nor will it before somebody changes a setting."""
 
 
 async def open_clickhouse(
@@ -44,10 +53,16 @@ async def open_clickhouse(
             return await _open(_address(config), database)
         except (ClickHouseError, OSError, TimeoutError) as error:
             if isinstance(error, DatabaseError) and error.code is not None:
-                raise ClickHouseUnavailable(f"ClickHouse refuses us: {error}") from error
+                raise _refusal(config, error.code)(f"ClickHouse refuses us: {error}") from error
             if time.monotonic() >= deadline:
                 raise ClickHouseUnavailable(f"ClickHouse does not answer: {error}") from error
         await asyncio.sleep(0.1)
+
+
+def _refusal(config: ClickHouseConfig, code: int) -> type[ClickHouseUnavailable]:
+    """What a refusal means. An embedded one may be a stranger at the port ours had before."""
+    is_ours = config.address.startswith(_EMBEDDED)
+    return ClickHouseRefused if code in _WRONG_SETTINGS and not is_ours else ClickHouseUnavailable
 
 
 async def _open(address: str, database: str) -> AsyncClient:

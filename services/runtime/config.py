@@ -30,6 +30,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from services.runtime.final import NeedsMending
+
 ROOMS: Final = (
     "gateway",
     "matching",
@@ -47,7 +49,7 @@ SOCKET_PATH_BYTES: Final = 100
 ConfigT = TypeVar("ConfigT", bound="Settings")
 
 
-class ConfigError(Exception):
+class ConfigError(NeedsMending):
     """A setting is wrong. The message is a sentence for the person who can mend it."""
 
 

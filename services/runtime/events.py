@@ -16,10 +16,11 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import DecodeError
 
 from bourse.matching import v1 as matching
+from services.runtime.final import NeedsMending
 from services.runtime.log import Log, Record
 
 
-class EventsError(Exception):
+class EventsError(NeedsMending):
     """The event log is not what it must be; says why in a sentence."""
 
 

@@ -16,6 +16,8 @@ Everything above this file speaks to `Log` and cannot tell which implementation 
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from services.runtime.final import NeedsMending
+
 if TYPE_CHECKING:
     from services.runtime.config import LogConfig
 
@@ -71,7 +73,7 @@ class TopicUnknown(LogError):
     """Nothing was done: nobody has created this topic."""
 
 
-class CutAway(LogError):
+class CutAway(LogError, NeedsMending):
     """The record asked for has been cut off the log. `start` is the oldest offset still there."""
 
     def __init__(self, topic: str, offset: int, start: int) -> None:
@@ -82,7 +84,7 @@ class CutAway(LogError):
         self.start = start
 
 
-class PastEnd(LogError):
+class PastEnd(LogError, NeedsMending):
     """A reader stands beyond the end of the log. `end` is the next offset to be given."""
 
     def __init__(self, topic: str, offset: int, end: int) -> None:

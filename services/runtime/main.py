@@ -9,7 +9,8 @@
     if __name__ == "__main__":
         launch(main)
 
-Exit codes: 0 after a signal, 1 after a failure, 2 if the configuration is wrong.
+Exit codes: 0 after a signal, 1 after a failure, 2 after one that starting again would not mend (see
+`final.py`): wrong settings, data of a newer version, a log that is not the one that was read.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import structlog
 import uvloop
 
 from services.runtime.config import ConfigError
+from services.runtime.final import GIVEN_UP, NeedsMending
 from services.runtime.telemetry import Telemetry
 
 STOP_S: Final = 10.0
@@ -42,8 +44,12 @@ def launch(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
     try:
         uvloop.run(main())
     except ConfigError as error:
+        # Nobody has said yet how lines are to look.
         print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(GIVEN_UP)
+    except NeedsMending as error:
+        _say_why(error)
+        sys.exit(GIVEN_UP)
     except Exception as error:
         _say_why(error)
         sys.exit(1)

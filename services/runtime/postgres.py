@@ -6,6 +6,7 @@ after a release: what comes later is another file.
 
     PostgresError           Postgres cannot be used as it is; a sentence
       PostgresUnavailable   it cannot be reached
+        PostgresRefused     it does not let us in: the address, the user or the password is wrong
       SchemaNewer           the data was written by a newer Bourse
       MigrationChanged      a migration is not the one that was run
     CommitUnknown           a transaction may have happened: read what it would have written
@@ -24,6 +25,7 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from services.runtime.config import PostgresConfig
+from services.runtime.final import NeedsMending
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -39,6 +41,14 @@ PATIENCE_S: Final = 30.0
 
 UNREACHABLE: Final = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 """What opening a connection raises while a server is down, starting or full."""
+
+WRONG_SETTINGS: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    ValueError,
+)
+"""What opening a connection raises where user, password, database or address are wrong."""
 
 LOST: Final = (
     OSError,
@@ -61,11 +71,15 @@ class PostgresUnavailable(PostgresError):
     """It cannot be reached."""
 
 
-class SchemaNewer(PostgresError):
+class PostgresRefused(PostgresUnavailable, NeedsMending):
+    """It answers and does not let us in, nor will it before somebody changes a setting."""
+
+
+class SchemaNewer(PostgresError, NeedsMending):
     """The data was written by a newer Bourse than this one."""
 
 
-class MigrationChanged(PostgresError):
+class MigrationChanged(PostgresError, NeedsMending):
     """A migration is not the one that was run on this data."""
 
 
@@ -108,7 +122,10 @@ async def open_postgres(config: PostgresConfig, room: str) -> Pool:
 async def connect(
     address: str, name: str, *, patience_s: float = PATIENCE_S, **settings: str
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection, after as many tries as fit in `patience_s`. Raises PostgresUnavailable."""
+    """One connection, after as many tries as fit in `patience_s`.
+
+    Raises PostgresUnavailable; PostgresRefused at once.
+    """
     deadline = time.monotonic() + patience_s
     wanted = {**_SETTINGS, "application_name": f"bourse {name}", **settings}
     while True:
@@ -117,7 +134,9 @@ async def connect(
         except (*UNREACHABLE, TimeoutError) as error:
             if time.monotonic() >= deadline:
                 raise PostgresUnavailable(f"Postgres does not answer: {error}") from error
-        except (asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError) as error:
+        except WRONG_SETTINGS as error:
+            raise PostgresRefused(f"Postgres refuses {name}: {error}") from error
+        except asyncpg.PostgresError as error:
             raise PostgresUnavailable(f"Postgres refuses {name}: {error}") from error
         await asyncio.sleep(0.1)
 

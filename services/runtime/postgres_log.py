@@ -25,7 +25,13 @@ from services.runtime.log import (
     TopicUnknown,
     check_sizes,
 )
-from services.runtime.postgres import LOST, PostgresUnavailable, connect, migrate
+from services.runtime.postgres import (
+    LOST,
+    PostgresRefused,
+    PostgresUnavailable,
+    connect,
+    migrate,
+)
 from services.runtime.postgres_reader import ENDS, SCHEMA, PostgresReader
 from services.runtime.postgres_wake import GONE, Opened, Wakes
 
@@ -68,9 +74,11 @@ class PostgresLog:
         self._wakes = Wakes(self._address)
 
     async def prepare(self) -> None:
-        """Make the tables. Raises LogUnavailable."""
+        """Make the tables. Raises LogUnavailable; of PostgresError what waiting cannot mend."""
         try:
             connection = await connect(self._address, "log")
+        except PostgresRefused:
+            raise
         except PostgresUnavailable as error:
             raise LogUnavailable(str(error)) from error
         try:

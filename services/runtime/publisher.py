@@ -16,6 +16,7 @@ import structlog
 from services.domain.clock import Clock
 from services.runtime.crash import crash_point
 from services.runtime.events import EventKey
+from services.runtime.final import NeedsMending
 from services.runtime.log import (
     MAX_APPEND_BYTES,
     Log,
@@ -50,7 +51,7 @@ _BACKWARDS: Final = 4096
 _log = structlog.get_logger("publisher")
 
 
-class PublishedOtherwise(Exception):
+class PublishedOtherwise(NeedsMending):
     """The event log does not say what follows from the command log. Nothing more may be said."""
 
 

@@ -1,6 +1,7 @@
 """gRPC between the rooms: servers with health and reflection, channels, and streams of plain bytes.
 
-AddressError        an address cannot be listened on; a sentence
+AddressError          an address cannot be listened on; a sentence
+  AddressForbidden    it is not on this machine, and never will be
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_health.v1.health import aio as aio_health
 from grpc_reflection.v1alpha import reflection
+
+from services.runtime.final import NeedsMending
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 """What a method learns of its call, and how it ends it."""
@@ -57,6 +60,10 @@ _CHANNEL: Final = (
 
 class AddressError(Exception):
     """An address cannot be listened on; says why in a sentence."""
+
+
+class AddressForbidden(AddressError, NeedsMending):
+    """It is not on this machine, and rooms trust whoever reaches them."""
 
 
 class Service(NamedTuple):
@@ -205,6 +212,6 @@ def _refuse_strangers(address: str) -> None:
     except ValueError:
         near = False
     if not near:
-        raise AddressError(
+        raise AddressForbidden(
             f"{address} is not on this machine. Rooms listen on unix:/… or 127.0.0.1:port only."
         )

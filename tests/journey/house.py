@@ -77,6 +77,10 @@ class House:
         """Send a signal, wait for the end, give the exit status."""
         if self._process.poll() is None:
             self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end, give the exit status."""
         status = self._process.wait(PATIENCE_S)
         self._listener.join()
         return status

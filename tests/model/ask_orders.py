@@ -205,14 +205,17 @@ class OrderAsker(Chooser):
         else:
             self._make_limit(group.first)
         exits = (group.second, group.third)
-        for exit_order in exits[: self.random.choice((1, 2, 2, 2))]:
-            self._make_exit(exit_order, instrument, OTHER[side])
+        rests = self.random.choice((0, 1, 2))
+        for member, exit_order in enumerate(exits[: self.random.choice((1, 2, 2, 2))]):
+            self._make_exit(exit_order, instrument, OTHER[side], member == rests)
         self.bodies.append((command.account, group))
         return command
 
-    def _make_exit(self, order: matching.PlaceOrder, instrument: int, side: types.Side) -> None:
+    def _make_exit(
+        self, order: matching.PlaceOrder, instrument: int, side: types.Side, rests: bool
+    ) -> None:
         self._name_it(order, instrument, side)
-        if self.one_in(2) or not self.features & {"stops", "trailing"}:
+        if rests:
             order.type = types.ORDER_TYPE_LIMIT
             order.time_in_force = types.TIME_IN_FORCE_GTC
             order.price_ticks = self.price()
@@ -225,9 +228,10 @@ class OrderAsker(Chooser):
         group = command.place_group
         group.kind = types.GROUP_KIND_OCO
         instrument, side = self.instrument(), self.random.choice(SIDES)
-        for leg in (group.first, group.second):
+        rests = self.random.choice((0, 1, 2))
+        for member, leg in enumerate((group.first, group.second)):
             self._name_it(leg, instrument, side)
-            if self.one_in(2) or not self.features & {"stops", "trailing"}:
+            if member == rests:
                 self._make_resting(leg)
             else:
                 self._make_waiting(leg)

@@ -118,7 +118,7 @@ class Comparison:
             command_offset=len(self.history) - 1,
             balance_hash=model.balance_hash(),
         )
-        same("verify", verified, matching.VerifyResponse.FromString(core.verify()))
+        same("verify", verified, matching.VerifyResponse.FromString(b"".join(core.verify())))
         for account in (*model.accounts, 4_711):
             self._compare_account(account)
         for instrument in (*model.instruments, 77):

@@ -89,7 +89,7 @@ class CoreEngine:
         return (found[0].available_minor, found[0].held_minor) if found else (0, 0)
 
     def orders(self) -> list[types.Order]:
-        return list(matching.VerifyResponse.FromString(self.core.verify()).orders)
+        return list(matching.VerifyResponse.FromString(b"".join(self.core.verify())).orders)
 
     def depth(self, instrument: int, side: types.Side) -> list[tuple[int, int]]:
         answer = matching.GetDepthResponse.FromString(self.core.get_depth(instrument))

@@ -58,6 +58,31 @@ MARKET = LIMIT.map(
     )
 )
 BY_QUOTE = MARKET.map(lambda order: _with(order, quote_minor=order.quantity_lots, quantity_lots=0))
+GTD = LIMIT.map(
+    lambda order: _with(order, time_in_force=types.TIME_IN_FORCE_GTD, expires_us=order.price_ticks)
+)
+ICEBERG = POST_ONLY.map(lambda order: _with(order, display_lots=order.quantity_lots))
+AT_LEAST = LIMIT.filter(lambda order: order.time_in_force != types.TIME_IN_FORCE_FOK).map(
+    lambda order: _with(order, min_fill_lots=1 + order.quantity_lots // 2)
+)
+PROTECTED = BY_QUOTE.map(lambda order: _with(order, protection_ticks=order.quote_minor))
+STOP = MARKET.map(
+    lambda order: _with(
+        order, type=types.ORDER_TYPE_STOP, trigger_ticks=order.quantity_lots, trigger_by=2
+    )
+)
+TAKE_PROFIT_LIMIT = LIMIT.map(
+    lambda order: _with(
+        order, type=types.ORDER_TYPE_TAKE_PROFIT_LIMIT, trigger_ticks=order.quantity_lots
+    )
+)
+TRAILING = BY_QUOTE.map(
+    lambda order: _with(
+        order, type=types.ORDER_TYPE_TRAILING_STOP, trail_ppm=500_000, activation_ticks=7
+    )
+)
+ORDERS = LIMIT | POST_ONLY | MARKET | BY_QUOTE
+MORE_ORDERS = GTD | ICEBERG | AT_LEAST | PROTECTED | STOP | TAKE_PROFIT_LIMIT | TRAILING
 BY_ID = of(matching.CancelOrder, order_id=COUNT, by_operator=st.booleans())
 BY_NAME = of(matching.CancelOrder, client_order_id=NAME, by_operator=st.booleans())
 AMEND = st.builds(
@@ -70,6 +95,31 @@ AMEND = st.builds(
     BY_ID | BY_NAME,
     COUNT,
     COUNT | st.just(0),
+)
+REPLACE = st.builds(
+    lambda cancel, order: matching.ReplaceOrder(
+        order_id=cancel.order_id, client_order_id=cancel.client_order_id, order=order
+    ),
+    BY_ID | BY_NAME,
+    ORDERS | MORE_ORDERS,
+)
+
+
+def _pair(first: matching.PlaceOrder, second: matching.PlaceOrder) -> matching.PlaceGroup:
+    _with(second, instrument=first.instrument, side=first.side)
+    return matching.PlaceGroup(kind=types.GROUP_KIND_OCO, first=first, second=second)
+
+
+def _bracket(entry: matching.PlaceOrder, exits: list[matching.PlaceOrder]) -> matching.PlaceGroup:
+    for way_out in exits:
+        _with(way_out, instrument=entry.instrument, side=3 - entry.side)
+        _with(way_out, quantity_lots=0, quote_minor=0)
+    names = dict(zip(("second", "third"), exits, strict=False))
+    return matching.PlaceGroup(kind=types.GROUP_KIND_BRACKET, first=entry, **names)
+
+
+GROUP = st.builds(_pair, POST_ONLY, STOP | TRAILING | TAKE_PROFIT_LIMIT) | st.builds(
+    _bracket, LIMIT | MARKET, st.lists(STOP | TRAILING, min_size=1, max_size=2)
 )
 MOVE = {"asset": SMALL, "amount_minor": COUNT}
 FEE = of(types.FeeRate, tier=SMALL, maker_fee_ppm=SMALL_SIGNED, taker_fee_ppm=SMALL_SIGNED)
@@ -91,7 +141,18 @@ INSTRUMENT = of(
 
 # What may travel in a session, by the field of Command.
 IN_SESSION: dict[str, st.SearchStrategy[Any]] = {
-    "place_order": LIMIT | POST_ONLY | MARKET | BY_QUOTE,
+    "place_order": ORDERS | MORE_ORDERS,
+    "replace_order": REPLACE,
+    "place_group": GROUP,
+    "set_guards": of(
+        matching.SetGuards, instrument=SMALL, reference_ticks=SIGNED, dynamic_band_ppm=SMALL
+    ),
+    "set_mark": of(matching.SetMark, instrument=SMALL, price_ticks=SIGNED),
+    "set_dead_man": of(matching.SetDeadMan, timeout_us=SIGNED),
+    "kill": st.just(matching.Kill()),
+    "set_fee_market": of(
+        matching.SetFeeMarket, instrument=SMALL, fee_market=SMALL, discount_ppm=SMALL
+    ),
     "amend_order": AMEND,
     "cancel_order": BY_ID | BY_NAME,
     "cancel_all": of(matching.CancelAll, instrument=SMALL, by_operator=st.booleans()),

@@ -31,7 +31,7 @@ static bool take_FIXED64(struct wire_reader *reader, uint64_t *into) {
 static struct wire_reader copy_exactly(const uint8_t *bytes, uint32_t length) {
     uint8_t *copy = malloc(length);
     if (length) memcpy(copy, bytes, length);
-    return (struct wire_reader){copy, copy + length};
+    return wire_reader_of(copy, length);
 }
 
 /* ---- Messages with plain fields ------------------------------------------------------------------------------------ */
@@ -79,7 +79,7 @@ const char *echo_outer_names(void) { return "" CODEC_OUTER_MESSAGES(NAME_OF); }
 /* An Order becomes EventRecord.orders of this command and, from those bytes, SubmitResponse.outcomes. */
 int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command, uint8_t *events, uint8_t *answers,
                    int64_t *answers_length) {
-    struct wire_reader reader = {bytes, bytes + length};
+    struct wire_reader reader = wire_reader_of(bytes, length);
     struct codec_order order;
     if (!echo_read_order(&reader, &order)) return -1;
     struct codec_bytes encoded;
@@ -93,7 +93,7 @@ int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command
 /* A TradeEvent becomes EventRecord.trades and, from those bytes, SubmitResponse.trades of another command. */
 int64_t echo_trade_twice(const uint8_t *bytes, uint32_t length, uint32_t command, uint8_t *events, uint8_t *answers,
                    int64_t *answers_length) {
-    struct wire_reader reader = {bytes, bytes + length};
+    struct wire_reader reader = wire_reader_of(bytes, length);
     struct codec_trade_event trade;
     if (!echo_read_trade_event(&reader, &trade)) return -1;
     uint8_t *end = codec_put_trade_event_in(events, EVENT_RECORD_TRADES_TAG, &trade);
@@ -116,8 +116,26 @@ static uint8_t *put_set_fees(uint8_t *body, const struct codec_set_fees *set) {
     return codec_put_fee_rate_in(at, SET_FEES_FEE_TAG, &set->fee);
 }
 
+static uint8_t *put_replacement(uint8_t *body, const struct codec_sent *sent) {
+    struct codec_replace_order replacement;
+    codec_read_replacement(sent, &replacement);
+    uint8_t *at = put_number_field(body, REPLACE_ORDER_ORDER_ID_TAG, replacement.order_id);
+    at = put_bytes_field(at, REPLACE_ORDER_CLIENT_ORDER_ID_TAG, replacement.client_order_id);
+    return codec_put_place_order_in(at, REPLACE_ORDER_ORDER_TAG, &replacement.order);
+}
+
+static uint8_t *put_group(uint8_t *body, const struct codec_sent *sent) {
+    struct codec_place_group group;
+    codec_read_group(sent, &group);
+    uint8_t *at = put_number_field(body, PLACE_GROUP_KIND_TAG, group.kind);
+    at = codec_put_place_order_in(at, PLACE_GROUP_FIRST_TAG, &group.first);
+    at = codec_put_place_order_in(at, PLACE_GROUP_SECOND_TAG, &group.second);
+    return codec_group_size(&group) == 2 ? at : codec_put_place_order_in(at, PLACE_GROUP_THIRD_TAG, &group.third);
+}
+
 static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
     uint8_t *body = wire_put_tag(at, command->kind << 3 | WIRE_LENGTH) + 1;
+    struct codec_instrument instrument;
 #define PUT_KIND(name, NAME) \
     case COMMAND_##NAME: \
         return codec_put_##name##_in(at, COMMAND_##NAME##_TAG, &command->name);
@@ -134,13 +152,22 @@ static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
         PUT_KIND(set_sizes, SET_SIZES)
         PUT_KIND(use_rules, USE_RULES)
         PUT_KIND(set_clock, SET_CLOCK)
+        PUT_KIND(set_guards, SET_GUARDS)
+        PUT_KIND(set_mark, SET_MARK)
+        PUT_KIND(set_dead_man, SET_DEAD_MAN)
+        PUT_KIND(kill, KILL)
+        PUT_KIND(set_fee_market, SET_FEE_MARKET)
+    case COMMAND_REPLACE_ORDER:
+        return wire_close(body, put_replacement(body, &command->replace_order));
+    case COMMAND_PLACE_GROUP:
+        return wire_close(body, put_group(body, &command->place_group));
     case COMMAND_SET_FEES:
         return wire_close(body, put_set_fees(body, &command->set_fees));
     case COMMAND_ADD_ASSET:
         return wire_close(body, codec_put_asset_in(body, ADD_ASSET_ASSET_TAG, &command->add_asset.asset));
     case COMMAND_ADD_INSTRUMENT:
-        return wire_close(
-            body, codec_put_instrument_in(body, ADD_INSTRUMENT_INSTRUMENT_TAG, &command->add_instrument.instrument));
+        codec_read_instrument(&command->add_instrument, &instrument);
+        return wire_close(body, codec_put_instrument_in(body, ADD_INSTRUMENT_INSTRUMENT_TAG, &instrument));
     default:
         return wire_close(body, body);
     }

@@ -55,6 +55,20 @@ def machine() -> str:
     return f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
+def aim(is_met: bool, what: str) -> str:
+    """What was aimed at, and whether it came out so, in brackets: (aim: at most 40: met)."""
+    return f"(aim: {what}: {'met' if is_met else 'missed'})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns: the first to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in (head, *rows)
+    ]
+
+
 def quantile_ms(seconds: Sequence[float], share: float) -> float:
     """A quantile, in milliseconds."""
     return 1000 * sorted(seconds)[min(int(len(seconds) * share), len(seconds) - 1)]

@@ -125,13 +125,13 @@ def test_what_dies_at_once_is_tried_again_and_its_last_words_are_told(tmp_path: 
     run(story)
 
 
-def test_wrong_settings_are_not_tried_again(tmp_path: Path) -> None:
+def test_what_a_new_start_would_not_mend_is_not_tried_again(tmp_path: Path) -> None:
     async def story() -> None:
         tiny = nursery(tmp_path, WRONG)
         tiny.child.start()
-        await tiny.until(lambda: tiny.child.wrong_settings != "")
+        await tiny.until(lambda: tiny.child.given_up != "")
         await tiny.until(lambda: tiny.child.state is ChildState.STOPPED)
-        assert tiny.child.wrong_settings == "BOURSE_X is wrong."
+        assert tiny.child.given_up == "BOURSE_X is wrong."
         assert tiny.child.restarts == 0
         await tiny.child.stop()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.__main__ import Gateway
 from tests.services.gateway.world import ORDER, gateway, story
 
 LONG = b'{"instrument":"' + b"x" * 70_000 + b'"}'
@@ -183,12 +184,64 @@ def test_parameters_are_checked(target: str, pointer: str, tmp_path: Path) -> No
     story(told)
 
 
-@pytest.mark.parametrize("after", ["x", "0", ":1", "0:", "0:-1", "0:" + "9" * 20])
-def test_what_is_no_sequence_of_ours_is_refused(after: str, tmp_path: Path) -> None:
+def gets(house: Gateway) -> list[str]:
+    """A target for every GET there is; the handshake of a socket is one as well."""
+    targets = [route.path for route in house.routes if route.method == "GET"]
+    filled = {"instrument": "BTC-USD", "order_id": "1", "client_order_id": "a"}
+    return [*(target.format(**filled) for target in targets), "/ws"]
+
+
+@pytest.mark.parametrize(
+    "after", ["x", "0", ":1", "0:", "0:-1", "0:01", "00:1", "0:" + "9" * 20, "1:1", "99999:1"]
+)
+def test_what_is_no_sequence_of_ours_is_refused_by_every_get(after: str, tmp_path: Path) -> None:
     async def told() -> None:
-        async with gateway(tmp_path) as (_, client):
-            answer = await client.ask("GET", "/api/v1/time", headers={"X-Bourse-After": after})
-            assert (answer.status, answer.code) == (400, "invalid_value")
+        async with gateway(tmp_path) as (house, client):
+            for target in gets(house):
+                headers = {"X-Bourse-After": after}
+                answer = await client.ask("GET", target, key="reader", headers=headers)
+                assert (answer.status, answer.code) == (400, "invalid_value"), target
+                assert [one["pointer"] for one in answer.body["errors"]] == ["/X-Bourse-After"]
+
+    story(told)
+
+
+def test_every_get_waits_for_what_has_been_seen(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with gateway(tmp_path) as (house, client):
+            house.feed.sequence = 4711
+            for target in gets(house):
+                headers = {"X-Bourse-After": "0:4712"}
+                answer = await client.ask("GET", target, key="reader", headers=headers)
+                assert (answer.status, "code" in answer.body) == (503, True), target
+                assert answer.code in ("lagging", "unavailable"), target
+
+    story(told)
+
+
+def test_before_the_shard_is_known_nothing_is_known_to_be_seen(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with gateway(tmp_path) as (house, client):
+            house.markets.known = False
+            answer = await client.ask("GET", "/api/v1/time", headers={"X-Bourse-After": "7:1"})
+            assert (answer.status, answer.code) == (503, "unavailable")
+
+    story(told)
+
+
+def test_every_get_refuses_a_wrong_key_and_what_it_does_not_know(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with gateway(tmp_path) as (house, client):
+            for target in gets(house):
+                stranger = await client.ask("GET", target, key="nobody")
+                assert (stranger.status, stranger.code) == (401, "key_unknown"), target
+                forged = await client.ask("GET", target, key="reader", secret="no")
+                assert (forged.status, forged.code) == (401, "signature_invalid"), target
+                odd = await client.ask("GET", f"{target}?odd=1", key="reader")
+                assert (odd.status, odd.code) == (400, "unknown_field"), target
+                assert [one["pointer"] for one in odd.body["errors"]] == ["/odd"]
+                body = await client.ask("GET", target, b"{}", key="reader")
+                assert (body.status, body.code) == (400, "invalid_value"), target
 
     story(told)
 

@@ -10,6 +10,7 @@ import pytest
 from bourse.accounts import v1 as accounts
 from bourse.marketdata import v1 as marketdata
 from bourse.types import v1 as types
+from services.gateway import ws
 from services.gateway.channels import frame
 from tests.services.gateway.test_books import depth
 from tests.services.gateway.world import ask, gateway, signed, story
@@ -237,6 +238,36 @@ def test_a_revoked_key_loses_its_sockets(tmp_path: Path) -> None:
             assert socket.close_code == 4003
             refused = await client.ask("GET", "/api/v1/time", key="reader")
             assert refused.code == "key_unknown"
+
+    story(told)
+
+
+def test_a_slow_reader_whose_key_is_revoked_comes_to_hear_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ws, "STOP_S", 0.05)
+
+    async def told() -> None:
+        small: dict[str, Any] = {"soft_buffer_bytes": 4096, "hard_buffer_bytes": 67_108_864}
+        async with gateway(tmp_path, **small) as (house, client), client.socket() as socket:
+            levels = [(price, 1) for price in range(1, 20_000)]
+            await house.feed.take(tick(depth(1, levels[:10], [])))
+            await ask(socket, op="authenticate", id=1, **signed(client))
+            await ask(socket, op="subscribe", id=2, channels=["orderbook.BTC-USD"])
+            reading = socket._conn.transport if socket._conn else None
+            assert reading is not None
+            reading.pause_reading()
+            sequence = 1
+            while not house.sockets.slow:
+                await house.feed.take(tick(depth(sequence + 1, levels, [], previous=sequence)))
+                sequence += 1
+                await asyncio.sleep(0)
+            await house.keys.take(accounts.WatchKeysResponse(revoked=["reader"]))
+            # By now a close that nobody takes has been given up.
+            await asyncio.sleep(0.5)
+            reading.resume_reading()
+            last = [message async for message in socket][-1]
+            assert (last.json()["type"], socket.close_code) == ("closing", 4003)
 
     story(told)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from bourse.accounts import v1 as accounts
@@ -17,6 +16,7 @@ from bourse.types import v1 as types
 from services.domain import signing
 from services.gateway.__main__ import Gateway
 from services.gateway.config import GatewayConfig
+from services.gateway.listener import listening
 from services.runtime.clock import SystemClock
 
 TIME_LIMIT_S = 60.0
@@ -126,18 +126,26 @@ async def gateway(
     await house.markets.take(MARKETS)
     if keys:
         await house.keys.take(snapshot_of_keys())
-    server = TestServer(house.application())
-    await server.start_server()
+    try:
+        async with (
+            listening(house.application(), house.edge.guard, "127.0.0.1", 0) as (host, port),
+            aiohttp.ClientSession() as session,
+            _entering(house),
+        ):
+            yield house, Client(session, URL(f"http://{host}:{port}/"))
+    finally:
+        for channel in house.channels.values():
+            await channel.close()
+
+
+@asynccontextmanager
+async def _entering(house: Gateway) -> AsyncIterator[None]:
     entering = asyncio.create_task(house.entry.run())
     try:
-        async with aiohttp.ClientSession() as session:
-            yield house, Client(session, server.make_url("/"))
+        yield
     finally:
         entering.cancel()
         await asyncio.gather(entering, return_exceptions=True)
-        await server.close()
-        for channel in house.channels.values():
-            await channel.close()
 
 
 async def ask(socket: aiohttp.ClientWebSocketResponse, **request: Any) -> Any:

@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.domain.hashes import total_hash
@@ -16,6 +15,7 @@ from services.ledger.reader import Bookkeeper, RequestReused, TreasuryShort
 from services.ledger.state import CLEARING, FEES, OUTSIDE, TREASURY, Broken, Leg
 from services.runtime.config import PostgresConfig
 from services.runtime.events import EventKey, EventPart, Position
+from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
 
 TOPIC = "bourse.events.0"
@@ -106,10 +106,8 @@ def tell(dsn: str, story: Story) -> None:
 
 async def verify(pool: Pool, keeper: Bookkeeper, core: Core) -> list[str]:
     """Names of the checks that do not hold, the core's totals among them."""
-    request = ledger.VerifyRequest(sequence=core.sequence - 1)
-    for (account, asset), total in core.totals.items():
-        request.totals.add(account=account, asset=asset, total_minor=total)
-    return [one.name for one in await checks.all_checks(pool, keeper, request) if not one.ok]
+    said = checks.CoreTotals(core.sequence - 1, 0, core.totals)
+    return [one.name for one in await checks.all_checks(pool, keeper, said) if not one.ok]
 
 
 async def deposit(
@@ -259,11 +257,47 @@ def test_only_the_newest_ledger_may_write(postgres: str) -> None:
         newer = Bookkeeper(pool, TOPIC)
         await newer.open()
         trade = core.trade(10, 300, 1, 1)
-        with pytest.raises(store.WriterReplaced):
+        with pytest.raises(WriterReplaced):
             await keeper.post([trade])
         await newer.post([trade])
-        with pytest.raises(store.WriterReplaced):
+        with pytest.raises(WriterReplaced):
             await keeper.fund(b"x" * 16, 0, USD, 1)
+
+    tell(postgres, story)
+
+
+def test_a_ledger_that_was_replaced_takes_no_money_either(postgres: str) -> None:
+    async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
+        await rich(keeper, core)
+        newer = Bookkeeper(pool, TOPIC)
+        await newer.open()
+        with pytest.raises(WriterReplaced):
+            await keeper.fund(b"x" * 16, 0, USD, 1)
+        with pytest.raises(WriterReplaced):
+            await keeper.start_transfer(b"y" * 16, 0, Leg(ALICE, USD, 0, -1))
+        assert newer.books == keeper.books
+        assert await verify(pool, newer, core) == []
+
+    tell(postgres, story)
+
+
+def test_a_command_that_goes_on_in_the_next_part_is_not_posted_yet(postgres: str) -> None:
+    async def story(_: Pool, keeper: Bookkeeper, core: Core) -> None:
+        await rich(keeper, core)
+        sequence = keeper.place.sequence
+        whole = core.trade(10, 300, 0, 0)
+        first, second = whole.record, matching.EventRecord()
+        second.CopyFrom(first)
+        first.last, first.balance_hash = False, 0
+        del first.trades[:]
+        second.part = 1
+        key = EventKey(second.command_offset, 0)
+        place = whole.position._replace(last_key=key, last_part=False)
+        await keeper.post([EventPart(first, place)])
+        assert keeper.place.sequence == sequence
+        place = Position(place.next_offset + 1, key._replace(part=1))
+        await keeper.post([EventPart(second, place)])
+        assert keeper.place.sequence == sequence + 1
 
     tell(postgres, story)
 

@@ -13,6 +13,7 @@ from services.marketdata.state import (
     KEPT_CANDLES,
     KEPT_TRADES,
     MINUTE_US,
+    MOST_MISSED,
     Markets,
     Series,
     Side,
@@ -271,6 +272,56 @@ def test_memory_lets_go_only_of_what_is_on_the_tape() -> None:
     assert len(market.trades) == KEPT_TRADES
     assert len(minutes.candles) == KEPT_CANDLES[marketdata.INTERVAL_1M]
     assert [t.trade_id // 1024 for t in market.newest_trades(1500 * 1024, 2)] == [1499, 1498]
+
+
+def test_what_was_missed_is_told_whole_or_not_at_all() -> None:
+    markets = Markets()
+    other = BTC_USD + 1024
+    for number in range(1, KEPT_TRADES + 101):
+        markets.market(BTC_USD).trade(traded(NOON_US, number))
+    for number in range(KEPT_TRADES + 101, KEPT_TRADES + 104):
+        trade = traded(NOON_US, number)._replace(instrument=other)
+        markets.market(other).trade(trade)
+
+    def missed(after: int) -> list[int] | None:
+        trades = markets.missed(after)
+        return None if trades is None else [trade.sequence for trade in trades]
+
+    count = KEPT_TRADES + 103
+    assert missed(count - 5) == [*range(count - 4, count + 1)]
+    assert missed(count) == missed(count + 7) == []
+    assert missed(0) == [*range(1, count + 1)]
+    markets.stored(40 * 1024)
+    assert missed(39) is None
+    assert missed(40) == [*range(41, count + 1)]
+    said = markets.snapshot(39)
+    assert (said.trades_missing, len(said.trades)) == (True, 0)
+    said = markets.snapshot(count - 2)
+    assert (said.trades_missing, [t.sequence for t in said.trades]) == (False, [count - 1, count])
+    assert not markets.snapshot(0).trades, "whoever begins has missed nothing"
+
+
+def test_no_more_are_told_than_anybody_can_take() -> None:
+    markets = Markets()
+    for number in range(1, MOST_MISSED + 3):
+        markets.market(BTC_USD).trade(traded(NOON_US, number))
+    assert markets.missed(1) is None
+    found = markets.missed(2)
+    assert found is not None
+    assert len(found) == MOST_MISSED
+
+
+@pytest.mark.parametrize(("on_tape", "whole_after"), [(7, 0), (KEPT_TRADES, 12)])
+def test_memory_begins_with_what_is_on_the_tape(on_tape: int, whole_after: int) -> None:
+    markets = Markets()
+    newest = [traded(NOON_US, 12 + number) for number in reversed(range(on_tape))]
+    markets.remember_trades(BTC_USD, newest)
+    assert markets.missed(whole_after - 1) is None
+    found = markets.missed(max(whole_after, 11))
+    assert found is not None
+    assert [t.sequence for t in found] == [
+        t.sequence for t in reversed(newest) if t.sequence > whole_after
+    ]
 
 
 def test_a_clock_that_was_set_back_leaves_what_memory_has_forgotten_to_the_tape() -> None:

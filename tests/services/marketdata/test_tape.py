@@ -15,14 +15,16 @@ from pydantic import SecretStr
 from bourse.marketdata import v1 as marketdata
 from bourse.marketdata.v1 import rpc
 from bourse.matching.v1 import EventRecord
+from services.domain.sequences import known_up_to
 from services.marketdata import store
-from services.marketdata.state import Trade, known_up_to
+from services.marketdata.state import Trade
 from services.marketdata.tape import TapeLost
 from services.runtime.clickhouse import open_clickhouse
 from services.runtime.clock import SystemClock
 from services.runtime.config import LogConfig
 from services.runtime.log import open_log
 from services.runtime.memory_log import MemoryLog
+from services.runtime.place import WriterReplaced
 from services.runtime.rpc import open_channel
 from tests.conftest import ClickHouse, clickhouse_owner
 from tests.house.tree import ROOT
@@ -146,7 +148,7 @@ async def runs_clean(stores: Stores, data: Path, last: EventRecord) -> marketdat
 async def pending(stores: Stores) -> object:
     connection = await asyncpg.connect(stores[0])
     try:
-        return await connection.fetchval("select pending_to from marketdata.consumer_offset")
+        return await connection.fetchval("select pending_to from marketdata.tape")
     finally:
         await connection.close()
 
@@ -275,7 +277,7 @@ def test_a_writer_that_was_replaced_stops(stores: Stores, tmp_path: Path) -> Non
                 await end(another)
         await end(core)
 
-    with pytest.raises(store.WriterReplaced):
+    with pytest.raises(WriterReplaced):
         asyncio.run(asyncio.wait_for(main(), 60))
 
 

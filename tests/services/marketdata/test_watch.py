@@ -62,6 +62,47 @@ def test_a_watcher_hears_everything_from_where_it_begins(stores: Stores, tmp_pat
     tell(stores, tmp_path, story)
 
 
+async def beginning(running: Room, after_sequence: int) -> marketdata.WatchResponse:
+    """What a stream begins with."""
+    call = running.ask.Watch(marketdata.WatchRequest(after_sequence=after_sequence))
+    said = await call.read()
+    call.cancel()
+    assert isinstance(said, marketdata.WatchResponse)
+    return said
+
+
+@pytest.mark.parametrize("block_s", [0.01, 60.0], ids=["on the tape", "not on the tape"])
+def test_what_traded_while_the_room_was_away_is_told_to_who_comes_back(
+    stores: Stores, tmp_path: Path, block_s: float
+) -> None:
+    shard = Shard()
+    shard.bustle(40)
+
+    async def main() -> None:
+        core, log, listener = core_of(shard, tmp_path), MemoryLog(), Listener()
+        async with room(stores, tmp_path, log, block_s=block_s) as running:
+            await shard.publish(log)
+            assert await running.reader.passed(shard.sequence, 10)
+            await listen(running, listener, shard.sequence)
+            told = listener.sequence
+            shard.bustle(20, seed=2)
+            await shard.publish(log)
+            assert await running.reader.passed(shard.sequence, 10)
+        shard.bustle(60, seed=3)
+        await shard.publish(log)
+        every = [e.trade_id for r in shard.records if r.first_sequence > told for e in r.trades]
+        async with room(stores, tmp_path, log, block_s=block_s) as running:
+            said = await beginning(running, told)
+            assert said.sequence == shard.sequence
+            assert [trade.trade_id for trade in said.trades] == every
+            assert not said.trades_missing
+            assert not (await beginning(running, 0)).trades
+            assert not (await beginning(running, shard.sequence)).trades
+        await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_sequences_pass_when_nothing_trades(stores: Stores, tmp_path: Path) -> None:
     async def story(running: Room, shard: Shard) -> None:
         await running.hear(shard)

@@ -110,8 +110,8 @@ async def _open(shard: Shard) -> int:
 
 async def _check(shard: Shard, dsn: str, answered: int) -> None:
     """Everything acknowledged is there, nothing is there twice, and all invariants hold."""
-    found = await shard.stub.Verify(matching.VerifyRequest())
-    assert found.broken == ""
+    found = [one async for one in shard.stub.StreamVerify(matching.StreamVerifyRequest())]
+    assert found[0].piece.broken == ""
     log = await open_postgres_log(LogConfig(address=SecretStr(dsn)))
     try:
         commands, keys = await log.end(COMMANDS), await published_keys(log)

@@ -203,7 +203,8 @@ def test_a_shard_verifies_itself_and_takes_a_snapshot(tmp_path: Path) -> None:
         async with served(tmp_path) as client:
             session = await open_market(client.shard)
             await client.ask(batch(session, 2, sell(ALICE, 5, 100), buy(BOB, 2, 100)))
-            found = await client.stub.Verify(matching.VerifyRequest())
+            told = client.stub.StreamVerify(matching.StreamVerifyRequest())
+            [found] = [response.piece async for response in told]
             status = await client.stub.GetStatus(matching.GetStatusRequest())
             assert found.broken == ""
             assert found.balance_hash == status.balance_hash
@@ -212,6 +213,30 @@ def test_a_shard_verifies_itself_and_takes_a_snapshot(tmp_path: Path) -> None:
             assert taken.command_offset == status.next_offset - 1
             assert taken.state_hash == status.state_hash
             assert list((tmp_path / "snapshots" / "0").glob("*.snapshot"))
+
+    tell(story())
+
+
+def test_a_check_of_many_orders_comes_in_pieces_that_every_channel_takes(tmp_path: Path) -> None:
+    """However many there are: no message grows with them."""
+
+    async def story() -> None:
+        async with served(tmp_path) as client:
+            session = await open_market(client.shard)
+            for number in range(2, 8):
+                orders = [buy(ALICE, 1, 1 + place) for place in range(500)]
+                await client.ask(batch(session, number, *orders))
+            narrow = [("grpc.max_receive_message_length", 66_000)]
+            address = f"unix:{tmp_path}/m.sock"
+            async with grpc.aio.insecure_channel(address, options=narrow) as channel:
+                stub = rpc.MatchingServiceStub(channel)
+                told = stub.StreamVerify(matching.StreamVerifyRequest())
+                pieces = [response.piece async for response in told]
+            assert len(pieces) > 2
+            assert {piece.sequence for piece in pieces[1:]} == {0}, "the first says it"
+            ids = [order.order_id for piece in pieces for order in piece.orders]
+            assert ids == sorted(set(ids))
+            assert len(ids) == 3_000
 
     tell(story())
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -15,6 +16,7 @@ from services.notifications.state import Cursor, parse_cursor, told
 from services.runtime.config import PostgresConfig
 from services.runtime.log import Log
 from services.runtime.memory_log import MemoryLog
+from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
 
 TOPIC = "bourse.events.0"
@@ -55,6 +57,11 @@ class House:
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait([self._following])
+
+    async def ended(self) -> None:
+        """Wait for the reader's own end, and raise what it ended with."""
+        assert self._following is not None
+        await asyncio.wait_for(self._following, 10)
 
     async def publish(self, *accounts: int) -> None:
         """The next event record."""
@@ -164,6 +171,55 @@ def test_what_two_publishers_wrote_is_told_once(postgres: str) -> None:
         again = await house.listen(ALICE, "0.0.0")
         await again.status()
         assert await again.next(4) == said
+
+    tell(postgres, story)
+
+
+KILL = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'bourse notifications'
+"""
+
+
+def test_an_index_whose_connections_are_lost_misses_nobody(postgres: str) -> None:
+    """They are ended a little later each time, so that some commits are under way."""
+
+    async def lose(killer: "asyncpg.Connection[asyncpg.Record]", number: int) -> None:
+        await asyncio.sleep(number * 0.0002)
+        if number % 2:
+            await killer.execute(KILL)
+
+    async def story(house: House) -> None:
+        killer = await asyncpg.connect(postgres)
+        heard = await house.listen(ALICE)
+        await heard.status()
+        everything = []
+        for number in range(60):
+            losing = asyncio.create_task(lose(killer, number))
+            await house.publish(ALICE if number % 3 else BOB)
+            everything += await heard.next(2 if number % 3 else 0)
+            await losing
+        await killer.close()
+        await house.restart()
+        for place in (0, 17, 42):
+            again = await house.listen(ALICE, everything[place].cursor)
+            assert await again.status() == notifications.FOLLOW_STATUS_STARTED
+            assert await again.next(79 - place) == everything[place + 1 :]
+        blocks = await house.pool.fetch("select first_offset, next_offset from block order by 1")
+        assert len(blocks) > 5
+        assert [block[0] for block in blocks] == [0, *(block[1] for block in blocks[:-1])]
+
+    tell(postgres, story)
+
+
+def test_only_the_newest_room_writes_the_index(postgres: str) -> None:
+    async def story(house: House) -> None:
+        other = NotificationsReader(house.log, TOPIC, house.pool, house.config)
+        await other.open()
+        await house.publish(ALICE)
+        await house.publish(ALICE)
+        with pytest.raises(WriterReplaced):
+            await house.ended()
 
     tell(postgres, story)
 

@@ -1,7 +1,7 @@
 """History, on the real Postgres and over gRPC: what events leave, what is answered and found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from bourse.matching.v1 import EventRecord
 from bourse.orders import v1 as orders
 from bourse.orders.v1 import rpc
 from bourse.types import v1 as types
+from services.domain.sequences import known_up_to
 from services.orders import checks, store
 from services.orders.config import OrdersConfig
 from services.orders.reader import OrdersReader
 from services.orders.server import Orders
-from services.orders.state import known_up_to
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.events import GapInEvents
 from services.runtime.lag import Lag
 from services.runtime.memory_log import MemoryLog
+from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_parts
@@ -82,10 +83,17 @@ def tell(dsn: str, folder: Path, story: Story) -> None:
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def told(shard: Shard, at_a_time: int = 3) -> Iterator[orders.StreamVerifyRequest]:
+    """What a check is asked with, in pieces."""
+    yield orders.StreamVerifyRequest(sequence=shard.sequence)
+    open_orders = shard.open_orders()
+    for start in range(0, len(open_orders), at_a_time):
+        yield orders.StreamVerifyRequest(open_orders=open_orders[start : start + at_a_time])
+
+
 async def broken(running: Room, shard: Shard) -> list[str]:
     """The details of the checks that do not hold, the core's open orders among them."""
-    request = orders.VerifyRequest(open_orders=shard.open_orders(), sequence=shard.sequence)
-    answer = await running.ask.Verify(request)
+    answer = await running.ask.StreamVerify(told(shard))
     return [f"{check.name}: {check.detail}" for check in answer.checks if not check.ok]
 
 
@@ -109,7 +117,9 @@ def test_history_is_what_the_core_said(postgres: str, tmp_path: Path) -> None:
             assert sum(fill.lots for fill in found.fills) == found.order.filled_lots
         assert await running.pool.fetchval("select count(*) from fill") == 2 * trades
         half = shard.records[len(shard.records) // 2].first_sequence
-        answer = await running.ask.Verify(orders.VerifyRequest(sequence=half - 1))
+        answer = await running.ask.StreamVerify(
+            iter([orders.StreamVerifyRequest(sequence=half - 1)])
+        )
         before = [record.trades for record in shard.records if record.first_sequence < half]
         assert answer.trades == sum(map(len, before))
 
@@ -318,11 +328,13 @@ def test_a_writer_that_was_replaced_stops(postgres: str, tmp_path: Path) -> None
         shard.bustle(5)
         await shard.publish(running.log)
         assert await other.passed(shard.sequence, 10)
-        with pytest.raises(store.WriterReplaced):
+        with pytest.raises(WriterReplaced):
             await running.reader.run()
         following.cancel()
-        request = orders.VerifyRequest(open_orders=shard.open_orders(), sequence=shard.sequence)
-        found = await checks.all_checks(running.pool, TOPIC, request)
+        async with store.for_asked(running.pool) as connection:
+            await store.put_asked(connection, shard.open_orders())
+            async with store.standing_still(connection):
+                found = await checks.all_checks(connection, TOPIC, shard.sequence)
         assert found.sequence == shard.sequence
         assert all(check.ok for check in found.checks)
 

@@ -38,10 +38,16 @@ async def publish(dsn: str, shard: Shard) -> None:
     await log.close()
 
 
-async def verify(data: Path, shard: Shard) -> orders.VerifyResponse:
+def told(shard: Shard) -> list[orders.StreamVerifyRequest]:
+    """What a check is asked with."""
+    open_orders = shard.open_orders()
+    return [orders.StreamVerifyRequest(open_orders=open_orders, sequence=shard.sequence)]
+
+
+async def verify(data: Path, shard: Shard) -> orders.StreamVerifyResponse:
     async with open_channel(f"unix:{data}/orders.sock") as channel:
-        request = orders.VerifyRequest(open_orders=shard.open_orders(), sequence=shard.sequence)
-        return await rpc.OrdersServiceStub(channel).Verify(request, wait_for_ready=True, timeout=60)
+        stub = rpc.OrdersServiceStub(channel)
+        return await stub.StreamVerify(iter(told(shard)), wait_for_ready=True, timeout=60)
 
 
 def test_a_kill_in_the_middle_of_a_transaction_loses_and_doubles_nothing(

@@ -12,6 +12,7 @@ HEAD = """
 import asyncio, sys
 from services.runtime.config import Settings, TelemetryConfig, load
 from services.runtime.main import launch, run
+from services.runtime.postgres import SchemaNewer
 from services.runtime.rpc import AddressError
 from services.runtime.telemetry import start_telemetry
 
@@ -85,6 +86,17 @@ def test_a_wrong_setting_is_a_sentence_and_code_2() -> None:
         _, lines = one.communicate(timeout=20)
     assert one.returncode == 2
     assert lines.startswith("The configuration is wrong. BOURSE_TELEMETRY_LEVEL: Input should be")
+
+
+@pytest.mark.parametrize("place", ["at its start", "while it runs"])
+def test_what_a_new_start_would_not_mend_is_a_sentence_and_code_2(place: str) -> None:
+    fails = "SchemaNewer('It was written by a newer one.')"
+    body = f"raise {fails}" if place == "at its start" else f"await run(part('reader', {fails}))"
+    with process(body) as one:
+        _, lines = one.communicate(timeout=20)
+    assert one.returncode == 2
+    last = json.loads(lines.splitlines()[-1])
+    assert (last["event"], last["why"]) == ("failed", "It was written by a newer one.")
 
 
 def test_lines_of_libraries_look_like_ours_and_counts_are_read_when_asked() -> None:

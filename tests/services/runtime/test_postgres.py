@@ -11,10 +11,12 @@ from pydantic import SecretStr
 
 from services.runtime import postgres as house
 from services.runtime.config import PostgresConfig
+from services.runtime.final import NeedsMending
 from services.runtime.postgres import (
     CommitUnknown,
     MigrationChanged,
     Pool,
+    PostgresRefused,
     PostgresUnavailable,
     SchemaNewer,
     connect,
@@ -187,6 +189,14 @@ def test_a_constraint_that_speaks_at_the_commit_is_an_answer(postgres: str, room
             assert await pool.fetchval("select count(*) from jar") == 0
 
     run(story)
+
+
+@pytest.mark.parametrize("change", ["database", "address"])
+def test_what_only_a_setting_can_mend_is_not_waited_for(postgres: str, change: str) -> None:
+    wrong = postgres.replace("/test_", "/nobody_") if change == "database" else "postgresql://x:y:z"
+    with pytest.raises(PostgresRefused, match="Postgres refuses trial") as refused:
+        asyncio.run(connect(wrong, "trial"))
+    assert isinstance(refused.value, NeedsMending)
 
 
 def test_a_server_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from bourse.ledger.v1.ledger_service_pb2 import (
     ListBalancesResponse as ListBalancesResponse,
     ListPostingsRequest as ListPostingsRequest,
     ListPostingsResponse as ListPostingsResponse,
-    VerifyRequest as VerifyRequest,
-    VerifyResponse as VerifyResponse,
+    StreamVerifyRequest as StreamVerifyRequest,
+    StreamVerifyResponse as StreamVerifyResponse,
 )
 
 __all__ = [
@@ -42,12 +42,12 @@ __all__ = [
     "ListPostingsRequest",
     "ListPostingsResponse",
     "Posting",
+    "StreamVerifyRequest",
+    "StreamVerifyResponse",
     "TRANSFER_STATE_DONE",
     "TRANSFER_STATE_REFUSED",
     "TRANSFER_STATE_SENT",
     "TRANSFER_STATE_UNSPECIFIED",
     "Transfer",
     "TransferState",
-    "VerifyRequest",
-    "VerifyResponse",
 ]

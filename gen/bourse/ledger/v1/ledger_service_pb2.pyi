@@ -107,7 +107,7 @@ class CoreTotal(_message.Message):
     total_minor: int
     def __init__(self, account: _Optional[int] = ..., asset: _Optional[int] = ..., total_minor: _Optional[int] = ...) -> None: ...
 
-class VerifyRequest(_message.Message):
+class StreamVerifyRequest(_message.Message):
     __slots__ = ("totals", "sequence", "command_offset", "shard")
     TOTALS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -129,7 +129,7 @@ class Check(_message.Message):
     detail: str
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
-class VerifyResponse(_message.Message):
+class StreamVerifyResponse(_message.Message):
     __slots__ = ("checks", "sequence")
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]

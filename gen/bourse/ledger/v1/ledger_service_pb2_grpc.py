@@ -60,10 +60,10 @@ class LedgerServiceStub:
                 request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
-        self.Verify = channel.unary_unary(
-                '/bourse.ledger.v1.LedgerService/Verify',
-                request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyRequest.SerializeToString,
-                response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyResponse.FromString,
+        self.StreamVerify = channel.stream_unary(
+                '/bourse.ledger.v1.LedgerService/StreamVerify',
+                request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyRequest.SerializeToString,
+                response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyResponse.FromString,
                 _registered_method=True)
 
 
@@ -106,8 +106,8 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Verify(self, request, context):
-        """Checks the ledger against itself and against the balances of the core.
+    def StreamVerify(self, request_iterator, context):
+        """Checks the ledger against itself and against the balances of the core, which come in as many pieces as they need.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,10 +141,10 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatusRequest.FromString,
                     response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetStatusResponse.SerializeToString,
             ),
-            'Verify': grpc.unary_unary_rpc_method_handler(
-                    servicer.Verify,
-                    request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyRequest.FromString,
-                    response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyResponse.SerializeToString,
+            'StreamVerify': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamVerify,
+                    request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyRequest.FromString,
+                    response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -294,7 +294,7 @@ class LedgerService:
             _registered_method=True)
 
     @staticmethod
-    def Verify(request,
+    def StreamVerify(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -304,12 +304,12 @@ class LedgerService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
-            '/bourse.ledger.v1.LedgerService/Verify',
-            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyRequest.SerializeToString,
-            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.VerifyResponse.FromString,
+            '/bourse.ledger.v1.LedgerService/StreamVerify',
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyRequest.SerializeToString,
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.StreamVerifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,8 +26,8 @@ class LedgerServiceStub:
     """Postings of an account, newest first."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetStatusRequest, _ledger_service_pb2.GetStatusResponse]
     """How far the ledger has come."""
-    Verify: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.VerifyRequest, _ledger_service_pb2.VerifyResponse]
-    """Checks the ledger against itself and against the balances of the core."""
+    StreamVerify: _aio.StreamUnaryMultiCallable[_ledger_service_pb2.StreamVerifyRequest, _ledger_service_pb2.StreamVerifyResponse]
+    """Checks the ledger against itself and against the balances of the core, which come in as many pieces as they need."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Double-entry accounting."""
@@ -73,11 +73,11 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """How far the ledger has come."""
 
     @_abc_1.abstractmethod
-    def Verify(
+    def StreamVerify(
         self,
-        request: _ledger_service_pb2.VerifyRequest,
-        context: _aio.ServicerContext[_ledger_service_pb2.VerifyRequest, _abc.Awaitable[_ledger_service_pb2.VerifyResponse]],
-    ) -> _abc.Awaitable[_ledger_service_pb2.VerifyResponse]:
-        """Checks the ledger against itself and against the balances of the core."""
+        request_iterator: _abc.AsyncIterator[_ledger_service_pb2.StreamVerifyRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_ledger_service_pb2.StreamVerifyRequest], _abc.Awaitable[_ledger_service_pb2.StreamVerifyResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.StreamVerifyResponse]:
+        """Checks the ledger against itself and against the balances of the core, which come in as many pieces as they need."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -8,22 +8,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WatchRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("after_sequence",)
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    after_sequence: int
+    def __init__(self, after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
-    __slots__ = ("depths", "trades", "tickers", "candles", "sequence")
+    __slots__ = ("depths", "trades", "tickers", "candles", "sequence", "trades_missing")
     DEPTHS_FIELD_NUMBER: _ClassVar[int]
     TRADES_FIELD_NUMBER: _ClassVar[int]
     TICKERS_FIELD_NUMBER: _ClassVar[int]
     CANDLES_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TRADES_MISSING_FIELD_NUMBER: _ClassVar[int]
     depths: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Depth]
     trades: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.PublicTrade]
     tickers: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Ticker]
     candles: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Candle]
     sequence: int
-    def __init__(self, depths: _Optional[_Iterable[_Union[_marketdata_pb2.Depth, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[_marketdata_pb2.PublicTrade, _Mapping]]] = ..., tickers: _Optional[_Iterable[_Union[_marketdata_pb2.Ticker, _Mapping]]] = ..., candles: _Optional[_Iterable[_Union[_marketdata_pb2.Candle, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    trades_missing: bool
+    def __init__(self, depths: _Optional[_Iterable[_Union[_marketdata_pb2.Depth, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[_marketdata_pb2.PublicTrade, _Mapping]]] = ..., tickers: _Optional[_Iterable[_Union[_marketdata_pb2.Ticker, _Mapping]]] = ..., candles: _Optional[_Iterable[_Union[_marketdata_pb2.Candle, _Mapping]]] = ..., sequence: _Optional[int] = ..., trades_missing: _Optional[bool] = ...) -> None: ...
 
 class ListTradesRequest(_message.Message):
     __slots__ = ("instrument", "limit", "before", "after_sequence")

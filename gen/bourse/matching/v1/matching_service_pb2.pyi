@@ -191,9 +191,15 @@ class GetStatusResponse(_message.Message):
     snapshot_offset: int
     def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., clock_us: _Optional[int] = ..., state_hash: _Optional[int] = ..., balance_hash: _Optional[int] = ..., leader: _Optional[bool] = ..., epoch: _Optional[int] = ..., queued_batches: _Optional[int] = ..., queued_bytes: _Optional[int] = ..., retained_bytes: _Optional[int] = ..., malformed_batches: _Optional[int] = ..., open_orders: _Optional[int] = ..., rules: _Optional[int] = ..., snapshot_offset: _Optional[int] = ...) -> None: ...
 
-class VerifyRequest(_message.Message):
+class StreamVerifyRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StreamVerifyResponse(_message.Message):
+    __slots__ = ("piece",)
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    piece: VerifyResponse
+    def __init__(self, piece: _Optional[_Union[VerifyResponse, _Mapping]] = ...) -> None: ...
 
 class VerifyResponse(_message.Message):
     __slots__ = ("broken", "balances", "orders", "sequence", "command_offset", "balance_hash")

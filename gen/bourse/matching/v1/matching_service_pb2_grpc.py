@@ -148,10 +148,10 @@ class MatchingServiceStub:
                 request_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
-        self.Verify = channel.unary_unary(
-                '/bourse.matching.v1.MatchingService/Verify',
-                request_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyRequest.SerializeToString,
-                response_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyResponse.FromString,
+        self.StreamVerify = channel.unary_stream(
+                '/bourse.matching.v1.MatchingService/StreamVerify',
+                request_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyRequest.SerializeToString,
+                response_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyResponse.FromString,
                 _registered_method=True)
         self.TakeSnapshot = channel.unary_unary(
                 '/bourse.matching.v1.MatchingService/TakeSnapshot',
@@ -213,8 +213,9 @@ class MatchingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Verify(self, request, context):
-        """Walks the whole state, checks its invariants and states every total. Slow: trading waits meanwhile.
+    def StreamVerify(self, request, context):
+        """Walks the whole state, checks its invariants and states every total. Slow: trading waits until all of it is read, not until
+        it is sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,10 +266,10 @@ def add_MatchingServiceServicer_to_server(servicer, server):
                     request_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.GetStatusRequest.FromString,
                     response_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.GetStatusResponse.SerializeToString,
             ),
-            'Verify': grpc.unary_unary_rpc_method_handler(
-                    servicer.Verify,
-                    request_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyRequest.FromString,
-                    response_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyResponse.SerializeToString,
+            'StreamVerify': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamVerify,
+                    request_deserializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyRequest.FromString,
+                    response_serializer=bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyResponse.SerializeToString,
             ),
             'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.TakeSnapshot,
@@ -477,7 +478,7 @@ class MatchingService:
             _registered_method=True)
 
     @staticmethod
-    def Verify(request,
+    def StreamVerify(request,
             target,
             options=(),
             channel_credentials=None,
@@ -487,12 +488,12 @@ class MatchingService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
-            '/bourse.matching.v1.MatchingService/Verify',
-            bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyRequest.SerializeToString,
-            bourse_dot_matching_dot_v1_dot_matching__service__pb2.VerifyResponse.FromString,
+            '/bourse.matching.v1.MatchingService/StreamVerify',
+            bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyRequest.SerializeToString,
+            bourse_dot_matching_dot_v1_dot_matching__service__pb2.StreamVerifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

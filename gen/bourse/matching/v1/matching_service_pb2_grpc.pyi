@@ -55,8 +55,10 @@ class MatchingServiceStub:
     """Assets and instruments: all of them at once, then all of them again after each change."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_matching_service_pb2.GetStatusRequest, _matching_service_pb2.GetStatusResponse]
     """Where the shard stands."""
-    Verify: _aio.UnaryUnaryMultiCallable[_matching_service_pb2.VerifyRequest, _matching_service_pb2.VerifyResponse]
-    """Walks the whole state, checks its invariants and states every total. Slow: trading waits meanwhile."""
+    StreamVerify: _aio.UnaryStreamMultiCallable[_matching_service_pb2.StreamVerifyRequest, _matching_service_pb2.StreamVerifyResponse]
+    """Walks the whole state, checks its invariants and states every total. Slow: trading waits until all of it is read, not until
+    it is sent.
+    """
     TakeSnapshot: _aio.UnaryUnaryMultiCallable[_matching_service_pb2.TakeSnapshotRequest, _matching_service_pb2.TakeSnapshotResponse]
     """Takes a snapshot now and answers once it is on disk."""
 
@@ -120,12 +122,14 @@ class MatchingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Where the shard stands."""
 
     @_abc_1.abstractmethod
-    def Verify(
+    def StreamVerify(
         self,
-        request: _matching_service_pb2.VerifyRequest,
-        context: _aio.ServicerContext[_matching_service_pb2.VerifyRequest, _abc.Awaitable[_matching_service_pb2.VerifyResponse]],
-    ) -> _abc.Awaitable[_matching_service_pb2.VerifyResponse]:
-        """Walks the whole state, checks its invariants and states every total. Slow: trading waits meanwhile."""
+        request: _matching_service_pb2.StreamVerifyRequest,
+        context: _aio.ServicerContext[_matching_service_pb2.StreamVerifyRequest, _abc.AsyncIterator[_matching_service_pb2.StreamVerifyResponse]],
+    ) -> _abc.AsyncIterator[_matching_service_pb2.StreamVerifyResponse]:
+        """Walks the whole state, checks its invariants and states every total. Slow: trading waits until all of it is read, not until
+        it is sent.
+        """
 
     @_abc_1.abstractmethod
     def TakeSnapshot(

@@ -14,8 +14,8 @@ from bourse.orders.v1.orders_service_pb2 import (
     ListFillsResponse as ListFillsResponse,
     ListOrdersRequest as ListOrdersRequest,
     ListOrdersResponse as ListOrdersResponse,
-    VerifyRequest as VerifyRequest,
-    VerifyResponse as VerifyResponse,
+    StreamVerifyRequest as StreamVerifyRequest,
+    StreamVerifyResponse as StreamVerifyResponse,
 )
 
 __all__ = [
@@ -30,6 +30,6 @@ __all__ = [
     "ListOrdersRequest",
     "ListOrdersResponse",
     "OrderWithFills",
-    "VerifyRequest",
-    "VerifyResponse",
+    "StreamVerifyRequest",
+    "StreamVerifyResponse",
 ]

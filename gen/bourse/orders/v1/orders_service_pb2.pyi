@@ -107,7 +107,7 @@ class GetStatusResponse(_message.Message):
     lag_ms: int
     def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
-class VerifyRequest(_message.Message):
+class StreamVerifyRequest(_message.Message):
     __slots__ = ("open_orders", "sequence")
     OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -125,7 +125,7 @@ class Check(_message.Message):
     detail: str
     def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
-class VerifyResponse(_message.Message):
+class StreamVerifyResponse(_message.Message):
     __slots__ = ("checks", "sequence", "trades")
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]

@@ -55,10 +55,10 @@ class OrdersServiceStub:
                 request_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
-        self.Verify = channel.unary_unary(
-                '/bourse.orders.v1.OrdersService/Verify',
-                request_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyRequest.SerializeToString,
-                response_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyResponse.FromString,
+        self.StreamVerify = channel.stream_unary(
+                '/bourse.orders.v1.OrdersService/StreamVerify',
+                request_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyRequest.SerializeToString,
+                response_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyResponse.FromString,
                 _registered_method=True)
 
 
@@ -94,8 +94,9 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Verify(self, request, context):
-        """Checks history against itself: one terminal state an order, fills add up.
+    def StreamVerify(self, request_iterator, context):
+        """Checks history against itself (one terminal state an order, fills add up) and against the open orders of the core, which
+        come in as many pieces as they need.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,10 +125,10 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     request_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.GetStatusRequest.FromString,
                     response_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.GetStatusResponse.SerializeToString,
             ),
-            'Verify': grpc.unary_unary_rpc_method_handler(
-                    servicer.Verify,
-                    request_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyRequest.FromString,
-                    response_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyResponse.SerializeToString,
+            'StreamVerify': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamVerify,
+                    request_deserializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyRequest.FromString,
+                    response_serializer=bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -250,7 +251,7 @@ class OrdersService:
             _registered_method=True)
 
     @staticmethod
-    def Verify(request,
+    def StreamVerify(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -260,12 +261,12 @@ class OrdersService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
-            '/bourse.orders.v1.OrdersService/Verify',
-            bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyRequest.SerializeToString,
-            bourse_dot_orders_dot_v1_dot_orders__service__pb2.VerifyResponse.FromString,
+            '/bourse.orders.v1.OrdersService/StreamVerify',
+            bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyRequest.SerializeToString,
+            bourse_dot_orders_dot_v1_dot_orders__service__pb2.StreamVerifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,8 +24,10 @@ class OrdersServiceStub:
     """Fills of an account, newest first."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetStatusRequest, _orders_service_pb2.GetStatusResponse]
     """How far history has come."""
-    Verify: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.VerifyRequest, _orders_service_pb2.VerifyResponse]
-    """Checks history against itself: one terminal state an order, fills add up."""
+    StreamVerify: _aio.StreamUnaryMultiCallable[_orders_service_pb2.StreamVerifyRequest, _orders_service_pb2.StreamVerifyResponse]
+    """Checks history against itself (one terminal state an order, fills add up) and against the open orders of the core, which
+    come in as many pieces as they need.
+    """
 
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """History of orders and fills."""
@@ -63,11 +65,13 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """How far history has come."""
 
     @_abc_1.abstractmethod
-    def Verify(
+    def StreamVerify(
         self,
-        request: _orders_service_pb2.VerifyRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.VerifyRequest, _abc.Awaitable[_orders_service_pb2.VerifyResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.VerifyResponse]:
-        """Checks history against itself: one terminal state an order, fills add up."""
+        request_iterator: _abc.AsyncIterator[_orders_service_pb2.StreamVerifyRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_orders_service_pb2.StreamVerifyRequest], _abc.Awaitable[_orders_service_pb2.StreamVerifyResponse]],
+    ) -> _abc.Awaitable[_orders_service_pb2.StreamVerifyResponse]:
+        """Checks history against itself (one terminal state an order, fills add up) and against the open orders of the core, which
+        come in as many pieces as they need.
+        """
 
 def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _aio.Server) -> None: ...

@@ -18,10 +18,10 @@ __all__ = (
     "ListPostingsRequest",
     "ListPostingsResponse",
     "Posting",
+    "StreamVerifyRequest",
+    "StreamVerifyResponse",
     "Transfer",
     "TransferState",
-    "VerifyRequest",
-    "VerifyResponse",
 )
 
 from dataclasses import dataclass
@@ -459,6 +459,64 @@ default_message_pool.register_message("bourse.ledger.v1", "Posting", Posting)
 
 
 @dataclass(eq=False, repr=False)
+class StreamVerifyRequest(betterproto2.Message):
+    """
+    A piece of what a check of everything is asked with.
+    """
+
+    totals: "list[CoreTotal]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The core's totals at `sequence`, each in one piece; those of all pieces are all there are.
+    """
+
+    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    What they were true at; the check waits until the ledger has passed it. The first piece has it, and what follows here.
+    """
+
+    command_offset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    Command record they were true after.
+    """
+
+    shard: "int" = betterproto2.field(4, betterproto2.TYPE_UINT32)
+    """
+    The shard they are of.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "StreamVerifyRequest", StreamVerifyRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class StreamVerifyResponse(betterproto2.Message):
+    """
+    What the check found.
+    """
+
+    checks: "list[Check]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Every check made.
+    """
+
+    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    Last sequence posted.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "StreamVerifyResponse", StreamVerifyResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class Transfer(betterproto2.Message):
     """
     Money between an account and the treasury.
@@ -508,61 +566,3 @@ class Transfer(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.ledger.v1", "Transfer", Transfer)
-
-
-@dataclass(eq=False, repr=False)
-class VerifyRequest(betterproto2.Message):
-    """
-    Asks for a check of everything.
-    """
-
-    totals: "list[CoreTotal]" = betterproto2.field(
-        1, betterproto2.TYPE_MESSAGE, repeated=True
-    )
-    """
-    The core's totals at `sequence`; all of them.
-    """
-
-    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    What they were true at; the check waits until the ledger has passed it.
-    """
-
-    command_offset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    Command record they were true after.
-    """
-
-    shard: "int" = betterproto2.field(4, betterproto2.TYPE_UINT32)
-    """
-    The shard they are of.
-    """
-
-
-default_message_pool.register_message(
-    "bourse.ledger.v1", "VerifyRequest", VerifyRequest
-)
-
-
-@dataclass(eq=False, repr=False)
-class VerifyResponse(betterproto2.Message):
-    """
-    What the check found.
-    """
-
-    checks: "list[Check]" = betterproto2.field(
-        1, betterproto2.TYPE_MESSAGE, repeated=True
-    )
-    """
-    Every check made.
-    """
-
-    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Last sequence posted.
-    """
-
-
-default_message_pool.register_message(
-    "bourse.ledger.v1", "VerifyResponse", VerifyResponse
-)

@@ -609,7 +609,11 @@ class WatchRequest(betterproto2.Message):
     Asks for everything public.
     """
 
-    pass
+    after_sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    The last `sequence` that a stream before this one has told: the trades behind it come with the snapshot. 0: only those that
+    happen from now on.
+    """
 
 
 default_message_pool.register_message(
@@ -653,7 +657,13 @@ class WatchResponse(betterproto2.Message):
 
     sequence: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
     """
-    All of the market is known up to this sequence.
+    All of the market is known up to this sequence, and every trade up to it was told, in this message or before.
+    """
+
+    trades_missing: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Trades behind `after_sequence` are left out: there are over 10,000 of them, or memory does not reach back so far. ListTrades
+    has them.
     """
 
 

@@ -59,6 +59,8 @@ __all__ = (
     "SetMark",
     "SetPhase",
     "SetSizes",
+    "StreamVerifyRequest",
+    "StreamVerifyResponse",
     "SubmitRequest",
     "SubmitResponse",
     "TakeSnapshotRequest",
@@ -66,7 +68,6 @@ __all__ = (
     "Tick",
     "TradeEvent",
     "UseRules",
-    "VerifyRequest",
     "VerifyResponse",
     "WatchMarketsRequest",
     "WatchMarketsResponse",
@@ -2074,7 +2075,7 @@ class PlaceGroup(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    OCO: one of the two. BRACKET: the entry, a limit or market order with a quantity.
+    OCO: one of the two; one of them at most may be a post-only limit order, the others wait. BRACKET: the entry, a limit or market order with a quantity.
     """
 
     second: "PlaceOrder | None" = betterproto2.field(
@@ -2088,7 +2089,7 @@ class PlaceGroup(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    BRACKET: another exit. Absent otherwise.
+    BRACKET: another exit; one of the two at most may be a limit order. Absent otherwise.
     """
 
 
@@ -2538,6 +2539,39 @@ default_message_pool.register_message("bourse.matching.v1", "SetSizes", SetSizes
 
 
 @dataclass(eq=False, repr=False)
+class StreamVerifyRequest(betterproto2.Message):
+    """
+    Asks for a check of everything.
+    """
+
+    pass
+
+
+default_message_pool.register_message(
+    "bourse.matching.v1", "StreamVerifyRequest", StreamVerifyRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class StreamVerifyResponse(betterproto2.Message):
+    """
+    A piece of what the check found, at most 64 KB.
+    """
+
+    piece: "VerifyResponse | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    What is no list stands in the first piece. The lists of all pieces, one behind the other, are whole.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.matching.v1", "StreamVerifyResponse", StreamVerifyResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class SubmitRequest(betterproto2.Message):
     """
     A batch: commands of one gateway under (session, number), or of one numbered source, or a single command that
@@ -2835,20 +2869,6 @@ class UseRules(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.matching.v1", "UseRules", UseRules)
-
-
-@dataclass(eq=False, repr=False)
-class VerifyRequest(betterproto2.Message):
-    """
-    Asks for a check of everything.
-    """
-
-    pass
-
-
-default_message_pool.register_message(
-    "bourse.matching.v1", "VerifyRequest", VerifyRequest
-)
 
 
 @dataclass(eq=False, repr=False)

@@ -15,8 +15,8 @@ __all__ = (
     "ListOrdersRequest",
     "ListOrdersResponse",
     "OrderWithFills",
-    "VerifyRequest",
-    "VerifyResponse",
+    "StreamVerifyRequest",
+    "StreamVerifyResponse",
 )
 
 from dataclasses import dataclass
@@ -354,7 +354,7 @@ class ListOrdersRequest(betterproto2.Message):
 
     cursor: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
     """
-    Only orders with a lower id: the next_cursor of the page before; 0 for the first page.
+    Only orders created before this one: the next_cursor of the page before; 0 for the first page.
     """
 
     after_sequence: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
@@ -424,31 +424,31 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
-class VerifyRequest(betterproto2.Message):
+class StreamVerifyRequest(betterproto2.Message):
     """
-    Asks for a check of everything.
+    A piece of what a check of everything is asked with.
     """
 
     open_orders: "list[__types__v1__.Order]" = betterproto2.field(
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Orders open in the core at `sequence`, to compare with.
+    Orders open in the core at `sequence`, to compare with, each in one piece; those of all pieces are all there are.
     """
 
     sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
     """
-    What they were true at; the check waits until history has passed it.
+    What they were true at; the check waits until history has passed it. The first piece has it.
     """
 
 
 default_message_pool.register_message(
-    "bourse.orders.v1", "VerifyRequest", VerifyRequest
+    "bourse.orders.v1", "StreamVerifyRequest", StreamVerifyRequest
 )
 
 
 @dataclass(eq=False, repr=False)
-class VerifyResponse(betterproto2.Message):
+class StreamVerifyResponse(betterproto2.Message):
     """
     What the check found.
     """
@@ -472,7 +472,7 @@ class VerifyResponse(betterproto2.Message):
 
 
 default_message_pool.register_message(
-    "bourse.orders.v1", "VerifyResponse", VerifyResponse
+    "bourse.orders.v1", "StreamVerifyResponse", StreamVerifyResponse
 )
 
 
