@@ -282,9 +282,9 @@ static bool is_exit(const struct codec_place_order *exit, const struct codec_pla
     return (exit->type == ORDER_TYPE_LIMIT || is_waiting_type(exit)) && is_kind_of_order(exit);
 }
 
-/* One of an OCO: a post-only limit order that hides nothing, or one that waits. */
+/* One of an OCO: a post-only limit order, or one that waits. */
 static bool is_leg(const struct codec_place_order *leg) {
-    return is_order(leg) && ((leg->post_only && !leg->display_lots) || is_waiting_type(leg));
+    return is_order(leg) && (leg->post_only || is_waiting_type(leg));
 }
 
 /* A third order that is there is an exit, so it has a side. */

@@ -157,7 +157,6 @@ struct core_instrument {
     uint64_t waiting_stamp; /* given to the last order that came to its trigger, in either book */
     uint32_t waits[2];       /* how many orders are in each of those below */
     struct book *waiting[2]; /* orders that wait for the last price, for the mark price: buys are triggered by a fall */
-    uint32_t in_groups;      /* open and waiting orders in groups */
     uint32_t icebergs;       /* resting orders with something hidden */
     uint8_t is_auction_touched; /* in this record: its indicative price is to be stated */
     uint8_t phase;

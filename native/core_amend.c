@@ -5,12 +5,6 @@
 
 /* ---- Lists of open orders ------------------------------------------------------------------------------------- */
 
-/* An order in a group comes to its instrument, or leaves. */
-static void count_in_group(struct core *c, uint32_t slot, int32_t more) {
-    if (c->more[slot].group == 0) return;
-    c->instruments[core_order_place(book_order_at(c->pool, slot))].in_groups += (uint32_t)more;
-}
-
 void core_list_order(struct core *c, uint32_t slot) {
     struct risk_account *account = &c->risk.accounts[book_order_at(c->pool, slot)->owner];
     c->cold[slot].older = account->last_order;
@@ -22,7 +16,6 @@ void core_list_order(struct core *c, uint32_t slot) {
     }
     account->last_order = slot;
     account->open_orders++;
-    if (c->cold[slot].has_more) count_in_group(c, slot, 1);
 }
 
 void core_unlist_order(struct core *c, uint32_t slot) {
@@ -39,7 +32,6 @@ void core_unlist_order(struct core *c, uint32_t slot) {
         c->cold[cold->younger].older = cold->older;
     }
     account->open_orders--;
-    if (cold->has_more) count_in_group(c, slot, -1);
 }
 
 /* ---- The two changes ------------------------------------------------------------------------------------------ */

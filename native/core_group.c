@@ -176,9 +176,9 @@ static void take_in(struct core *c, const struct codec_place_group *group, uint6
 
 void core_place_group(struct core *c) {
     struct core_progress *p = &c->progress;
-    struct codec_place_group read;
-    const struct codec_place_group *group = &read;
-    codec_read_group(&p->command->place_group, &read);
+    struct codec_place_group sent_group;
+    const struct codec_place_group *group = &sent_group;
+    codec_read_group(&p->command->place_group, &sent_group);
     uint32_t account = risk_find_account(&c->risk, p->command->account);
     uint64_t sent = group_hash(group);
     p->verdict.refusal = why_not_names(c, account, group, sent);
@@ -200,9 +200,9 @@ static uint32_t member_in_turn(const struct codec_place_group *group, uint32_t t
 
 bool core_place_members(struct core *c) {
     struct core_progress *p = &c->progress;
-    struct codec_place_group read;
-    const struct codec_place_group *group = &read;
-    codec_read_group(&p->command->place_group, &read);
+    struct codec_place_group sent;
+    const struct codec_place_group *group = &sent;
+    codec_read_group(&p->command->place_group, &sent);
     while (p->stage == STAGE_GROUP) {
         if (p->next_member == codec_group_size(group)) {
             p->stage = STAGE_CASCADE;
@@ -248,10 +248,7 @@ static struct core_beside without(const struct core *c, uint32_t slot) {
 }
 
 /* The refusals behind the name. *target becomes the slot of the order to cancel. */
-static uint8_t why_not_replace(struct core *c, uint32_t account, uint32_t *target) {
-    struct codec_replace_order read;
-    const struct codec_replace_order *body = &read;
-    codec_read_replacement(&c->progress.command->replace_order, &read);
+static uint8_t why_not_replace(struct core *c, const struct codec_replace_order *body, uint32_t account, uint32_t *target) {
     struct core_verdict *verdict = &c->progress.verdict;
     verdict->member = 2;
     uint8_t refusal = core_why_not_command(c, account, true);
@@ -274,9 +271,9 @@ static uint8_t why_not_replace(struct core *c, uint32_t account, uint32_t *targe
 
 void core_replace_order(struct core *c) {
     struct core_progress *p = &c->progress;
-    struct codec_replace_order read;
-    const struct codec_replace_order *body = &read;
-    codec_read_replacement(&p->command->replace_order, &read);
+    struct codec_replace_order sent;
+    const struct codec_replace_order *body = &sent;
+    codec_read_replacement(&p->command->replace_order, &sent);
     uint32_t account = risk_find_account(&c->risk, p->command->account);
     uint32_t known = core_find_name(c, account, body->order.client_order_id);
     uint32_t target;
@@ -286,7 +283,7 @@ void core_replace_order(struct core *c) {
         p->verdict.member = 2;
         return;
     }
-    p->verdict.refusal = why_not_replace(c, account, &target);
+    p->verdict.refusal = why_not_replace(c, body, account, &target);
     if (p->verdict.refusal != REFUSAL_UNSPECIFIED) return;
     core_answer_with(c, core_give_ids(c, 1), 1);
     p->verdict.target = book_order_at(c->pool, target)->order_id;
@@ -296,11 +293,11 @@ void core_replace_order(struct core *c) {
 
 bool core_put_in_place(struct core *c) {
     const struct codec_command *command = c->progress.command;
-    struct codec_replace_order read;
-    const struct codec_replace_order *body = &read;
-    codec_read_replacement(&command->replace_order, &read);
-    uint32_t account = risk_find_account(&c->risk, command->account);
     if (!core_settle_links(c) || !core_has_room(c)) return false;
+    struct codec_replace_order sent;
+    const struct codec_replace_order *body = &sent;
+    codec_read_replacement(&command->replace_order, &sent);
+    uint32_t account = risk_find_account(&c->risk, command->account);
     core_describe(c, &body->order, account, core_find_instrument(c, body->order.instrument));
     c->incoming.order_id = c->progress.verdict.order_id;
     core_take_in(c, body->order.client_order_id, replacement_hash(body));

@@ -459,11 +459,11 @@ static void finish(struct core *c) {
 
 /* ---- The way through the book --------------------------------------------------------------------------------- */
 
-/* Could it trade completely? The book knows, but not what is hidden in it, nor what ends with another. */
+/* Could it trade completely? The book knows, but not what is hidden in it. */
 static bool is_fillable(const struct core *c) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = &c->instruments[in->instrument];
-    bool is_plain = instrument->icebergs == 0 && instrument->in_groups == 0 && instrument->dynamic_band_ppm == 0;
+    bool is_plain = instrument->icebergs == 0 && instrument->dynamic_band_ppm == 0;
     if (!is_plain) return core_walk(c, in).lots == in->remaining_lots;
     return book_fillable(instrument->book, in->side, in->limit_ticks, in->remaining_lots, in->account, in->self_trade);
 }

@@ -157,23 +157,18 @@ static void say_cancelled(struct core *c, uint64_t order_id) {
     c->out.answer_at = codec_put_cancelled_order_in(c->out.answer_at, SUBMIT_RESPONSE_CANCELLED_TAG, &cancelled);
 }
 
-/* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */
-static inline void keep_word(struct codec_bytes *word, struct codec_bytes encoded) {
-    word->at = encoded.at;
-    word->length = encoded.length;
-}
-
 void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_out *out = &c->out;
     struct core_verdict *verdict = &c->progress.verdict;
     struct codec_bytes encoded;
     out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &encoded);
-    if (core_is_own(c, order->order_id)) {
-        keep_word(&verdict->orders[(order->order_id - verdict->order_id) / CORE_SHARDS], encoded);
-    } else if (order->order_id == verdict->target) {
-        keep_word(&verdict->orders[1], encoded);
-    }
     if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
+    bool is_own = core_is_own(c, order->order_id);
+    if (!is_own && order->order_id != verdict->target) return;
+    /* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */
+    struct codec_bytes *own = &verdict->orders[is_own ? (order->order_id - verdict->order_id) / CORE_SHARDS : 1];
+    own->at = encoded.at;
+    own->length = encoded.length;
 }
 
 void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots) {

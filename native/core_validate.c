@@ -20,7 +20,6 @@ struct counted {
     uint32_t orders;
     uint32_t named; /* orders with a name */
     uint32_t timers;
-    uint32_t in_groups;
     uint32_t trailing; /* stops that wait */
     uint64_t hash;
 };
@@ -50,7 +49,6 @@ static int validate_taken(const struct core *c, const struct core_instrument *in
         CHECK((more->timer != TIMER_NONE) == (more->expires_us != 0));
         if (more->timer != TIMER_NONE) CHECK(c->timers.heap[c->timers.at[more->timer]].ref == slot);
         counted->timers += more->timer != TIMER_NONE;
-        counted->in_groups += more->group != 0;
         counted->trailing += more->type == ORDER_TYPE_TRAILING_STOP;
     }
     counted->orders++;
@@ -104,7 +102,7 @@ static int validate_waiting(const struct core *c, const struct core_instrument *
     return 0;
 }
 
-/* How many wait in its books, are in groups, or are trailing stops, and those in their list: by ascending ids, linked both ways. */
+/* How many wait in its books; trailing stops, in their list: by ascending ids, linked both ways. */
 static int validate_counts(const struct core *c, const struct core_instrument *instrument) {
     for (uint32_t kind = 0; kind < 2; kind++) {
         const struct book *book = instrument->waiting[kind];
@@ -227,13 +225,9 @@ int core_validate(const core *c) {
     if (line == 0) line = validate_holds(c);
     if (line != 0) return line;
     CHECK(in_books.orders == c->pool->order_count && in_lists.orders == in_books.orders && in_books.named == open_names);
-    uint32_t in_groups = 0;
     uint32_t trailing = 0;
-    for (uint32_t place = 0; place < c->instrument_count; place++) {
-        in_groups += c->instruments[place].in_groups;
-        trailing += c->instruments[place].trailing_count;
-    }
-    CHECK(in_books.in_groups == in_groups && in_books.trailing == trailing);
+    for (uint32_t place = 0; place < c->instrument_count; place++) trailing += c->instruments[place].trailing_count;
+    CHECK(in_books.trailing == trailing);
     CHECK(in_books.hash == c->hash && in_books.timers + in_lists.timers == c->timers.count);
     return 0;
 }

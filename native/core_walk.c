@@ -46,19 +46,6 @@ static bool meet_own(struct walker *walker, uint32_t slot) {
     return true;
 }
 
-/* Has an order ended by the time it is met, because one it is linked to was met before? What is met is used up, or the walk is
- * over. Linked orders that rest hide nothing, so they are met once. */
-static bool is_gone(const struct walker *walker, uint32_t slot) {
-    const struct core *c = walker->c;
-    if (!c->cold[slot].has_more || c->more[slot].group == 0) return false;
-    uint32_t other = core_linked(c, &c->more[slot]);
-    if (other == BOOK_NONE || core_whereabouts(c, other) != ORDER_IN_BOOK) return false;
-    const struct book_order *one = book_order_at(c->pool, slot);
-    const struct book_order *two = book_order_at(c->pool, other);
-    if (one->price_ticks == two->price_ticks) return two->priority < one->priority;
-    return (two->price_ticks < one->price_ticks) == (one->side == BOOK_SELL);
-}
-
 /* One level: what is shown in its order, then what others hide, all at one price, so in whatever order. False: no further. */
 static bool walk_level(struct walker *walker, uint32_t level) {
     const struct book *book = walker->instrument->book;
@@ -67,7 +54,6 @@ static bool walk_level(struct walker *walker, uint32_t level) {
     for (uint32_t slot = book_level_at(book, level)->first; slot != BOOK_NONE; slot = book_order_at(walker->c->pool, slot)->next) {
         const struct book_order *maker = book_order_at(walker->c->pool, slot);
         if (could_take(walker, price_ticks) == 0) return false;
-        if (is_gone(walker, slot)) continue;
         bool is_own = maker->owner == walker->in->account && walker->in->self_trade != BOOK_SELF_TRADE_NONE;
         if (is_own) hidden_lots -= core_hidden(walker->c, slot);
         if (is_own ? !meet_own(walker, slot) : !trade(walker, price_ticks, maker->remaining_lots)) return false;

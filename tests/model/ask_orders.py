@@ -251,6 +251,7 @@ class OrderAsker(Chooser):
         order.price_ticks = self.price()
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         self._may_expire(order)
+        self._may_hide(order)
 
     def replace(self) -> matching.Command:
         command = self.command(0)
