@@ -9,6 +9,7 @@ from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from tests.model.book import OPPOSITE
 
 MIDDLE: Final = 100
 PRICES: Final = tuple(range(95, 106))
@@ -26,8 +27,30 @@ PHASES: Final = (
     types.PHASE_HALT,
     types.PHASE_POST_ONLY,
 )
+_FORCES: Final = (
+    types.TIME_IN_FORCE_GTC,
+    types.TIME_IN_FORCE_GTC,
+    types.TIME_IN_FORCE_GTC,
+    types.TIME_IN_FORCE_IOC,
+    types.TIME_IN_FORCE_FOK,
+)
+_MODES: Final = (
+    types.SELF_TRADE_PREVENTION_UNSPECIFIED,
+    types.SELF_TRADE_PREVENTION_NONE,
+    types.SELF_TRADE_PREVENTION_CANCEL_MAKER,
+    types.SELF_TRADE_PREVENTION_CANCEL_TAKER,
+    types.SELF_TRADE_PREVENTION_CANCEL_BOTH,
+    types.SELF_TRADE_PREVENTION_DECREMENT,
+)
 _STOPS: Final = (types.ORDER_TYPE_STOP, types.ORDER_TYPE_TAKE_PROFIT)
 _LIMITS: Final = (types.ORDER_TYPE_STOP_LIMIT, types.ORDER_TYPE_TAKE_PROFIT_LIMIT)
+
+_OTHERS: Final = (
+    types.ORDER_TYPE_MARKET,
+    *_STOPS,
+    *_LIMITS,
+    types.ORDER_TYPE_TRAILING_STOP,
+)
 
 
 def _turn(price_ticks: int) -> int:
@@ -35,7 +58,7 @@ def _turn(price_ticks: int) -> int:
 
 
 def _mirror_order(order: matching.PlaceOrder) -> None:
-    order.side = 3 - order.side
+    order.side = OPPOSITE[order.side]
     for name in PRICED:
         if getattr(order, name):
             setattr(order, name, _turn(getattr(order, name)))
@@ -66,7 +89,7 @@ def mirrored_event(trade: matching.TradeEvent) -> matching.TradeEvent:
     other = matching.TradeEvent()
     other.CopyFrom(trade)
     other.price_ticks = _turn(trade.price_ticks)
-    other.taker_side = 3 - trade.taker_side
+    other.taker_side = OPPOSITE[trade.taker_side]
     other.quote_minor = other.price_ticks * trade.lots
     return other
 
@@ -140,10 +163,10 @@ class Market:
         chance = self.random
         order = matching.PlaceOrder(
             instrument=INSTRUMENT,
-            side=chance.choice((1, 2)),
+            side=chance.choice((types.SIDE_BUY, types.SIDE_SELL)),
             type=types.ORDER_TYPE_LIMIT,
-            time_in_force=chance.choice((1, 1, 1, 2, 3)),
-            self_trade_prevention=chance.randint(0, 5),
+            time_in_force=chance.choice(_FORCES),
+            self_trade_prevention=chance.choice(_MODES),
             price_ticks=chance.choice(PRICES),
             quantity_lots=chance.randint(1, 20),
         )
@@ -157,7 +180,7 @@ class Market:
     def _make_other(self, order: matching.PlaceOrder) -> None:
         chance = self.random
         order.display_lots = 0
-        order.type = chance.choice((types.ORDER_TYPE_MARKET, *_STOPS, *_LIMITS, 7))
+        order.type = chance.choice(_OTHERS)
         if order.type not in _LIMITS:
             order.price_ticks = 0
             order.time_in_force = types.TIME_IN_FORCE_IOC
