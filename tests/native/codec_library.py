@@ -121,7 +121,7 @@ class Library:
 def library() -> Library:
     """Built once a process. Raises CalledProcessError if it does not compile."""
     sanitizer = SANITIZERS if is_watched() else []
-    sources = [HERE / "codec_echo.c", NATIVE / "codec_write.c"]
+    sources = [HERE / "codec_echo.c", NATIVE / "codec_shape.c", NATIVE / "codec_write.c"]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "codec.so"
         command = ["gcc", *FLAGS, *sanitizer, f"-I{NATIVE}", *map(str, sources), "-o", str(target)]
