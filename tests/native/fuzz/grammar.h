@@ -1,7 +1,7 @@
 /* Writes command records from a few bytes each, so that whoever changes bytes at random still asks well-formed things.
  *
  * What commands there are, and what fields, comes from gen/c/fields.h: a new kind of command with plain fields is one line
- * in MESSAGES (grammar.c), a new field none at all, unless its values should be near others': then a line in `ranges`.
+ * in MESSAGES (grammar_values.c), a new field none at all, unless its values should be near others': then a line in `ranges`.
  *
  *   record    a byte how many batches, a byte how much later, batches
  *   batch     a byte where it travels (and its number, if that is not the next), a byte how many commands, commands
