@@ -65,6 +65,7 @@ class Tape:
         self._topic = topic
         self._config = config
         self._client: AsyncClient | None = None
+        self._connecting = asyncio.Lock()
         self.turn = asyncio.Lock()
         """Whoever holds it sees no block come."""
         self.place = NOWHERE
@@ -83,7 +84,7 @@ class Tape:
         """
         self.place = await take_over(self._pool, self._topic)
         self.end = await store.end(self._pool, self._topic)
-        await self._connect(_START_S)
+        await self._connect(None, _START_S)
         await store.make_tables(self.client)
         if self.end.pending_to is not None:
             await self.write(await self._pending(log, self.end.pending_to))
@@ -96,12 +97,19 @@ class Tape:
         if self._client is not None:
             await self._client.close()
 
-    async def _connect(self, patience_s: float) -> None:
-        """Look for it anew: the embedded one may come back at another address."""
-        await self.close()
-        self._client = await open_clickhouse(
-            self._config.clickhouse, self._config.database, patience_s=patience_s
-        )
+    async def _connect(self, lost: AsyncClient | None, patience_s: float) -> None:
+        """Look for it anew: the embedded one may come back at another address.
+
+        Of several who have lost the same client, the first one does it for all.
+        """
+        async with self._connecting:
+            if self._client is not lost:
+                return
+            config = self._config
+            found = await open_clickhouse(config.clickhouse, config.database, patience_s=patience_s)
+            self._client = found
+            if lost is not None:
+                await lost.close()
 
     async def _pending(self, log: Log, pending_to: int) -> Block:
         """The block that was announced, made again from the log."""
@@ -175,11 +183,12 @@ class Tape:
             await store.put_end(tx, self._topic, end)
 
     async def _insert(self, trades: list[Trade], token: str) -> None:
+        client = self.client
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await store.insert(self.client, trades, token)
+                await store.insert(client, trades, token)
         except _CLICKHOUSE_LOST:
-            await self._connect(_AGAIN_S)
+            await self._connect(client, _AGAIN_S)
             raise
 
     async def _is_at(self, after: Place) -> bool:
@@ -188,15 +197,17 @@ class Tape:
 
     async def read(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
         """Ask ClickHouse, a second time if it has moved. Raises TapeUnavailable."""
+        client = self.client
         try:
-            return await self._ask(ask)
+            return await _ask(client, ask)
         except _CLICKHOUSE_LOST:
             try:
-                await self._connect(_AGAIN_S)
-                return await self._ask(ask)
+                await self._connect(client, _AGAIN_S)
+                return await _ask(self.client, ask)
             except _CLICKHOUSE_LOST as error:
                 raise TapeUnavailable(str(error).partition("\n")[0]) from error
 
-    async def _ask(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
-        async with asyncio.timeout(_ANSWER_S):
-            return await ask(self.client)
+
+async def _ask(client: AsyncClient, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
+    async with asyncio.timeout(_ANSWER_S):
+        return await ask(client)

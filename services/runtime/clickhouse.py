@@ -70,9 +70,15 @@ async def _open(address: str, database: str) -> AsyncClient:
     client = await clickhouse_connect.get_async_client(
         dsn=address, compress=False, autogenerate_session_id=False
     )
-    if database:
-        await client.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", {"name": database})
-        client.database = database
+    try:
+        if database:
+            create = "CREATE DATABASE IF NOT EXISTS {name:Identifier}"
+            await client.command(create, {"name": database})
+            client.database = database
+    except BaseException:
+        # Nobody else knows of it yet.
+        await client.close()
+        raise
     return client
 
 

@@ -119,11 +119,15 @@ class Log(Protocol):
         """Make the topic with the settings its durability needs. Does nothing if it is there."""
         ...
 
-    async def append(self, topic: str, bodies: Sequence[bytes], *, clock_us: int) -> Appended:
+    async def append(
+        self, topic: str, bodies: Sequence[bytes], *, clock_us: int, ring: bool = True
+    ) -> Appended:
         """Put records at the end, together and next to each other; durable once this returns.
 
-        `clock_us` is the caller's clock. Appends of one caller to one topic happen in the order
-        they are made; those of several callers in any order, never interleaved.
+        `clock_us` is the caller's clock. Without `ring` readers of other processes that wait are
+        not woken and find the records when they next look, which costs less. Appends of one caller
+        to one topic happen in the order they are made; those of several callers in any order, never
+        interleaved.
         Raises LogUnavailable, ClockApart, RecordTooLarge or TopicUnknown (nothing was done), or
         OutcomeUnknown. ValueError for no records at all.
         """

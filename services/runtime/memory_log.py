@@ -87,7 +87,9 @@ class MemoryLog:
         """See Log.create."""
         self._topics.setdefault(topic, _Topic())
 
-    async def append(self, topic: str, bodies: Sequence[bytes], *, clock_us: int) -> Appended:
+    async def append(
+        self, topic: str, bodies: Sequence[bytes], *, clock_us: int, ring: bool = True
+    ) -> Appended:
         """See Log.append."""
         check_sizes(bodies)
         found, now_us = self._find(topic), self._clock_us()

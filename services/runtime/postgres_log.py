@@ -90,14 +90,19 @@ class PostgresLog:
         """See Log.create."""
         await self._ask(_CREATE, topic, self._config.partition_records)
 
-    async def append(self, topic: str, bodies: Sequence[bytes], *, clock_us: int) -> Appended:
+    async def append(
+        self, topic: str, bodies: Sequence[bytes], *, clock_us: int, ring: bool = True
+    ) -> Appended:
         """See Log.append."""
         check_sizes(bodies)
         appender = self._appenders.get(topic)
         if appender is None:
             appender = self._appenders[topic] = _Appender(topic, self._config)
         appended = await appender.append(bodies, clock_us)
-        self._wakes.ring(topic)
+        if ring:
+            self._wakes.ring(topic)
+        else:
+            self._wakes.wake(topic)
         return appended
 
     async def read(

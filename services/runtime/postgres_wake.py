@@ -74,9 +74,14 @@ class Wakes:
             except GONE:
                 return
 
+    def wake(self, topic: str) -> None:
+        """Let the readers of this process look."""
+        for event in self._events[topic]:
+            event.set()
+
     def ring(self, topic: str) -> None:
-        """Say that the topic has grown. Rings that come while one is under way become one."""
-        self._wake(topic)
+        """Say to all that a topic has grown. Rings that come while one is under way become one."""
+        self.wake(topic)
         self._grown.add(topic)
         self._grew.set()
         if self._ringer is None:
@@ -107,16 +112,12 @@ class Wakes:
                 return
 
     def _on_notify(self, _connection: Any, _pid: int, channel: str, _payload: object) -> None:
-        self._wake(channel)
+        self.wake(channel)
 
     def _on_end(self, _connection: Any) -> None:
         """Nobody rings us any more: let every reader look, and so find out and listen again."""
         for topic in list(self._events):
-            self._wake(topic)
-
-    def _wake(self, topic: str) -> None:
-        for event in self._events[topic]:
-            event.set()
+            self.wake(topic)
 
     async def _ring_on(self) -> None:
         bell: Opened | None = None

@@ -39,6 +39,10 @@ REST: Final = 2.0
 """After an append, so many times its duration pass until the next: events gather meanwhile, and the
 disk, which events share with the commands that people wait for, is left to these."""
 
+SHORTEST_REST_S: Final = 0.005
+"""Under load, so much later at most an event is published. Each append costs as much CPU as a batch
+of commands, and one that is under way holds up the next command's."""
+
 LONGEST_REST_S: Final = 0.02
 
 BEHIND_BYTES: Final = MAX_APPEND_BYTES // 2
@@ -166,6 +170,8 @@ class Publisher:
             await self._publish()
         elif self.leading:
             await self._woken.wait()
+            # What has woken us has answers too: these go out first.
+            await asyncio.sleep(0)
 
     async def _publish(self) -> None:
         """Append what is next; then see what stands in the log by it, own or another's."""
@@ -182,7 +188,8 @@ class Publisher:
             self._see(part.body)
         self._position = appended.first_offset + len(parts)
         if self.retained_bytes < BEHIND_BYTES:
-            await asyncio.sleep(min(REST * (clock() - begun_s), LONGEST_REST_S))
+            rest_s = max(REST * (clock() - begun_s), SHORTEST_REST_S)
+            await asyncio.sleep(min(rest_s, LONGEST_REST_S))
 
     def _next_parts(self) -> list[Part]:
         parts: list[Part] = []

@@ -252,7 +252,10 @@ class Sequencer:
             return why
         sent_us = self._clock.now_us()
         try:
-            appended = await self._log.append(self._topic, [flight.body], clock_us=sent_us)
+            # Nobody waits for commands but whoever sent them: other replicas look by themselves.
+            appended = await self._log.append(
+                self._topic, [flight.body], clock_us=sent_us, ring=False
+            )
         except OutcomeUnknown as error:
             flight.in_doubt = True
             return str(error)

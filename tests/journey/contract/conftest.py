@@ -1,6 +1,7 @@
-"""One exchange for all that the contract is held against, with three accounts."""
+"""One exchange for all that the contract is held against, with four accounts."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -12,11 +13,12 @@ from tests.journey.house import House
 
 @pytest.fixture(scope="session")
 def exchange() -> Iterator[Exchange]:
-    """It runs for the whole session; alice and bob have money, carol has none."""
+    """It runs for the whole session."""
     with folder_for_postgres() as folder:
         house = House(folder / "var", "--no-demo")
         try:
-            yield Exchange(house)
+            with closing(Exchange(house)) as exchange:
+                yield exchange
         finally:
             house.stop()
             stop_postgres(house.data, "immediate")

@@ -7,14 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 import yarl
+from typer.testing import CliRunner, Result
 
+from services.cli import engine
+from services.cli.__main__ import app
+from services.cli.rooms import Rooms, open_rooms
 from services.domain import signing
 from tests.journey.client import Answer, Client, open_session
-from tests.journey.house import House
+from tests.journey.house import PATIENCE_S, House
 
 PREFIX: Final = "/api/v1"
 LIMIT: Final = {"instrument": "BTC-USD", "side": "buy", "price": "10", "quantity": "1"}
@@ -33,7 +38,7 @@ class Trader(Client):
 
     def __init__(self, session: aiohttp.ClientSession, url: str, account: dict[str, Any]) -> None:
         super().__init__(session, url, account)
-        self._session, self._url = session, url
+        self._session, self.url = session, url
 
     async def send(
         self,
@@ -60,7 +65,7 @@ class Trader(Client):
         self, method: str, target: str, body: bytes, headers: dict[str, str]
     ) -> Answer:
         """These bytes and headers, and nothing of ours."""
-        url = yarl.URL(self._url + target, encoded=True)
+        url = yarl.URL(self.url + target, encoded=True)
         async with self._session.request(
             method, url, data=body or None, headers=headers, skip_auto_headers=["Content-Type"]
         ) as answer:
@@ -95,13 +100,18 @@ class Trader(Client):
 
 
 class Floor(NamedTuple):
-    """Everybody on one trading floor, for as long as a test lasts."""
+    """Everybody on one trading floor, for as long as a test lasts.
+
+    Alice and bob have money and trade; carol has none. Dora has money for what takes many orders,
+    so that nobody else's lists grow by them.
+    """
 
     session: aiohttp.ClientSession
     url: str
     alice: Trader
     bob: Trader
     carol: Trader
+    dora: Trader
     reader: Trader
     """Of carol too, with a key that may only read."""
 
@@ -112,14 +122,35 @@ class Exchange:
     def __init__(self, house: House) -> None:
         self.house = house
         self.url = house.url()
-        names = ("alice", "bob", "carol")
+        names = ("alice", "bob", "carol", "dora")
         money = (("USD", "1000000"), ("BTC", "1000"))
         funding = [("account", "deposit", name, *some) for name in names[:2] for some in money]
-        with ThreadPoolExecutor(3) as operators:
-            made = operators.map(lambda name: house.bourse("account", "create", name), names)
-            self.accounts = dict(zip(names, made, strict=True))
-            list(operators.map(lambda words: house.bourse(*words), funding))
-        self.accounts["reader"] = house.bourse("key", "create", "carol", "--scope", "read")
+        funding.append(("account", "deposit", "dora", *money[0]))
+        self._desk = ThreadPoolExecutor(1)
+        self.accounts = {name: self.operator("account", "create", name) for name in names}
+        for words in funding:
+            self.operator(*words)
+        self.accounts["reader"] = self.operator("key", "create", "carol", "--scope", "read")
+
+    def operator(self, *words: str) -> dict[str, Any]:
+        """What a command of its owner answers, as an object."""
+        done = self.command(*words, "--json")
+        assert done.exit_code == 0, f"bourse {' '.join(words)}: {done.stderr}"
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+    def command(self, *words: str, data: Path | None = None) -> Result:
+        """Run a command of its owner, on another folder if one is named, whatever it ends with.
+
+        It runs in a thread of ours, which has no loop yet: to start a Python for each command takes
+        many times what the command does.
+        """
+        arguments = [*words, "--data", str(data or self.house.data)]
+        return self._desk.submit(CliRunner().invoke, app, arguments).result(PATIENCE_S)
+
+    def close(self) -> None:
+        """Nothing more is asked of its owner."""
+        self._desk.shutdown()
 
     @asynccontextmanager
     async def floor(self) -> AsyncIterator[Floor]:
@@ -128,9 +159,25 @@ class Exchange:
             traders = {
                 name: Trader(session, self.url, account) for name, account in self.accounts.items()
             }
-            for name in ("alice", "bob"):
+            for name in ("alice", "bob", "dora"):
                 assert (await traders[name].ask("DELETE", "/orders")).status == 200
             yield Floor(session, self.url, **traders)
+
+    @asynccontextmanager
+    async def rooms(self) -> AsyncIterator[Rooms]:
+        """The way behind the edge, which operators have."""
+        async with open_rooms(self.house.data) as rooms:
+            yield rooms
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[engine.Session]:
+        """The engine, as an operator speaks with it."""
+        async with self.rooms() as rooms, engine.open_session(rooms.channel("matching")) as opened:
+            yield opened
+
+    def number(self, name: str) -> int:
+        """The number of an account."""
+        return int(self.accounts[name]["account_id"])
 
     def tell(self, story: Callable[[Floor], Awaitable[None]]) -> None:
         """Let a story happen on the floor."""

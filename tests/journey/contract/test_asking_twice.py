@@ -127,6 +127,8 @@ def test_lists_are_whole_newest_first_and_seen_at_once(exchange: Exchange) -> No
 
 MARKET_DATA = ("/orderbook/BTC-USD", "/trades/BTC-USD", "/ticker/BTC-USD", "/candles/BTC-USD")
 READS = ("/balances", "/orders", "/orders?state=open", "/fills", "/account", "/instruments")
+FROM_NO_ROOM = ("/time", "/health", "/openapi.json", "/asyncapi.json")
+EVERYTHING = (*READS, *MARKET_DATA, *FROM_NO_ROOM)
 
 
 def test_a_sequence_sent_back_is_waited_for(exchange: Exchange) -> None:
@@ -134,7 +136,7 @@ def test_a_sequence_sent_back_is_waited_for(exchange: Exchange) -> None:
         await floor.bob.open("sell", "30", "1")
         bought = await floor.alice.order(price="30", quantity="0.5")
         now = bought.headers["X-Bourse-Sequence"]
-        for path in (*READS, *MARKET_DATA):
+        for path in EVERYTHING:
             assert (await floor.alice.ask("GET", path, after=now)).status == 200, path
         latest = await floor.alice.ask("GET", "/trades/BTC-USD?limit=1", after=now)
         [trade] = latest.body["trades"]
@@ -145,10 +147,12 @@ def test_a_sequence_sent_back_is_waited_for(exchange: Exchange) -> None:
         assert (ticker["last"], ticker["best_ask_quantity"]) == ("30", "0.5")
         shard, sequence = now.split(":")
         never = f"{shard}:{int(sequence) + 1_000_000}"
-        late = [floor.alice.ask("GET", path, after=never) for path in (*READS, *MARKET_DATA)]
+        late = [floor.alice.ask("GET", path, after=never) for path in EVERYTHING]
         for answer in await asyncio.gather(*late):
             assert told(answer) == (503, "lagging")
-        for text in ("x", "1", "0:-1", "-1:1", "0:" + "9" * 20):
-            assert told(await floor.alice.ask("GET", "/balances", after=text))[0] == 400
+        for text in ("x", "1", "0:-1", "-1:1", "0:" + "9" * 20, "1:1", "99999:1"):
+            for path in EVERYTHING:
+                answer = await floor.alice.ask("GET", path, after=text)
+                assert told(answer) == (400, "invalid_value"), (text, path)
 
     exchange.tell(story)

@@ -1,6 +1,7 @@
 """What the edge of a running exchange takes and what it refuses: values, shapes, signatures."""
 
 import asyncio
+import json
 from typing import Any
 
 from tests.journey.client import ANSWER_S
@@ -98,6 +99,11 @@ BODIES = (
     (b'{"a":' * 3000, "malformed_json"),
     *((body, "invalid_value") for body in (b"[]", b"1", b"null", b'"x"')),
     (b"{}", "missing_field"),
+    (
+        b'{"instrument":"BTC-USD","side":"buy","side":"sell","quantity":"1","price":"1"}',
+        "invalid_value",
+    ),
+    (as_json(LIMIT)[:-1] + b',"pric\\u0065":"10"}', "invalid_value"),
 )
 
 
@@ -172,6 +178,8 @@ PRECEDENCE: tuple[tuple[str, str, bytes, dict[str, Any], int, str], ...] = (
     ("GET", "/balances", b"", {}, 200, ""),
     ("GET", "/time", b"", {"headers": WRONG_KEY}, 401, "key_unknown"),
     ("GET", "/instruments", b"", {"late_ms": 9000}, 401, "timestamp_outside_window"),
+    ("GET", "/openapi.json", b"", {"headers": WRONG_KEY}, 401, "key_unknown"),
+    ("GET", "/asyncapi.json", b"", {"headers": WRONG_KEY}, 401, "key_unknown"),
 )  # fmt: skip
 
 
@@ -198,7 +206,7 @@ QUERIES = (
     ("/orders?state=OPEN", 400),
     ("/orders?limit=1&limit=1", 400),
     ("/orders?instrumnt=BTC-USD", 400),
-    ("/balances?x=1", 400),
+    *((f"/{path}?x=1", 400) for path in ("balances", "time", "openapi.json", "asyncapi.json")),
     ("/orders?instrument=", 404),
     ("/orderbook/BTC-USD?depth=0", 400),
     ("/orderbook/BTC-USD?depth=1001", 400),
@@ -243,28 +251,32 @@ def test_too_many_requests_of_a_key_wait(exchange: Exchange) -> None:
 
 
 POST: bytes = b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n"
-NO_REQUESTS: tuple[tuple[bytes, bytes], ...] = (
-    (b"GARBAGE\r\n\r\n", b"400"),
-    (b"GET / HTTP/9.9\r\n\r\n", b"400"),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
-    (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
-    (b"GET /health HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", b"400"),
-    (POST + b"Content-Length: -1\r\n\r\n", b"400"),
-    (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
-    (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
-    (POST + b"Content-Length: 99999999999\r\n\r\n", b"413"),
+NO_REQUESTS: tuple[tuple[bytes, int, str], ...] = (
+    (b"GARBAGE\r\n\r\n", 400, "invalid_value"),
+    (b"GET / HTTP/9.9\r\n\r\n", 400, "invalid_value"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "invalid_value"),
+    (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400, "invalid_value"),
+    (b"GET /health HTTP/1.1\r\nX: " + b"a" * 1_000_000, 400, "invalid_value"),
+    (POST + b"Content-Length: -1\r\n\r\n", 400, "invalid_value"),
+    (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "invalid_value"),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "invalid_value"),
+    (POST + b"Content-Length: 99999999999\r\n\r\n", 413, "body_too_large"),
 )
 
 
 def test_what_is_no_http_is_refused_and_hurts_nobody(exchange: Exchange) -> None:
     async def story(floor: Floor) -> None:
         host, port = floor.url.removeprefix("http://").split(":")
-        for sent, status in NO_REQUESTS:
+        for sent, status, code in NO_REQUESTS:
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(sent)
             async with asyncio.timeout(ANSWER_S):
-                said = await reader.readline()
-            assert said.split()[1] == status, (sent[:60], said)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = int(head.partition("Content-Length: ")[2].split("\r\n")[0])
+                problem = json.loads(await reader.readexactly(length))
+            assert "Content-Type: application/problem+json" in head, sent[:60]
+            assert int(head.split()[1]) == status, sent[:60]
+            assert (problem["status"], problem["code"]) == (status, code), sent[:60]
             writer.close()
         assert told(await floor.alice.ask("GET", "/balances")) == (200, "")
 

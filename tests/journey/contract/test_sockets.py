@@ -18,6 +18,7 @@ ANSWERS: tuple[tuple[str, str], ...] = (
     ("{}", "missing_field"),
     ('{"op":"nope","id":7}', "invalid_value"),
     ('{"op":"ping","id":7,"x":1}', "unknown_field"),
+    ('{"op":"ping","op":"ping","id":7}', "invalid_value"),
     ('{"op":"subscribe","id":7}', "missing_field"),
     ('{"op":"subscribe","id":7,"channels":[]}', "missing_field"),
     ('{"op":"subscribe","id":7,"channels":["nope"]}', "invalid_value"),

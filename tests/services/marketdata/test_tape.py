@@ -204,6 +204,12 @@ def test_without_clickhouse_the_room_goes_on_and_catches_up(postgres: str, tmp_p
                 trades = (await running.ask.ListTrades(newest)).trades
                 assert [trade.trade_id for trade in trades] == trades_of(shard)[-1:]
                 await started(owners, tmp_path)
+                older = marketdata.ListTradesRequest(
+                    instrument=BTC_USD, limit=9, before=trades_of(shard)[3]
+                )
+                # They all find that their client is lost, and one of them looks for another.
+                answers = await asyncio.gather(*[running.ask.ListTrades(older) for _ in range(8)])
+                assert {len(answer.trades) for answer in answers} == {3}
                 assert await running.reader.stored(shard.sequence, 30)
                 assert await on_tape(running) == trades_of(shard)
                 assert await running.broken(shard.sequence) == []

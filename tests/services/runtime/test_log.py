@@ -245,6 +245,20 @@ def test_what_was_appended_is_there_when_the_log_is_opened_again(house: House) -
     house.run(second)
 
 
+def test_readers_that_wait_find_what_was_appended_without_a_ring(house: House) -> None:
+    async def story(log: Log) -> None:
+        other = await house.open()
+        near, far = (asyncio.create_task(take(reader, 1)) for reader in (log, other))
+        await asyncio.sleep(0.1)
+        await log.append(TOPIC, [b"a"], clock_us=now_us(), ring=False)
+        found = await asyncio.gather(near, far)
+        assert [[record.body for record in records] for records in found] == [[b"a"], [b"a"]]
+        if other is not log:
+            await other.close()
+
+    house.run(story)
+
+
 def test_a_cut_takes_whole_partitions_and_says_so_to_readers(house: House) -> None:
     async def story(log: Log) -> None:
         await put(log, *[b"%d" % n for n in range(3 * PARTITION + 2)])

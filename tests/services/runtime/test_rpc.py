@@ -1,6 +1,9 @@
 """Servers and channels between rooms: health, bytes as they came, one process a place."""
 
 import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +28,8 @@ from services.runtime.rpc import (
     serve,
     service,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Notifications(rpc.NotificationsServiceServicer):
@@ -89,6 +94,45 @@ def test_a_raw_stream_carries_bytes_as_they_came(tmp_path: Path) -> None:
             assert [answer async for answer in submit(iter(sent))] == sent
 
     run(story)
+
+
+CALLS = 200
+COUNT_HOPS = f"""
+import asyncio, pathlib
+from services.runtime import rpc
+
+def switches(thread):
+    return int(thread.read_text().partition("voluntary_ctxt_switches:")[2].split()[0])
+
+async def main():
+    async with rpc.open_channel("unix:/nowhere") as channel:
+        for _ in range({CALLS}):
+            await rpc.is_serving(channel)
+    threads = pathlib.Path("/proc/self/task").glob("*/status")
+    print(sum(switches(each) for each in threads if "event_engine" in each.read_text()))
+
+asyncio.run(main())
+"""
+
+
+def test_no_pool_of_threads_stands_between_the_socket_and_python(tmp_path: Path) -> None:
+    """A gRPC that no longer does as services/__init__.py tells it costs every room a quarter of its
+    CPU. Then say so there, and measure again."""
+
+    async def story() -> str:
+        address = f"unix:{tmp_path}/a.sock"
+        async with serving(address, room()):
+            program = COUNT_HOPS.replace("unix:/nowhere", address)
+            environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
+            environment.pop("GRPC_EXPERIMENTS", None)
+            counting = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", program, env=environment, stdout=PIPE, stderr=PIPE
+            )
+            counted, said = await counting.communicate()
+            assert not said, "gRPC knows the names it is told"
+            return counted.decode()
+
+    assert int(asyncio.run(story())) < CALLS, "each call would wake the pool at least twice"
 
 
 def test_every_server_says_its_health_and_what_it_serves(tmp_path: Path) -> None:
