@@ -67,7 +67,10 @@ class PublicRoutes:
         if not self._markets.known:
             raise Problem("unavailable")
         await self._reads.reach(ask.after)
-        markets = [translate.instrument(market) for market in self._markets.trading]
+        markets = [
+            translate.instrument(market, self._markets.get(market.instrument.fee_market))
+            for market in self._markets.trading
+        ]
         assets = [shapes.Asset(asset.code, asset.decimals) for asset in self._markets.assets]
         memory_s = self._markets.memory_us // 1_000_000
         return Reply(shapes.Instruments(markets, assets, memory_s))
