@@ -479,7 +479,7 @@ int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, 
         .number = found.number,
         .source = found.source,
         .commands = found.commands,
-        .only_cancels = !(found.kinds & ~(uint32_t)CANCELS),
+        .only_cancels = !(found.kinds & ~(uint32_t)(CANCELS | 1 << COMMAND_KILL)),
     };
     return CORE_OK;
 }

@@ -26,7 +26,7 @@ struct core_batch {
     uint64_t number;
     uint32_t source;
     uint32_t commands;
-    int32_t only_cancels;  /* 1: cancels and nothing else, which may use the room kept for them */
+    int32_t only_cancels;  /* 1: cancels and kills, nothing else, which may use the room kept for them */
 };
 
 /* The answer of one batch, as far as this part made it: answers[start .. start + length) is an encoded SubmitResponse, or a

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import account, doctor, instrument, key
+from services.cli import account, doctor, instrument, key, rules
 from services.cli.backup import backup, restore
 from services.cli.book import book
 from services.cli.demo import demo
@@ -33,6 +33,7 @@ app.command()(restore)
 app.add_typer(account.app, name="account")
 app.add_typer(instrument.app, name="instrument")
 app.add_typer(key.app, name="key")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:

@@ -17,6 +17,9 @@ from services.domain import money
 from services.domain.instruments import Misfit, amount_minor
 from services.domain.money import Plain
 
+NEWEST_RULES: Final = 2
+"""The newest version of the rules that the core knows; docs/matching.md has what it brings."""
+
 HOUSE_DECIMALS: Final = 8
 ASSETS: Final = (
     types.Asset(asset=1, code="USD", decimals=HOUSE_DECIMALS),
@@ -57,7 +60,7 @@ FIRST_MARKET: Final = NewMarket(
 async def bootstrap(rooms: Rooms) -> None:
     """Bring a new exchange to where it can trade. Needs matching and the ledger."""
     async with open_session(rooms.channel("matching")) as session:
-        await session.ask(*(_add_asset(asset) for asset in ASSETS))
+        await session.ask(use_rules(NEWEST_RULES), *(_add_asset(asset) for asset in ASSETS))
         await add_missing_markets(rooms, session, [FIRST_MARKET])
     for request in funding(ASSETS):
         await rooms.ledger.FundTreasury(request, timeout=PATIENCE_S)
@@ -69,6 +72,11 @@ async def add_missing_markets(rooms: Rooms, session: Session, wanted: Sequence[N
     missing = [add_market(each, markets) for each in wanted if each.symbol not in markets.markets]
     if missing:
         await session.ask(*missing)
+
+
+def use_rules(version: int) -> matching.Command:
+    """The command that brings the core to a version of the rules, from the next command on."""
+    return matching.Command(use_rules=matching.UseRules(version=version))
 
 
 def _add_asset(asset: types.Asset) -> matching.Command:

@@ -23,6 +23,7 @@ from services.cli.folder import Birth, claimed, complete, open_folder, read_birt
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
 from services.cli.rooms import Markets, Rooms, read_markets
+from services.cli.rules import advice, rules_in_force
 from services.cli.screen import Screen
 from services.cli.status import read_status, status_table
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
@@ -129,6 +130,7 @@ class _Run:
         await self._house.served(("matching", "ledger", "accounts"))
         if not self._birth.complete:
             await self._begin()
+        await self._say_rules()
         self._house.start_demo()
         await self._house.served(("gateway",))
         self._screen.line("bourse", f"takes orders at {self._house.url}")
@@ -154,6 +156,14 @@ class _Run:
                 self._screen.line("bourse", sentence(error), Severity.BAD)
                 await asyncio.sleep(AGAIN_S)
         self._screen.line("bourse", "made assets, BTC-USD and the treasury", Severity.GOOD)
+
+    async def _say_rules(self) -> None:
+        """Say how to raise the rules, if they are old."""
+        # A room that dies meanwhile is news of its own; it must not end the house.
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            version = await rules_in_force(self._rooms)
+            if said := advice(version):
+                self._screen.line("bourse", f"trades by rules {version}. {said}")
 
     def _say_demo(self) -> None:
         if self._wanted.demo:

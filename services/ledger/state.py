@@ -1,6 +1,7 @@
 """What an event means in double entry. Pure: an event in, a balanced entry out.
 
     trade                   seller -base, buyer +base less fee, fees +fee; the same in quote
+    a fee in another asset  payer -fee, fees +fee in that asset, in the entry of its trade
     credit applied          clearing -amount, account +amount
     debit applied           account -amount, clearing +amount; clearing -amount, treasury +amount
     credit refused          clearing -amount, treasury +amount: the outside leg is reversed
@@ -13,7 +14,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
@@ -90,24 +91,40 @@ def meaning(part: matching.EventRecord) -> Meaning:
 
 def _trade(part: matching.EventRecord, index: int, trade: matching.TradeEvent) -> Entry:
     shard, base, quote = part.shard, trade.base_asset, trade.quote_asset
-    buyer, seller = trade.taker_account, trade.maker_account
-    buyer_fee, seller_fee = trade.taker_fee_minor, trade.maker_fee_minor
-    if trade.taker_side == types.SIDE_SELL:
-        buyer, seller, buyer_fee, seller_fee = seller, buyer, seller_fee, buyer_fee
-    base_minor, quote_minor = trade.base_minor, trade.quote_minor
+    sides = (
+        (trade.taker_account, trade.taker_fee_minor, trade.taker_fee_asset),
+        (trade.maker_account, trade.maker_fee_minor, trade.maker_fee_asset),
+    )
+    bought, sold = sides if trade.taker_side == types.SIDE_BUY else sides[::-1]
     legs = [
-        Leg(seller, base, shard, -base_minor),
-        Leg(buyer, base, shard, base_minor - buyer_fee),
-        Leg(buyer, quote, shard, -quote_minor),
-        Leg(seller, quote, shard, quote_minor - seller_fee),
+        Leg(sold[0], base, shard, -trade.base_minor),
+        Leg(bought[0], base, shard, trade.base_minor - _fee_within(bought)),
+        Leg(bought[0], quote, shard, -trade.quote_minor),
+        Leg(sold[0], quote, shard, trade.quote_minor - _fee_within(sold)),
+        *_fee_legs(shard, bought, base),
+        *_fee_legs(shard, sold, quote),
     ]
-    if buyer_fee:
-        legs.append(Leg(FEES, base, shard, buyer_fee))
-    if seller_fee:
-        legs.append(Leg(FEES, quote, shard, seller_fee))
     # A fee may eat all of a very small fill, and a leg of nothing is no leg.
     present = tuple(leg for leg in legs if leg.amount_minor)
     return Entry(_key(part, _TRADE, index), "trade", part.time_us, present)
+
+
+_Payer: TypeAlias = tuple[int, int, int]
+"""Account, fee in minor units, and the fee's asset where that is not what is received, else 0."""
+
+
+def _fee_within(payer: _Payer) -> int:
+    """What comes off what is received."""
+    _, fee_minor, other_asset = payer
+    return 0 if other_asset else fee_minor
+
+
+def _fee_legs(shard: int, payer: _Payer, received: int) -> Iterator[Leg]:
+    """What the fee account gets, and what is paid for it in an asset that is not traded."""
+    account, fee_minor, other_asset = payer
+    if other_asset:
+        yield Leg(account, other_asset, shard, -fee_minor)
+    yield Leg(FEES, other_asset or received, shard, fee_minor)
 
 
 _TRADE: Final = 1

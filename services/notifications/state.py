@@ -91,6 +91,8 @@ def _fill(
 ) -> notifications.Notification:
     opposite = types.SIDE_BUY if trade.taker_side == types.SIDE_SELL else types.SIDE_SELL
     side = opposite if maker else trade.taker_side
+    other_asset = trade.maker_fee_asset if maker else trade.taker_fee_asset
+    received = trade.base_asset if side == types.SIDE_BUY else trade.quote_asset
     fill = orders.Fill(
         trade_id=trade.trade_id,
         order_id=trade.maker_order_id if maker else trade.taker_order_id,
@@ -100,7 +102,7 @@ def _fill(
         maker=maker,
         price_ticks=trade.price_ticks,
         lots=trade.lots,
-        fee_asset=trade.base_asset if side == types.SIDE_BUY else trade.quote_asset,
+        fee_asset=other_asset or received,
         fee_minor=trade.maker_fee_minor if maker else trade.taker_fee_minor,
         time_us=part.time_us,
         sequence=part.first_sequence + trade.command,

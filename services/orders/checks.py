@@ -29,6 +29,7 @@ async def _checks(tx: Connection, core_sequence: int, trades: int) -> AsyncItera
     yield _check("an order has one owner", row, "order {0} has {1}")
     row = await store.first_not_the_sum(tx)
     sums = "order {0}, sequence {1}: lots {2} and {3}, quote {4} and {5}, fee {6} and {7}"
+    sums += ", other fee {8} and {9}"
     yield _check("an order is the sum of its fills", row, sums)
     row = await store.first_not_a_pair(tx)
     found = f"{trades} trades"

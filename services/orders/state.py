@@ -7,7 +7,7 @@ kept. Rows are tuples in the order of `ORDER_COLUMNS` and `FILL_COLUMNS`; the ta
 import re
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as orders
@@ -38,6 +38,22 @@ ORDER_FIELDS: Final = (
     "created_us",
     "updated_us",
     "sequence",
+    "trigger_ticks",
+    "trigger_by",
+    "trail_ticks",
+    "trail_ppm",
+    "activation_ticks",
+    "peak_ticks",
+    "triggered_us",
+    "display_lots",
+    "min_fill_lots",
+    "expires_us",
+    "protection_ticks",
+    "group",
+    "group_kind",
+    "group_member",
+    "other_fee_asset",
+    "other_fee_minor",
 )
 """Fields of an order as the contract names them, and as the table does."""
 
@@ -61,7 +77,9 @@ FILL_COLUMNS: Final = (
     "sequence",
 )
 
-_OPEN: Final = int(types.ORDER_STATE_OPEN)
+_LIVE: Final = (int(types.ORDER_STATE_OPEN), int(types.ORDER_STATE_WAITING))
+_UNSTATED: Final = frozenset({"trigger_ticks", "peak_ticks"})
+"""What follows the price while an order waits, without being stated."""
 _BUY: Final = int(types.SIDE_BUY)
 _SELL: Final = int(types.SIDE_SELL)
 
@@ -69,10 +87,20 @@ _SELL: Final = int(types.SIDE_SELL)
 _order_row = attrgetter(*ORDER_FIELDS)
 _common = attrgetter("instrument", "price_ticks", "lots", "quote_minor")
 _taker = attrgetter(
-    "taker_account", "trade_id", "taker_order_id", "taker_client_order_id", "taker_fee_minor"
+    "taker_account",
+    "trade_id",
+    "taker_order_id",
+    "taker_client_order_id",
+    "taker_fee_minor",
+    "taker_fee_asset",
 )
 _maker = attrgetter(
-    "maker_account", "trade_id", "maker_order_id", "maker_client_order_id", "maker_fee_minor"
+    "maker_account",
+    "trade_id",
+    "maker_order_id",
+    "maker_client_order_id",
+    "maker_fee_minor",
+    "maker_fee_asset",
 )
 
 
@@ -85,7 +113,7 @@ def order_rows(records: Iterable[matching.EventRecord]) -> list[Row]:
             order = event.order
             order_id = order.order_id
             newest[order_id] = order
-            if order.state != _OPEN:
+            if order.state not in _LIVE:
                 ends[order_id] = ends.get(order_id, 0) + 1
     return sorted((*_order_row(order), ends.get(id_, 0)) for id_, order in newest.items())
 
@@ -109,15 +137,21 @@ def fill_rows(records: Iterable[matching.EventRecord]) -> list[Row]:
 
 
 def _fill_row(own: Row, maker: bool, side: Row, common: Row, when: Row) -> Row:
-    account, trade_id, order_id, name, fee_minor = own
+    account, trade_id, order_id, name, fee_minor, other_fee_asset = own
     instrument, *amounts = common
     place = (account, trade_id, maker, order_id, name, instrument, side[0])
-    return (*place, *amounts, side[1], fee_minor, *when)
+    return (*place, *amounts, other_fee_asset or side[1], fee_minor, *when)
 
 
-def order_of(row: Iterable[Any]) -> types.Order:
+class _Named(Protocol):
+    """A row whose columns have names."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+def order_of(row: _Named) -> types.Order:
     """An order from its row."""
-    return types.Order(**dict(zip(ORDER_FIELDS, row, strict=False)))
+    return types.Order(**{name: row[name] for name in ORDER_FIELDS})
 
 
 def fill_of(row: Iterable[Any]) -> orders.Fill:
@@ -171,10 +205,13 @@ def difference(ours: types.Order | None, theirs: types.Order | None, sequence: i
 
 def _differing(ours: types.Order, theirs: types.Order | None) -> Iterator[str]:
     if theirs is None:
-        if ours.state == _OPEN:
+        if ours.state in _LIVE:
             yield "open in history and not in the core"
         return
+    waits = theirs.state == types.ORDER_STATE_WAITING
     for name in ORDER_FIELDS:
+        if waits and name in _UNSTATED:
+            continue
         here, there = getattr(ours, name), getattr(theirs, name)
         if here != there:
             yield f"{name} is {here} in history and {there} in the core"

@@ -12,7 +12,6 @@ from bourse.types import v1 as types
 from services.orders.state import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
-    ORDER_FIELDS,
     FillCursor,
     Row,
     fill_of,
@@ -37,6 +36,11 @@ _CHANGING: Final = (
     "fee_minor",
     "updated_us",
     "sequence",
+    "trigger_ticks",
+    "peak_ticks",
+    "triggered_us",
+    "other_fee_asset",
+    "other_fee_minor",
 )
 _NARROW: Final = {
     "side": "smallint",
@@ -48,6 +52,9 @@ _NARROW: Final = {
     "state": "smallint",
     "reason": "smallint",
     "ends": "smallint",
+    "trigger_by": "smallint",
+    "group_kind": "smallint",
+    "group_member": "smallint",
 }
 # Numbers go as the text of an array: asyncpg looks at each element of a list to see whether it is a
 # list in turn, which took more than all the rest of this room. Texts would need quotes: they stay.
@@ -56,12 +63,15 @@ _ARRAYS: Final = ", ".join(
     f"${place}::{'' if is_text else 'text::'}{_NARROW.get(name, 'bigint')}[]"
     for place, (name, is_text) in enumerate(zip(ORDER_COLUMNS, _TEXTS, strict=True), 1)
 )
+# "group" is a word of SQL.
+_NAMES: Final = ", ".join(f'"{name}"' for name in ORDER_COLUMNS)
 _PUT_ORDERS: Final = f"""
-    insert into orders ({", ".join(ORDER_COLUMNS)}) select * from unnest({_ARRAYS})
+    insert into orders ({_NAMES}) select * from unnest({_ARRAYS})
     on conflict (account, order_id) do update set
         {", ".join(f"{name} = excluded.{name}" for name in _CHANGING)},
         ends = orders.ends
-            + case when excluded.sequence > orders.sequence then excluded.ends else 0 end
+            + case when excluded.sequence > orders.sequence or orders.state in (1, 5)
+                then excluded.ends else 0 end
     where excluded.sequence >= orders.sequence
 """  # noqa: S608 - names of our own columns
 
@@ -212,24 +222,38 @@ async def some_fills(
 
 _ENDS: Final = """
     select order_id, sequence, ends from orders
-    where ends <> case when state = 1 then 0 else 1 end order by sequence limit 1
+    where ends <> case when state in (1, 5) then 0 else 1 end order by sequence limit 1
 """
 _TWICE: Final = """
     select order_id, count(*) from orders group by order_id having count(*) > 1
     order by order_id limit 1
 """
-# A sum over an order's life stays at the top where it would pass it.
+# A sum over an order's life stays at the top where it would pass it. Fees are added up by asset: an
+# order may have paid some of them in another than what it receives, and in one other at most.
 _NOT_THE_SUM: Final = """
     select order_id, coalesce(o.sequence, f.sequence) as sequence,
-        o.filled_lots, f.lots, o.filled_quote_minor, f.quote, o.fee_minor, f.fee
+        o.filled_lots, f.lots, o.filled_quote_minor, f.quote, o.fee_minor, f.fee,
+        o.other_fee_minor, f.other_fee
     from orders o full join (
         select account, order_id, min(sequence) as sequence, sum(lots) as lots,
-            least(sum(quote_minor), 9223372036854775807) as quote, sum(fee_minor) as fee
-        from fill group by account, order_id
+            least(sum(quote_minor), 9223372036854775807) as quote,
+            coalesce(sum(fee_minor) filter (where not is_other), 0) as fee,
+            coalesce(sum(fee_minor) filter (where is_other), 0) as other_fee,
+            coalesce(min(fee_asset) filter (where is_other), 0) as least_other,
+            coalesce(max(fee_asset) filter (where is_other), 0) as most_other
+        from (
+            select fill.*, fill.fee_asset <> own.fee_asset as is_other
+            from fill left join orders own using (account, order_id)
+        ) with_order
+        group by account, order_id
     ) f using (account, order_id)
     where (coalesce(o.filled_lots, -1), coalesce(o.filled_quote_minor, -1))
             is distinct from (coalesce(f.lots, 0), coalesce(f.quote, 0))
         or (o.fee_minor < 9223372036854775807 and o.fee_minor <> coalesce(f.fee, 0))
+        or (o.other_fee_minor < 9223372036854775807
+            and o.other_fee_minor <> coalesce(f.other_fee, 0))
+        or o.other_fee_asset <> coalesce(f.least_other, 0)
+        or o.other_fee_asset <> coalesce(f.most_other, 0)
     order by 2 limit 1
 """
 _NOT_A_PAIR: Final = """
@@ -266,7 +290,7 @@ _ASKED: Final = "create temp table asked (order_id bigint primary key, encoded b
 _FORGET_ASKED: Final = "drop table if exists asked"
 _PAIRS: Final = """
     select o.*, a.encoded from orders o full join asked a on a.order_id = o.order_id
-    where o.state = 1 or a.order_id is not null order by coalesce(o.order_id, a.order_id)
+    where o.state in (1, 5) or a.order_id is not null order by coalesce(o.order_id, a.order_id)
 """
 _AT_A_TIME: Final = 1000
 
@@ -297,10 +321,9 @@ async def open_or_asked(
     tx: Connection,
 ) -> AsyncIterator[tuple[types.Order | None, types.Order | None]]:
     """(as it is here, as it was said) of each order that is open here or was said to be, by id."""
-    width = len(ORDER_FIELDS)
     async for row in tx.cursor(_PAIRS, prefetch=_AT_A_TIME):
         encoded = row["encoded"]
-        here = None if row["order_id"] is None else order_of(row[:width])
+        here = None if row["order_id"] is None else order_of(row)
         yield here, None if encoded is None else types.Order.FromString(encoded)
 
 

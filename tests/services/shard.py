@@ -22,19 +22,21 @@ _LISTS = ("trades", "orders", "levels", "balances", "moves", "assets", "instrume
 class Shard:
     """A shard with one market, BTC-USD, and three accounts that can afford everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: int = 1) -> None:
         self.model = Model(0)
         self.time_us = START_US
         self.records: list[matching.EventRecord] = []
         self._session = self._number = 0
         self._published = 0
-        opened = self._apply(matching.SubmitRequest(commands=[_command(0, open_session={})]))
+        opened = self._apply(matching.SubmitRequest(commands=[command(0, open_session={})]))
         self._session = opened[0].created_id
+        if rules > 1:
+            self.run(command(0, use_rules=matching.UseRules(version=rules)))
         self.run(_asset(USD, "USD"), _asset(BTC, "BTC"))
         self.add_instrument("BTC-USD")
         credits = [(account, asset) for account in (ALICE, BOB, CAROL) for asset in (USD, BTC)]
         commands = [
-            _command(account, credit=matching.Credit(asset=asset, amount_minor=RICH))
+            command(account, credit=matching.Credit(asset=asset, amount_minor=RICH))
             for account, asset in credits
         ]
         self._apply(matching.SubmitRequest(source=1, number=1, commands=commands))
@@ -45,7 +47,7 @@ class Shard:
         return self.model.sequence
 
     def open_orders(self) -> list[types.Order]:
-        """What the core would say, by id."""
+        """What the core would say, open and waiting, by id."""
         return [order for _, order in sorted(self.model.orders.items())]
 
     def depth(self, instrument: int = BTC_USD) -> matching.GetDepthResponse:
@@ -57,7 +59,7 @@ class Shard:
             for order in self.model.books[instrument, side]:
                 if not levels or levels[-1].price_ticks != order.price_ticks:
                     levels.add(price_ticks=order.price_ticks)
-                levels[-1].lots += order.remaining_lots
+                levels[-1].lots += self.model.shown[order.order_id]
         return answer
 
     def run(self, *commands: matching.Command) -> list[matching.Outcome]:
@@ -69,7 +71,7 @@ class Shard:
 
     def tick(self) -> None:
         """A record without a command."""
-        self._apply(matching.SubmitRequest(commands=[_command(0, tick={})]))
+        self._apply(matching.SubmitRequest(commands=[command(0, tick={})]))
 
     def _apply(self, request: matching.SubmitRequest) -> list[matching.Outcome]:
         self.time_us += 1_000
@@ -98,7 +100,7 @@ class Shard:
             fees=[types.FeeRate(tier=0, maker_fee_ppm=1000, taker_fee_ppm=2000)],
         )
         added = matching.AddInstrument(instrument=instrument)
-        return self.run(_command(0, add_instrument=added))[0].created_id
+        return self.run(command(0, add_instrument=added))[0].created_id
 
     def buy(self, account: int, lots: int, price_ticks: int, **fields: object) -> types.Order:
         """A limit order; the answer's order."""
@@ -110,11 +112,11 @@ class Shard:
 
     def cancel(self, account: int, order_id: int) -> None:
         """Cancel an order."""
-        self.run(_command(account, cancel_order=matching.CancelOrder(order_id=order_id)))
+        self.run(command(account, cancel_order=matching.CancelOrder(order_id=order_id)))
 
     def cancel_all(self, account: int) -> None:
         """Cancel all of an account's."""
-        self.run(_command(account, cancel_all={}))
+        self.run(command(account, cancel_all={}))
 
     def trade(self, lots: int, price_ticks: int, instrument: int = BTC_USD) -> None:
         """Alice sells to Bob, in one record."""
@@ -142,7 +144,7 @@ class Shard:
         open_orders = [order for order in self.open_orders() if order.account == account]
         if open_orders and random.random() < 0.4:
             cancel = matching.CancelOrder(order_id=random.choice(open_orders).order_id)
-            return _command(account, cancel_order=cancel)
+            return command(account, cancel_order=cancel)
         side = random.choice((types.SIDE_BUY, types.SIDE_SELL))
         away = random.randint(-3, 20) * (-1 if side == types.SIDE_BUY else 1)
         return place(
@@ -157,11 +159,16 @@ class Shard:
 
     async def publish(self, log: Log, count: int = 1_000_000) -> None:
         """Put what is new on the event log, at most so many records."""
-        await log.create(TOPIC)
         for record in self.records[self._published : self._published + count]:
-            clock_us = time.time_ns() // 1000
-            await log.append(TOPIC, [record.SerializeToString()], clock_us=clock_us)
+            await put(log, record.SerializeToString())
             self._published += 1
+
+
+async def put(log: Log, *parts: bytes) -> None:
+    """Put encoded parts on the event log, each as a record."""
+    await log.create(TOPIC)
+    for part in parts:
+        await log.append(TOPIC, [part], clock_us=time.time_ns() // 1000)
 
 
 def place(
@@ -178,15 +185,16 @@ def place(
     )
     for name, value in fields.items():
         setattr(order, name, value)
-    return _command(account, place_order=order)
+    return command(account, place_order=order)
 
 
 def _asset(asset: int, code: str) -> matching.Command:
     added = matching.AddAsset(asset=types.Asset(asset=asset, code=code, decimals=8))
-    return _command(0, add_asset=added)
+    return command(0, add_asset=added)
 
 
-def _command(account: int, **kind: object) -> matching.Command:
+def command(account: int, **kind: object) -> matching.Command:
+    """A command of some kind: `command(ALICE, cancel_all={})`."""
     return matching.Command(request_id=bytes(16), account=account, **kind)  # type: ignore[arg-type]
 
 
@@ -198,6 +206,7 @@ def split(record: matching.EventRecord, command: int) -> list[matching.EventReco
     first.last, first.state_hash, first.balance_hash = False, 0, 0
     second.part, second.first_sequence = 1, record.first_sequence + command
     del first.commands[command + 1 :]
+    del first.auctions[:]
     del second.commands[:command]
     for name in _LISTS:
         events = list(getattr(record, name))

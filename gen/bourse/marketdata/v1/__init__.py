@@ -1,6 +1,7 @@
 """Messages and enums of bourse.marketdata.v1. Written by tools/gen from proto/."""
 
 from bourse.marketdata.v1.marketdata_pb2 import (
+    Auction as Auction,
     Candle as Candle,
     Depth as Depth,
     DepthLevel as DepthLevel,
@@ -30,6 +31,7 @@ from bourse.marketdata.v1.marketdata_service_pb2 import (
 )
 
 __all__ = [
+    "Auction",
     "Candle",
     "Check",
     "Depth",

@@ -46,7 +46,7 @@ class Depth(_message.Message):
     def __init__(self, instrument: _Optional[int] = ..., snapshot: _Optional[bool] = ..., previous: _Optional[int] = ..., sequence: _Optional[int] = ..., bids: _Optional[_Iterable[_Union[DepthLevel, _Mapping]]] = ..., asks: _Optional[_Iterable[_Union[DepthLevel, _Mapping]]] = ...) -> None: ...
 
 class PublicTrade(_message.Message):
-    __slots__ = ("instrument", "trade_id", "price_ticks", "lots", "side", "time_us", "sequence")
+    __slots__ = ("instrument", "trade_id", "price_ticks", "lots", "side", "time_us", "sequence", "auction")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TRADE_ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class PublicTrade(_message.Message):
     SIDE_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AUCTION_FIELD_NUMBER: _ClassVar[int]
     instrument: int
     trade_id: int
     price_ticks: int
@@ -61,7 +62,22 @@ class PublicTrade(_message.Message):
     side: _words_pb2.Side
     time_us: int
     sequence: int
-    def __init__(self, instrument: _Optional[int] = ..., trade_id: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., time_us: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+    auction: bool
+    def __init__(self, instrument: _Optional[int] = ..., trade_id: _Optional[int] = ..., price_ticks: _Optional[int] = ..., lots: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., time_us: _Optional[int] = ..., sequence: _Optional[int] = ..., auction: _Optional[bool] = ...) -> None: ...
+
+class Auction(_message.Message):
+    __slots__ = ("instrument", "price_ticks", "volume_lots", "surplus_lots", "sequence")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_LOTS_FIELD_NUMBER: _ClassVar[int]
+    SURPLUS_LOTS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    instrument: int
+    price_ticks: int
+    volume_lots: int
+    surplus_lots: int
+    sequence: int
+    def __init__(self, instrument: _Optional[int] = ..., price_ticks: _Optional[int] = ..., volume_lots: _Optional[int] = ..., surplus_lots: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Ticker(_message.Message):
     __slots__ = ("instrument", "open_ticks", "high_ticks", "low_ticks", "last_ticks", "volume_lots", "quote_volume_minor", "best_bid_ticks", "best_bid_lots", "best_ask_ticks", "best_ask_lots", "sequence")

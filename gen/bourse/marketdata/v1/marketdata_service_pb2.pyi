@@ -14,20 +14,22 @@ class WatchRequest(_message.Message):
     def __init__(self, after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
-    __slots__ = ("depths", "trades", "tickers", "candles", "sequence", "trades_missing")
+    __slots__ = ("depths", "trades", "tickers", "candles", "sequence", "trades_missing", "auctions")
     DEPTHS_FIELD_NUMBER: _ClassVar[int]
     TRADES_FIELD_NUMBER: _ClassVar[int]
     TICKERS_FIELD_NUMBER: _ClassVar[int]
     CANDLES_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TRADES_MISSING_FIELD_NUMBER: _ClassVar[int]
+    AUCTIONS_FIELD_NUMBER: _ClassVar[int]
     depths: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Depth]
     trades: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.PublicTrade]
     tickers: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Ticker]
     candles: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Candle]
     sequence: int
     trades_missing: bool
-    def __init__(self, depths: _Optional[_Iterable[_Union[_marketdata_pb2.Depth, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[_marketdata_pb2.PublicTrade, _Mapping]]] = ..., tickers: _Optional[_Iterable[_Union[_marketdata_pb2.Ticker, _Mapping]]] = ..., candles: _Optional[_Iterable[_Union[_marketdata_pb2.Candle, _Mapping]]] = ..., sequence: _Optional[int] = ..., trades_missing: _Optional[bool] = ...) -> None: ...
+    auctions: _containers.RepeatedCompositeFieldContainer[_marketdata_pb2.Auction]
+    def __init__(self, depths: _Optional[_Iterable[_Union[_marketdata_pb2.Depth, _Mapping]]] = ..., trades: _Optional[_Iterable[_Union[_marketdata_pb2.PublicTrade, _Mapping]]] = ..., tickers: _Optional[_Iterable[_Union[_marketdata_pb2.Ticker, _Mapping]]] = ..., candles: _Optional[_Iterable[_Union[_marketdata_pb2.Candle, _Mapping]]] = ..., sequence: _Optional[int] = ..., trades_missing: _Optional[bool] = ..., auctions: _Optional[_Iterable[_Union[_marketdata_pb2.Auction, _Mapping]]] = ...) -> None: ...
 
 class ListTradesRequest(_message.Message):
     __slots__ = ("instrument", "limit", "before", "after_sequence")
@@ -56,10 +58,12 @@ class GetTickerRequest(_message.Message):
     def __init__(self, instrument: _Optional[int] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class GetTickerResponse(_message.Message):
-    __slots__ = ("ticker",)
+    __slots__ = ("ticker", "auction")
     TICKER_FIELD_NUMBER: _ClassVar[int]
+    AUCTION_FIELD_NUMBER: _ClassVar[int]
     ticker: _marketdata_pb2.Ticker
-    def __init__(self, ticker: _Optional[_Union[_marketdata_pb2.Ticker, _Mapping]] = ...) -> None: ...
+    auction: _marketdata_pb2.Auction
+    def __init__(self, ticker: _Optional[_Union[_marketdata_pb2.Ticker, _Mapping]] = ..., auction: _Optional[_Union[_marketdata_pb2.Auction, _Mapping]] = ...) -> None: ...
 
 class ListCandlesRequest(_message.Message):
     __slots__ = ("instrument", "interval", "from_us", "to_us", "limit", "after_sequence")

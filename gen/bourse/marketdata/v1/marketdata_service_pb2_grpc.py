@@ -72,8 +72,8 @@ class MarketdataServiceServicer:
     """
 
     def Watch(self, request, context):
-        """Everything public, as it happens: a snapshot of each book and the trades that were missed first, then updates, trades,
-        tickers and candles.
+        """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
+        trades, tickers, candles and auctions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

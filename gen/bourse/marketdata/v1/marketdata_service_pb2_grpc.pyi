@@ -17,8 +17,8 @@ class MarketdataServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.WatchRequest, _marketdata_service_pb2.WatchResponse]
-    """Everything public, as it happens: a snapshot of each book and the trades that were missed first, then updates, trades,
-    tickers and candles.
+    """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
+    trades, tickers, candles and auctions.
     """
     ListTrades: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListTradesRequest, _marketdata_service_pb2.ListTradesResponse]
     """Trades of an instrument, newest first."""
@@ -40,8 +40,8 @@ class MarketdataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marketdata_service_pb2.WatchRequest,
         context: _aio.ServicerContext[_marketdata_service_pb2.WatchRequest, _abc.AsyncIterator[_marketdata_service_pb2.WatchResponse]],
     ) -> _abc.AsyncIterator[_marketdata_service_pb2.WatchResponse]:
-        """Everything public, as it happens: a snapshot of each book and the trades that were missed first, then updates, trades,
-        tickers and candles.
+        """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
+        trades, tickers, candles and auctions.
         """
 
     @_abc_1.abstractmethod

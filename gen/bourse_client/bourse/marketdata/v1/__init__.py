@@ -4,6 +4,7 @@
 # This file has been @generated
 
 __all__ = (
+    "Auction",
     "Candle",
     "Check",
     "Depth",
@@ -84,6 +85,42 @@ class Interval(betterproto2.Enum):
             "INTERVAL_1H": 3,
             "INTERVAL_1D": 4,
         }
+
+
+@dataclass(eq=False, repr=False)
+class Auction(betterproto2.Message):
+    """
+    What the auction of a market that gathers orders would come to if it ended now. All of price, volume and surplus are 0 while
+    nothing would trade, and when the market gathers no longer.
+    """
+
+    instrument: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Where.
+    """
+
+    price_ticks: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    The indicative price, ticks.
+    """
+
+    volume_lots: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    What would trade, lots.
+    """
+
+    surplus_lots: "int" = betterproto2.field(4, betterproto2.TYPE_SINT64)
+    """
+    What would be left at that price, lots: above 0 of buys, below 0 of sells.
+    """
+
+    sequence: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
+    """
+    What it is true at.
+    """
+
+
+default_message_pool.register_message("bourse.marketdata.v1", "Auction", Auction)
 
 
 @dataclass(eq=False, repr=False)
@@ -318,6 +355,13 @@ class GetTickerResponse(betterproto2.Message):
     The last 24 hours.
     """
 
+    auction: "Auction | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Its auction as it was told last; absent if the market never gathered orders.
+    """
+
 
 default_message_pool.register_message(
     "bourse.marketdata.v1", "GetTickerResponse", GetTickerResponse
@@ -479,6 +523,11 @@ class PublicTrade(betterproto2.Message):
     sequence: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
     """
     The command that caused it.
+    """
+
+    auction: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
+    """
+    It happened in an auction, at the auction's price; the taker is the order that came later.
     """
 
 
@@ -664,6 +713,13 @@ class WatchResponse(betterproto2.Message):
     """
     Trades behind `after_sequence` are left out: there are over 10,000 of them, or memory does not reach back so far. ListTrades
     has them.
+    """
+
+    auctions: "list[Auction]" = betterproto2.field(
+        7, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Auctions that changed, with the books they are about; at the beginning those of all markets that ever gathered orders.
     """
 
 
