@@ -12,7 +12,7 @@
  * What is refused, beyond broken wire format: a field that the contract does not have; a field that is not repeated but
  * stands there twice (so that bytes have one meaning and nothing needs to be remembered); a number that does not fit the
  * field; a bool that is not 0 or 1; an enum value that the contract does not have; and what the rules of a batch, a command
- * and its kind exclude, which are listed in codec_read.c above the functions that check them. Fields may come in any order.
+ * and its kind exclude, which are listed in codec_shape.c above the functions that check them. Fields may come in any order.
  *
  * Writing is a set of functions which look at nothing: the caller has made sure of CODEC_M_BYTES of room for each message.
  * They return the place after what they wrote, and may scribble over the rest of the room. Fields that are zero are left

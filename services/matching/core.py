@@ -184,7 +184,18 @@ class Core:
         """Where the core stands."""
         facts = self._facts
         lib.core_facts(self._core, facts)
-        return Facts(*(getattr(facts, name) for name in Facts._fields))
+        return Facts(
+            facts.shard,
+            facts.rules,
+            facts.sequence,
+            facts.next_offset,
+            facts.clock_us,
+            facts.state_hash,
+            facts.balance_hash,
+            facts.open_orders,
+            facts.client_order_id_memory_us,
+            facts.markets_changed,
+        )
 
     # --- questions: each answers with an encoded message of matching_service.proto -----------
 

@@ -165,7 +165,10 @@ def _page(
     limit: int,
 ) -> Page:
     """`place` names the columns that a list is ordered by, its time first."""
-    asked = [request.account, request.from_us, request.to_us or _TOP, *below]
+    # The place is a bound of the time too: else Postgres begins at the newest and passes over all
+    # that lies above.
+    before_us = min(request.to_us or _TOP, below[0] + 1)
+    asked = [request.account, request.from_us, before_us, *below]
     given = ", ".join(f"${number}" for number in range(4, 4 + len(place)))
     conditions = [f"({', '.join(place)}) < ({given})"]
     for column, wanted in only.items():

@@ -40,7 +40,27 @@ if TYPE_CHECKING:
 else:
     Statement = Any
 
-_APPEND: Final = "select first_offset, time_us from append($1, $2, $3, $4)"
+# As the function `append` does where there is nothing special: a statement alone takes a fifth less
+# of the server's CPU. No row means that nothing was done, and that there is something special.
+_APPEND: Final = """
+    with grown as (
+        update topic
+            set next_offset = next_offset + cardinality($2::bytea[]),
+                last_time_us = greatest(
+                    last_time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+            where name = $1 and next_offset + cardinality($2::bytea[]) < partitioned_to
+                and abs((extract(epoch from clock_timestamp()) * 1000000)::bigint - $3) <= $4
+            returning id, next_offset - cardinality($2::bytea[]) as first_offset,
+                last_time_us as time_us
+    ), put as (
+        insert into record (topic_id, record_offset, time_us, body)
+            select id, first_offset + n - 1, time_us, b
+            from grown, unnest($2::bytea[]) with ordinality as u (b, n)
+    )
+    select first_offset, time_us from grown
+"""
+# A partition to be made, a clock that is apart, a topic that is not there.
+_APPEND_SPECIAL: Final = "select first_offset, time_us from append($1, $2, $3, $4)"
 _CREATE: Final = "select create_topic($1, $2)"
 _CUT: Final = "select cut($1, $2)"
 _ONE: Final = """
@@ -171,11 +191,12 @@ class _Appender:
 
     async def append(self, bodies: Sequence[bytes], clock_us: int) -> Appended:
         async with self._one_at_a_time:
-            statement = await self._ready()
+            connection, statement = await self._ready()
+            asked, limit_s = (self._topic, bodies, clock_us, CLOCKS_APART_US), self._timeout_s
             try:
-                row = await statement.fetchrow(
-                    self._topic, bodies, clock_us, CLOCKS_APART_US, timeout=self._timeout_s
-                )
+                row = await statement.fetchrow(*asked, timeout=limit_s)
+                if row is None:
+                    row = await connection.fetchrow(_APPEND_SPECIAL, *asked, timeout=limit_s)
             except asyncpg.PostgresError as error:
                 if _ended_the_connection(error):
                     raise self._unknown(error) from error
@@ -194,8 +215,8 @@ class _Appender:
             self._connection.terminate()
         self._connection = self._statement = None
 
-    async def _ready(self) -> Statement:
-        """A prepared append on a connection that is alive. Nothing has been sent if this fails."""
+    async def _ready(self) -> tuple[Opened, Statement]:
+        """A live connection with an append prepared. Nothing has been sent if this fails."""
         if self._statement is None or self._connection is None or self._connection.is_closed():
             self.drop()
             # What we have given up must not hold the topic's row for longer than we waited for it.
@@ -212,7 +233,7 @@ class _Appender:
             except GONE as error:
                 self.drop()
                 raise LogUnavailable(f"The log cannot be reached: {error}") from error
-        return self._statement
+        return self._connection, self._statement
 
     def _unknown(self, error: Exception) -> OutcomeUnknown:
         self.drop()

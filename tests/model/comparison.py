@@ -48,8 +48,8 @@ class Comparison:
         self.commands = 0
         self.most_parts = 0
 
-    def give(self, given: Given) -> None:
-        """Apply a record to both. Raises Different."""
+    def give(self, given: Given) -> list[matching.SubmitResponse]:
+        """Apply a record to both; what its batches were answered. Raises Different."""
         offset = len(self.history)
         self.history.append(given)
         events, answers = self.model.apply(offset, *given)
@@ -61,7 +61,8 @@ class Comparison:
         self.most_parts = max(self.most_parts, len(self.core.parts))
         self._validate(offset)
         self._compare_older(offset, given)
-        self._compare_repeats(answers)
+        self._compare_repeats(core_answers)
+        return answers
 
     def _validate(self, offset: int) -> None:
         if offset % self.validate_every:

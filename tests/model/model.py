@@ -195,12 +195,14 @@ class Model(State):
     def _carry_out(
         self, kind: str, request: matching.SubmitRequest, command: matching.Command
     ) -> matching.Outcome:
-        """Decide it, and let it set going what it will; its orders as they stand after that."""
+        """Decide it, and let it set going what it will; its orders as they were stated last."""
         self.own = []
+        before = len(self.record.orders)
         outcome = self._decide(kind, request, command)
         work_off(self)
+        last = {event.order.order_id: event.order for event in self.record.orders[before:]}
         for order, told in zip(self.own, [outcome.order, *outcome.others], strict=False):
-            told.CopyFrom(order)
+            told.CopyFrom(last[order.order_id])
         return outcome
 
     def _own_trades(self, first: int, first_command: int) -> Iterator[matching.TradeEvent]:

@@ -13,6 +13,8 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from tests.model.comparison import Comparison, Different, Given, Stride, run, shorten
 from tests.model.engines import CoreEngine
+from tests.model.features import ALL
+from tests.model.reasons import TRAILING
 from tests.model.worlds import LARGE, SMALL, World
 from tests.model.writer import Writer
 from tests.spec import words
@@ -138,6 +140,45 @@ def test_a_record_of_many_parts_agrees() -> None:
     assert parts_of(sweep, sweep, everything, sweep) > 1, "a part ends in the cancel-all"
     parts_of(*many("second"))
     assert parts_of(sweep, sweep, sweep, everything) > 1, "a part ends in a sweep"
+    comparison.compare_state()
+
+
+def test_as_many_trailing_stops_wait_as_may() -> None:
+    """And all of them follow, are triggered by one price, and find the same book."""
+    comparison = Comparison()
+    writer = Writer(Random(1), comparison.model.model, SMALL, ALL)
+    for record in writer.opening():
+        comparison.give(Given(writer.pass_time(), record))
+
+    def give(*commands: matching.Command) -> matching.SubmitResponse:
+        batch = writer.next_batch(writer.gateways[0], list(commands))
+        given = Given(writer.time_us, writer.record_of(batch))
+        return comparison.give(given)[0]
+
+    rules = matching.Command(request_id=bytes(16))
+    rules.use_rules.version = 2
+    give(rules)
+    stop = matching.Command(account=1000, request_id=bytes(16))
+    stop.place_order.CopyFrom(
+        matching.PlaceOrder(
+            instrument=2048,
+            side=types.SIDE_SELL,
+            type=types.ORDER_TYPE_TRAILING_STOP,
+            time_in_force=types.TIME_IN_FORCE_IOC,
+            trigger_by=types.TRIGGER_BY_MARK_PRICE,
+            trail_ticks=3,
+            quantity_lots=1,
+        )
+    )
+    answer = give(*[stop] * (TRAILING + 1))
+    refusals = [outcome.refusal for outcome in answer.outcomes]
+    assert refusals == [0] * TRAILING + [matching.REFUSAL_CAPACITY_FULL]
+    marks = [matching.Command(request_id=bytes(16)) for _ in range(3)]
+    for command, price_ticks in zip(marks, (100, 110, 107), strict=True):
+        command.set_mark.CopyFrom(matching.SetMark(instrument=2048, price_ticks=price_ticks))
+    give(*marks)
+    assert comparison.core.orders() == []
+    comparison.restore()
     comparison.compare_state()
 
 

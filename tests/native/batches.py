@@ -68,12 +68,17 @@ AT_LEAST = LIMIT.filter(lambda order: order.time_in_force != types.TIME_IN_FORCE
 PROTECTED = BY_QUOTE.map(lambda order: _with(order, protection_ticks=order.quote_minor))
 STOP = MARKET.map(
     lambda order: _with(
-        order, type=types.ORDER_TYPE_STOP, trigger_ticks=order.quantity_lots, trigger_by=2
+        order,
+        type=types.ORDER_TYPE_STOP,
+        trigger_ticks=min(order.quantity_lots, 2**62),
+        trigger_by=2,
     )
 )
 TAKE_PROFIT_LIMIT = LIMIT.map(
     lambda order: _with(
-        order, type=types.ORDER_TYPE_TAKE_PROFIT_LIMIT, trigger_ticks=order.quantity_lots
+        order,
+        type=types.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+        trigger_ticks=min(order.quantity_lots, 2**62),
     )
 )
 TRAILING = BY_QUOTE.map(

@@ -37,7 +37,7 @@ def test_a_well_formed_batch_means_the_same_to_both(batch: matching.SubmitReques
     head = (found.session, found.number, found.source, found.commands)
     assert head == (batch.session, batch.number, batch.source, len(batch.commands))
     kinds = {command.WhichOneof("kind") for command in batch.commands}
-    assert found.only_cancels == (kinds <= {"cancel_order", "cancel_all"})
+    assert found.only_cancels == (kinds <= {"cancel_order", "cancel_all", "kill"})
 
 
 @LONGER

@@ -2,18 +2,23 @@
 
 A house of its own in a temporary folder: the embedded Postgres and one matching process. The load
 comes from this process on the same machine. First as fast as it goes, with so many batches under
-way; then at a quarter of that, evenly, each batch timed from the moment it was due. Beside that the
-disk alone: as many bytes as a record had, each written and brought to the disk by fdatasync.
+way; then at a quarter of that, evenly, each batch timed from the moment it was due. Beside that, in
+the same run, what a batch has to wait for in any case: the disk alone, as many bytes as a record
+had, each written and brought to the disk by fdatasync; and a bare gRPC server that answers the same
+batches at the same pace with as many bytes, and does nothing else.
 
-Between the two there is a checkpoint: a Postgres that has run for a while writes into files it has
-used before, and a new one makes them, 16 MB at a time, while everybody waits.
+Between the two loads there is a checkpoint: a Postgres that has run for a while writes into files
+it has used before, and a new one has to make room on the disk as it goes.
 """
 
-import asyncio
+import contextlib
+import gc
 import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,11 +27,15 @@ import uvloop
 
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
-from services.runtime.config import postgres_dsn
+from services.runtime.config import postgres_dsn, run_folder
+from services.runtime.rpc import open_channel
+from tools.benches.disk import disk_alone
+from tools.benches.evenly import send_evenly
 from tools.benches.market import Trader, opening_records
 from tools.benches.shape import Asked, Figures, grouped, quantile_ms
 from tools.benches.shard import (
     BATCH,
+    ROOT,
     UNDER_WAY,
     Submit,
     batches,
@@ -39,13 +48,13 @@ from tools.benches.shard import (
     send,
     shard,
 )
+from tools.benches.stream_echo import SERVICE as ECHO_SERVICE
 
 RUNS: Final = 5
 FAST_BATCHES: Final = 10_000
 PORTION_BATCHES: Final = 2500
 EVEN_S: Final = 4.0
 """How long the even load lasts in a run."""
-DISK_WRITES: Final = 1000
 
 
 class Size(NamedTuple):
@@ -63,7 +72,7 @@ def measure(asked: Asked) -> Figures:
     load = batches(iter(trader.batch, None), len(opening))
     even_s = asked.seconds or (0.1 if asked.quick else EVEN_S)
     size = Size(asked.runs_or(RUNS), asked.size(FAST_BATCHES, 50), even_s)
-    with folder_beside_the_data() as data, postgres(data), process(data):
+    with folder_beside_the_data() as data, postgres(data), process(data), _echo_process(data):
         figures = uvloop.run(_bench(size, opening, load, data))
     medians = {name: round(statistics.median(values), 2) for name, values in figures.items()}
     fast = [round(value) for value in figures["commands_per_s"]]
@@ -80,26 +89,55 @@ def say(figures: Figures) -> list[str]:
     """What came out, for people."""
     commands, orders = grouped(figures["commands_per_s"]), grouped(figures["orders_per_s"])
     until_published = grouped(figures["commands_per_s_until_published"])
-    p50, p99 = figures["quarter_p50_ms"], figures["quarter_p99_ms"]
-    disk50, disk99 = figures["fdatasync_p50_ms"], figures["fdatasync_p99_ms"]
+    p99, disk99 = figures["quarter_p99_ms"], figures["fdatasync_p99_ms"]
     return [
         f"{commands} commands/s in batches of {BATCH}, {UNDER_WAY} under way, durable before they"
         f" are answered; five of eight are orders: {orders} orders/s (aim: 200,000).",
         f"Until their events are published too: {until_published} commands/s.",
-        f"At a quarter of the first a batch waits {p50} ms (p50) and {p99} ms (p99).",
-        f"fdatasync of as many bytes ({grouped(figures['quarter_record_bytes'])}) takes {disk50} ms"
-        f" and {disk99} ms: p99 is {p99 / disk99:.1f} times the disk's (aim: 2).",
+        f"At a quarter of the first a batch waits {_quantiles(figures, 'quarter')}, of which the"
+        f" load generator was late by {_quantiles(figures, 'generator_late')}.",
+        f"fdatasync of as many bytes ({grouped(figures['quarter_record_bytes'])}) takes"
+        f" {_quantiles(figures, 'fdatasync')}: p99 is {p99 / disk99:.1f} times the disk's (aim: 2)."
+        f" At the same pace as the batches: {_quantiles(figures, 'fdatasync_paced')}.",
+        "A bare gRPC server answers as many bytes at that pace within"
+        f" {_quantiles(figures, 'echo')}.",
     ]
+
+
+def _quantiles(figures: Figures, name: str) -> str:
+    return f"{figures[f'{name}_p50_ms']} ms (p50), {figures[f'{name}_p99_ms']} ms (p99)"
+
+
+@contextlib.contextmanager
+def _echo_process(data: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "tools.benches.stream_echo", _echo_address(data)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}"}
+    started = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        yield
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def _echo_address(data: Path) -> str:
+    return f"unix:{run_folder(data) / 'echo'}.sock"
+
+
+@contextlib.asynccontextmanager
+async def _echo(data: Path) -> AsyncIterator[Submit]:
+    async with open_channel(_echo_address(data)) as channel:
+        yield channel.stream_stream(f"/{ECHO_SERVICE}/Submit")
 
 
 async def _bench(
     size: Size, opening: Sequence[bytes], load: Iterator[bytes], data: Path
 ) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {}
-    async with shard(data) as (submit, stub):
+    async with shard(data) as (submit, stub), _echo(data) as echo:
         await send(submit, opening)
         for _ in range(size.runs):
-            run = await _run(submit, stub, load, data, size)
+            run = await _run(submit, stub, echo, load, data, size)
             for name, value in run.items():
                 figures.setdefault(name, []).append(value)
     return figures
@@ -108,32 +146,49 @@ async def _bench(
 async def _run(
     submit: Submit,
     stub: rpc.MatchingServiceStub,
+    echo: Submit,
     load: Iterator[bytes],
     folder: Path,
     size: Size,
 ) -> dict[str, float]:
-    """One run: fast, even, and the disk alone."""
+    """One run: fast, even, and what an even load has to wait for in any case."""
     rate, until_published, record_bytes = await _fast(submit, stub, load, size.fast_batches)
     await _checkpoint(folder)
     quarter = rate / 4 / BATCH
     even = [next(load) for _ in range(int(quarter * size.even_s))]
+    _settle()
     before = await stub.GetStatus(matching.GetStatusRequest())
-    waits = await _send_evenly(submit, even, quarter)
+    waits = await send_evenly(submit, even, quarter, must_be_applied)
     after = await stub.GetStatus(matching.GetStatusRequest())
     await published(stub)
     even_bytes = sum(map(len, even)) / max(after.next_offset - before.next_offset, 1)
-    disk = _disk(folder / "disk", int(even_bytes))
+    disk = disk_alone(folder / "disk", int(even_bytes), quarter)
+    echoes = await send_evenly(echo, even, quarter)
     return {
         "commands_per_s": rate,
         "orders_per_s": rate * 5 / 8,
         "commands_per_s_until_published": until_published,
         "fast_record_bytes": record_bytes,
-        "quarter_p50_ms": quantile_ms(waits, 0.50),
-        "quarter_p99_ms": quantile_ms(waits, 0.99),
         "quarter_record_bytes": even_bytes,
-        "fdatasync_p50_ms": quantile_ms(disk, 0.50),
-        "fdatasync_p99_ms": quantile_ms(disk, 0.99),
+        **_both("quarter", waits.answered),
+        **_both("generator_late", waits.late),
+        **_both("fdatasync", disk.at_once),
+        **_both("fdatasync_paced", disk.paced),
+        **_both("echo", echoes.answered),
     }
+
+
+def _both(name: str, seconds: Sequence[float]) -> dict[str, float]:
+    return {
+        f"{name}_p50_ms": quantile_ms(seconds, 0.50),
+        f"{name}_p99_ms": quantile_ms(seconds, 0.99),
+    }
+
+
+def _settle() -> None:
+    """Have what was made so far looked at for the last time: it would be in the middle of a run."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _fast(
@@ -146,6 +201,7 @@ async def _fast(
     for first in range(0, count, PORTION_BATCHES):
         portion = [next(load) for _ in range(first, min(first + PORTION_BATCHES, count))]
         sent += sum(map(len, portion))
+        _settle()
         start = time.perf_counter()
         await send(submit, portion)
         answered_s += time.perf_counter() - start
@@ -162,50 +218,3 @@ async def _checkpoint(data: Path) -> None:
         await connection.execute("checkpoint")
     finally:
         await connection.close()
-
-
-async def _send_evenly(submit: Submit, load: Sequence[bytes], per_s: float) -> list[float]:
-    """Each when it is due, whatever became of those before. Seconds from due to answered."""
-    call = submit()
-    start = time.perf_counter()
-
-    async def write() -> None:
-        for number, batch in enumerate(load):
-            early = start + number / per_s - time.perf_counter()
-            if early > 0:
-                await asyncio.sleep(early)
-            await call.write(batch)
-        await call.done_writing()
-
-    writing = asyncio.create_task(write())
-    waits: list[float] = []
-    async for answer in call:
-        waits.append(time.perf_counter() - start - len(waits) / per_s)
-        must_be_applied(answer, len(waits))
-    await writing
-    return waits
-
-
-def _disk(file: Path, size: int) -> list[float]:
-    """Seconds that writing so many bytes, and bringing them to the disk, takes."""
-    content = os.urandom(size)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        # As a log of Postgres does: into a file that has its room already.
-        os.posix_fallocate(handle, 0, size * DISK_WRITES)
-        os.fsync(handle)
-        return [_timed(lambda: _write_through(handle, content)) for _ in range(DISK_WRITES)]
-    finally:
-        os.close(handle)
-        file.unlink()
-
-
-def _write_through(handle: int, content: bytes) -> None:
-    os.write(handle, content)
-    os.fdatasync(handle)
-
-
-def _timed(action: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start

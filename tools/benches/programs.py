@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent / "native"
 GENERATED: Final = "gen/c/_core.c"
-CODEC: Final = {"native/codec_read.c", "native/codec_write.c"}
+CODEC: Final = {"native/codec_read.c", "native/codec_shape.c", "native/codec_write.c"}
 
 
 class Program(NamedTuple):

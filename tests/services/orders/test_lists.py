@@ -135,6 +135,26 @@ def test_a_page_of_fills_comes_off_its_index(
     tell(history, story)
 
 
+def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
+    async def blocks(pool: Pool, page: store.Page) -> int:
+        explain = "explain (analyze, buffers, timing off, format json)"
+        [[said]] = await pool.fetch(f"{explain} {page.text}", *page.asked)
+        plan = json.loads(said)[0]["Plan"]
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+    async def story(pool: Pool) -> None:
+        request = orders.ListOrdersRequest(account=ALICE)
+        first = await blocks(pool, store.orders_page(request, (TOP, TOP), 100))
+        far_down = await blocks(pool, store.orders_page(request, (900, 900 * 1024), 100))
+        assert far_down <= first + 5
+        fills = orders.ListFillsRequest(account=ALICE)
+        first = await blocks(pool, store.fills_page(fills, NEWEST, 100))
+        cursor = FillCursor(900, 900 * 1024, True)
+        assert await blocks(pool, store.fills_page(fills, cursor, 100)) <= first + 5
+
+    tell(history, story)
+
+
 def test_pages_are_whole_and_in_order_whatever_is_asked_for(history: str) -> None:
     async def story(pool: Pool) -> None:
         for asked, _ in ORDER_LISTS:

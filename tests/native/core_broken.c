@@ -1,0 +1,232 @@
+/* A core in which one word is wrong: does core_validate say so? Every word of everything that stands in a small state is changed
+ * in several ways, one at a time, and put back.
+ *
+ * Prints a line for each kind of thing: how many changes were made, how many were noticed, how many were not, and how many
+ * ended the walk by a signal (a place far outside its array) or never came to an end. What is not noticed are words that mean
+ * nothing: children that a node does not have, numbers a session has forgotten, what fills up a struct. How many such words
+ * a thing has is its `harmless_percent`, roughly.
+ *
+ * Not for a sanitizer: the walk goes wherever the wrong word says. */
+
+#define _GNU_SOURCE
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "book_inner.h"
+#include "fuzz/driven.h"
+
+/* ---- A walk that may go astray -------------------------------------------------------------------------------------- */
+
+enum { PATIENCE_S = 2, MOST_LINES = 60000 };
+enum outcome { NOTICED, UNNOTICED, SIGNALLED, STUCK, OUTCOMES };
+
+static sigjmp_buf before_walk;
+static bool lines[MOST_LINES];
+
+static void on_signal(int number) { siglongjmp(before_walk, number); }
+
+static enum outcome walk(const core *core) {
+    int number = sigsetjmp(before_walk, 1);
+    if (number != 0) {
+        alarm(0);
+        return number == SIGALRM ? STUCK : SIGNALLED;
+    }
+    alarm(PATIENCE_S);
+    int line = core_validate(core);
+    alarm(0);
+    if (line > 0 && line < MOST_LINES) lines[line] = true;
+    return line == 0 ? UNNOTICED : NOTICED;
+}
+
+/* ---- Wrong words ---------------------------------------------------------------------------------------------------- */
+
+struct tally {
+    const char *what;
+    long outcomes[OUTCOMES];
+    long harmless_percent;
+};
+
+static uint32_t changed(uint32_t word, int way) {
+    switch (way) {
+    case 0: return word + 1;
+    case 1: return word - 1;
+    case 2: return word ^ UINT32_C(0x80000000);
+    default: return word == 0 ? 7 : 0;
+    }
+}
+enum { WAYS = 4 };
+
+/* Change each word of a thing, in each way. */
+static void spoil(const core *core, struct tally *tally, void *thing, size_t size) {
+    for (size_t at = 0; at + 4 <= size; at += 4) {
+        uint8_t *place = (uint8_t *)thing + at;
+        uint32_t right;
+        memcpy(&right, place, 4);
+        for (int way = 0; way < WAYS; way++) {
+            uint32_t wrong = changed(right, way);
+            memcpy(place, &wrong, 4);
+            enum outcome outcome = walk(core);
+            memcpy(place, &right, 4);
+            tally->outcomes[outcome]++;
+        }
+    }
+    FUZZ_CHECK_ZERO(core_validate(core));
+}
+
+static int tell(const struct tally *tally) {
+    printf("%s: %ld noticed, %ld not, %ld signalled, %ld stuck\n", tally->what, tally->outcomes[NOTICED],
+           tally->outcomes[UNNOTICED], tally->outcomes[SIGNALLED], tally->outcomes[STUCK]);
+    long all = tally->outcomes[NOTICED] + tally->outcomes[UNNOTICED] + tally->outcomes[SIGNALLED];
+    bool is_well = 100 * tally->outcomes[UNNOTICED] <= tally->harmless_percent * all && tally->outcomes[STUCK] == 0;
+    if (!is_well) printf("  more than the %ld %% that mean nothing\n", tally->harmless_percent);
+    return !is_well;
+}
+
+/* ---- The state ------------------------------------------------------------------------------------------------------ */
+
+static void order(struct driven *driven, struct grammar *g, uint32_t account, uint64_t side, uint64_t price, uint64_t name) {
+    struct grammar_given given[] = {{"instrument", CORE_SHARDS}, {"side", side}, {"price_ticks", price}, {"quantity_lots", 1},
+                                    {"client_order_id", name}, {NULL, 0}};
+    if (name == 0) given[4] = given[5];
+    g->account = account;
+    driven_apply(driven, grammar_command(g, COMMAND_PLACE_ORDER, given));
+}
+
+/* Orders near and far, with names and without, of which some have ended; a second session; a source. */
+static void open_world(struct driven *driven, struct grammar *g) {
+    static const uint64_t asks[] = {101, 101, 103, 5000, 5001, 70000, 70016, 1000000, 50000000, UINT64_C(1) << 40};
+    driven_open(driven, 0);
+    grammar_begin(g, driven->core, (struct fuzz_input){NULL, NULL});
+    driven_begin(driven, g);
+    driven_apply(driven, grammar_command(g, COMMAND_OPEN_SESSION, NULL));
+    for (uint32_t i = 0; i < sizeof asks / sizeof *asks; i++) order(driven, g, 1000 + i % 3, SIDE_SELL, asks[i], i % 2 ? 0 : i + 1);
+    for (uint32_t i = 0; i < 6; i++) order(driven, g, 1003 + i % 2, SIDE_BUY, 90 + i / 2, 20 + i);
+    struct grammar_given cancel[] = {{"client_order_id", 20}, {"order_id", 0}, {NULL, 0}};
+    for (; cancel[0].value < 24; cancel[0].value += 2) {
+        g->account = 1003;
+        driven_apply(driven, grammar_command(g, COMMAND_CANCEL_ORDER, cancel));
+    }
+    FUZZ_CHECK(driven->core->pool->order_count == 14 && driven->core->names.ended == 2 && driven->core->pool->node_count > 0);
+}
+
+/* ---- Its things ----------------------------------------------------------------------------------------------------- */
+
+static int spoil_money(core *core) {
+    struct risk *risk = &core->risk;
+    struct tally accounts = {.what = "accounts", .harmless_percent = 5}, assets = {.what = "assets", .harmless_percent = 30};
+    struct tally balances = {.what = "balances"}, counts = {.what = "money's counts"};
+    for (uint32_t i = 1; i <= risk->account_count; i++) spoil(core, &accounts, &risk->accounts[i], sizeof *risk->accounts);
+    for (uint32_t i = 1; i <= risk->asset_count; i++) spoil(core, &assets, &risk->assets[i], sizeof *risk->assets);
+    for (uint32_t i = 1; i <= risk->balance_count; i++) {
+        spoil(core, &balances, &risk->balances[i], sizeof *risk->balances);
+        spoil(core, &balances, &risk->after[i], sizeof *risk->after);
+    }
+    spoil(core, &counts, &risk->account_count, sizeof risk->account_count);
+    spoil(core, &counts, &risk->balance_count, sizeof risk->balance_count);
+    spoil(core, &counts, &risk->asset_count, sizeof risk->asset_count);
+    spoil(core, &counts, &risk->hash, 16);
+    spoil(core, &counts, &risk->account_ids.count, 4);
+    return tell(&accounts) + tell(&assets) + tell(&balances) + tell(&counts);
+}
+
+static int spoil_names(core *core) {
+    struct names *names = &core->names;
+    struct tally all = {.what = "names", .harmless_percent = 6}, counts = {.what = "names' counts"};
+    struct tally entries = {.what = "names' table"};
+    for (uint32_t i = 1; i <= names->fresh; i++) spoil(core, &all, &names->names[i], sizeof *names->names);
+    for (uint64_t i = 0; i <= table_mask(&names->table); i++) {
+        if (names->table.entries[i].place != 0) spoil(core, &entries, &names->table.entries[i].place, 4);
+    }
+    spoil(core, &counts, &names->count, sizeof names->count);
+    spoil(core, &counts, &names->ended, sizeof names->ended);
+    spoil(core, &counts, &names->first_ended, sizeof names->first_ended);
+    spoil(core, &counts, &names->last_ended, sizeof names->last_ended);
+    spoil(core, &counts, &names->hash, sizeof names->hash);
+    return tell(&all) + tell(&counts) + tell(&entries);
+}
+
+static int spoil_sessions(core *core) {
+    struct sessions *sessions = &core->sessions;
+    struct tally all = {.what = "sessions", .harmless_percent = 40}, sources = {.what = "sources"};
+    for (uint32_t rank = 0; rank < sessions->count; rank++) {
+        spoil(core, &all, &sessions->sessions[sessions->places[rank]], 24 + 40 * sizeof(struct session_batch));
+        spoil(core, &all, &sessions->places[rank], 4);
+    }
+    spoil(core, &all, &sessions->count, sizeof sessions->count);
+    spoil(core, &all, &sessions->hash, sizeof sessions->hash);
+    spoil(core, &sources, sessions->sources, sizeof sessions->sources);
+    return tell(&all) + tell(&sources);
+}
+
+static int spoil_orders(core *core) {
+    struct book_pool *pool = core->pool;
+    struct tally hot = {.what = "orders", .harmless_percent = 3}, levels = {.what = "levels"};
+    struct tally cold = {.what = "orders' cold halves", .harmless_percent = 10};
+    struct tally nodes = {.what = "far nodes", .harmless_percent = 85}, ids = {.what = "orders' ids"}, counts = {.what = "the pool's counts"};
+    for (uint32_t slot = 1; slot < pool->fresh_order; slot++) {
+        if (book_find(pool, pool->orders[slot].order_id) != slot) continue;
+        spoil(core, &hot, &pool->orders[slot], sizeof *pool->orders);
+        spoil(core, &cold, &core->cold[slot], sizeof *core->cold);
+    }
+    for (uint32_t level = 1; level < pool->fresh_level; level++) {
+        if (pool->levels[level].orders != 0) spoil(core, &levels, &pool->levels[level], sizeof *pool->levels);
+    }
+    for (uint32_t node = 1; node < pool->fresh_node; node++) spoil(core, &nodes, &pool->nodes[node], sizeof *pool->nodes);
+    for (uint64_t i = 0; i <= ids_mask(&pool->ids); i++) {
+        if (pool->ids.entries[i].slot != BOOK_NONE) spoil(core, &ids, &pool->ids.entries[i].slot, 4);
+    }
+    spoil(core, &counts, &pool->order_count, (size_t)((uint8_t *)(&pool->fresh_node + 1) - (uint8_t *)&pool->order_count));
+    return tell(&hot) + tell(&cold) + tell(&levels) + tell(&nodes) + tell(&ids) + tell(&counts);
+}
+
+static int spoil_markets(core *core) {
+    struct tally all = {.what = "instruments", .harmless_percent = 5}, books = {.what = "books", .harmless_percent = 5};
+    struct tally head = {.what = "the core", .harmless_percent = 50};
+    for (uint32_t i = 0; i < core->instrument_count; i++) {
+        struct core_instrument *instrument = &core->instruments[i];
+        spoil(core, &all, (uint8_t *)instrument + sizeof instrument->book, sizeof *instrument - sizeof instrument->book);
+        spoil(core, &books, &instrument->book->next_priority, offsetof(struct book, window) - sizeof(void *));
+    }
+    spoil(core, &head, &core->shard, 8);
+    spoil(core, &head, &core->clock_us, sizeof core->clock_us);
+    spoil(core, &head, &core->orders_given, sizeof core->orders_given);
+    spoil(core, &head, &core->sizes, sizeof core->sizes);
+    spoil(core, &head, &core->instrument_count, sizeof core->instrument_count);
+    spoil(core, &head, &core->touched_count, sizeof core->touched_count);
+    spoil(core, &head, &core->hash, sizeof core->hash);
+    return tell(&all) + tell(&books) + tell(&head);
+}
+
+/* core_verify says what core_validate found. */
+static void tell_by_verify(core *core) {
+    static uint8_t answer[65536];
+    uint64_t cursor = 0;
+    core->hash++;
+    int64_t length = core_verify(core, &cursor, answer, sizeof answer);
+    core->hash--;
+    FUZZ_CHECK(length > 0 && memmem(answer, (size_t)length, "core_validate says 000", 22) != NULL);
+}
+
+int main(void) {
+    struct driven driven;
+    struct grammar grammar;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGABRT, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    open_world(&driven, &grammar);
+    int broken = spoil_money(driven.core) + spoil_names(driven.core) + spoil_sessions(driven.core);
+    broken += spoil_orders(driven.core) + spoil_markets(driven.core);
+    tell_by_verify(driven.core);
+    int rules = 0;
+    for (int line = 0; line < MOST_LINES; line++) rules += lines[line];
+    printf("%d rules found something\n", rules);
+    driven_close(&driven);
+    return broken != 0;
+}

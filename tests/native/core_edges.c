@@ -1,0 +1,173 @@
+/* What callers get wrong: buffers too small, parts and offsets out of turn, numbers that are none. Each is refused, and
+ * changes nothing. And what is rare: two ids with the same hash, a buffer that is full at the last moment. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "book_inner.h"
+#include "fuzz/driven.h"
+
+/* ---- The core ------------------------------------------------------------------------------------------------------- */
+
+static struct core_part part;
+
+static int apply(core *core, uint64_t offset, struct grammar_record record, uint32_t number) {
+    return core_apply(core, offset, record.time_us, record.bytes, record.length, number, &part);
+}
+
+static void refuse_what_is_not_the_cores(struct driven *driven, struct grammar *g) {
+    core *none = NULL;
+    struct core_facts facts, after;
+    FUZZ_CHECK(core_new(CORE_SHARDS, &none) == CORE_FOREIGN && none == NULL);
+    core_free(NULL);
+    core_facts(driven->core, &facts);
+    struct grammar_record record = grammar_command(g, COMMAND_TICK, NULL);
+    FUZZ_CHECK(apply(driven->core, facts.next_offset + 1, record, 0) == CORE_FOREIGN);
+    FUZZ_CHECK(apply(driven->core, facts.next_offset, record, 1) == CORE_FOREIGN);
+    record.bytes[0] ^= 0x80;
+    FUZZ_CHECK(apply(driven->core, facts.next_offset, record, 0) == CORE_FOREIGN);
+    driven->core->shard++;
+    record = grammar_command(g, COMMAND_TICK, NULL);
+    driven->core->shard--;
+    FUZZ_CHECK(apply(driven->core, facts.next_offset, record, 0) == CORE_FOREIGN);
+    struct grammar_given unknown[] = {{"version", CORE_KNOWN_RULES + 1}, {NULL, 0}};
+    record = grammar_command(g, COMMAND_USE_RULES, unknown);
+    FUZZ_CHECK(apply(driven->core, facts.next_offset, record, 0) == CORE_UNKNOWN_RULES);
+    core_facts(driven->core, &after);
+    FUZZ_CHECK(memcmp(&facts, &after, sizeof facts) == 0);
+}
+
+/* Between the parts of a record: only its next part, at its offset. */
+static void refuse_what_is_out_of_turn(struct driven *driven, struct grammar *g) {
+    static const uint8_t shape[] = {0, 255, 0};
+    g->input = (struct fuzz_input){shape, shape + sizeof shape};
+    uint64_t offset = driven->core->next_offset;
+    struct grammar_record record = grammar_burst(g);
+    FUZZ_CHECK_ZERO(apply(driven->core, offset, record, 0));
+    FUZZ_CHECK(!part.last && "so many orders take more than one part of this size");
+    FUZZ_CHECK(apply(driven->core, offset, record, 0) == CORE_FOREIGN);
+    FUZZ_CHECK(apply(driven->core, offset, record, 2) == CORE_FOREIGN);
+    FUZZ_CHECK(apply(driven->core, offset + 1, record, 1) == CORE_FOREIGN);
+    for (uint32_t number = 1; !part.last; number++) FUZZ_CHECK_ZERO(apply(driven->core, offset, record, number));
+    FUZZ_CHECK_ZERO(core_validate(driven->core));
+}
+
+static void refuse_small_buffers(const core *core) {
+    uint8_t little[64];
+    uint64_t cursor = 0;
+    const uint8_t name[] = "n-1";
+    FUZZ_CHECK(core_get_order(core, 1000, 1, name, 0, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_get_account(core, 1000, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_list_open_orders(core, 1000, 0, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_get_balances(core, 1000, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_get_depth(core, CORE_SHARDS, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_list_markets(core, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_verify(core, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+    FUZZ_CHECK(core_snapshot(core, &cursor, little, sizeof little) == CORE_SMALL_BUFFER);
+}
+
+/* Sizes: nothing, more than there may be, or less than there is, in each field. */
+static void refuse_sizes(struct driven *driven, struct grammar *g) {
+    static const char *const fields[] = {"accounts",         "balances",           "instruments", "client_order_id_memory_us",
+                                         "client_order_ids", "orders_per_account", "sessions",    "orders"};
+    enum { IN_USE = 4 };
+    for (size_t field = 0; field < sizeof fields / sizeof *fields; field++) {
+        static const uint64_t wrong[] = {0, UINT32_MAX, 1};
+        for (size_t i = 0; i < (field < IN_USE ? 3 : 2); i++) {
+            struct codec_set_sizes before = driven->core->sizes;
+            struct grammar_given given[] = {{fields[field], wrong[i]}, {NULL, 0}};
+            driven_apply(driven, grammar_command(g, COMMAND_SET_SIZES, given));
+            FUZZ_CHECK(memcmp(&before, &driven->core->sizes, sizeof before) == 0);
+        }
+    }
+}
+
+/* ---- The book ------------------------------------------------------------------------------------------------------- */
+
+static enum book_result place(struct book *book, struct book_taker taker, size_t capacity) {
+    struct book_report reports[64];
+    size_t used = 0;
+    return book_place(book, &taker, reports, capacity, &used);
+}
+
+static void refuse_what_is_no_order(struct book *book) {
+    struct book_taker good = {.entry = {.order_id = 1}, .price_ticks = 100, .lots = 1};
+    struct book_taker bad[9];
+    for (int i = 0; i < 9; i++) bad[i] = good;
+    bad[0].entry.side = 2;
+    bad[1].entry.self_trade = BOOK_SELF_TRADE_DECREMENT + 1;
+    bad[2].entry.post_only = 2;
+    bad[3].type = BOOK_MARKET + 1;
+    bad[4].time_in_force = BOOK_FOK + 1;
+    bad[5].type = BOOK_MARKET;
+    bad[6].lots = 0;
+    bad[7].price_ticks = BOOK_ANY_PRICE;
+    bad[8].entry.post_only = 1;
+    bad[8].time_in_force = BOOK_IOC;
+    for (int i = 0; i < 9; i++) FUZZ_CHECK(place(book, bad[i], 64) == BOOK_BAD_ORDER);
+    FUZZ_CHECK(place(book, good, BOOK_MIN_REPORTS - 1) == BOOK_BUFFER_TOO_SMALL);
+    FUZZ_CHECK(place(book, good, BOOK_MIN_REPORTS) == BOOK_DONE);
+    struct book_report reports[64];
+    size_t used = 65;
+    FUZZ_CHECK(book_amend(book, &good, reports, 64, &used) == BOOK_BUFFER_TOO_SMALL);
+    FUZZ_CHECK(book_cancel(book, 1, reports, 64, &used) == BOOK_BUFFER_TOO_SMALL);
+    FUZZ_CHECK(book_place(book, &good, reports, 64, &used) == BOOK_BUFFER_TOO_SMALL);
+    FUZZ_CHECK(used == 65 && book_rest(book, &good.entry, 100, 1) == BOOK_NONE && "the pool is full");
+}
+
+static void refuse_what_is_no_pool(struct book_pool *pool) {
+    FUZZ_CHECK(!book_pool_open(0, 0) && !book_pool_open(BOOK_MAX_ORDERS + 1, 0) && !book_pool_open(1, 64));
+    FUZZ_CHECK(!book_pool_set_limit(pool, 0) && !book_pool_set_limit(pool, BOOK_MAX_ORDERS + 1));
+    book_pool_close(NULL);
+    book_close(NULL);
+}
+
+/* Ids whose hashes are the same: found all the same, dropped all the same. */
+static void tell_equal_hashes_apart(void) {
+    struct book_pool *pool = book_pool_open(8, 0);
+    struct book *book = book_open(pool, 0);
+    uint64_t ids[3];
+    for (uint32_t i = 0; i < 3; i++) ids[i] = (uint64_t)i << 32 | (uint32_t)(77 - i * BOOK_SPREAD);
+    FUZZ_CHECK(ids_check(&pool->ids, ids[0]) == ids_check(&pool->ids, ids[2]));
+    for (uint32_t i = 0; i < 3; i++) {
+        struct book_entry entry = {.order_id = ids[i]};
+        FUZZ_CHECK(book_rest(book, &entry, 100 + i, 1) != BOOK_NONE);
+    }
+    FUZZ_CHECK(book_find(pool, ids[2]) == 3 && book_find(pool, ids[0]) == 1 && book_guess(pool, ids[1]) != BOOK_NONE);
+    book_remove(book, book_find(pool, ids[0]));
+    FUZZ_CHECK(book_find(pool, ids[0]) == BOOK_NONE && book_find(pool, ids[1]) == 2 && book_find(pool, ids[2]) == 3);
+    FUZZ_CHECK(book_guess(pool, 12345) == BOOK_NONE);
+    FUZZ_CHECK_ZERO(book_validate(book));
+    FUZZ_CHECK_ZERO(book_pool_validate(pool));
+    book_close(book);
+    book_pool_close(pool);
+}
+
+int main(void) {
+    struct driven driven;
+    struct grammar grammar;
+    part.events = malloc(CORE_PART_BYTES);
+    part.answers = malloc(CORE_ANSWER_BYTES);
+    part.index = malloc(CORE_MAX_BATCHES * sizeof *part.index);
+    driven_open(&driven, 3);
+    grammar_begin(&grammar, driven.core, (struct fuzz_input){NULL, NULL});
+    driven_begin(&driven, &grammar);
+    refuse_what_is_not_the_cores(&driven, &grammar);
+    refuse_sizes(&driven, &grammar);
+    refuse_what_is_out_of_turn(&driven, &grammar);
+    refuse_small_buffers(driven.core);
+    driven_close(&driven);
+    struct book_pool *pool = book_pool_open(1, 10);
+    struct book *book = book_open(pool, 0);
+    refuse_what_is_no_order(book);
+    refuse_what_is_no_pool(pool);
+    tell_equal_hashes_apart();
+    book_close(book);
+    book_pool_close(pool);
+    free(part.events);
+    free(part.answers);
+    free(part.index);
+    printf("all refused\n");
+    return 0;
+}
