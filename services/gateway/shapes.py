@@ -404,7 +404,7 @@ class Update(Struct, frozen=True, tag_field="type", tag="update"):
 
 
 class Trade(Struct, frozen=True):
-    """Two orders met; `side` is the taker's."""
+    """Two orders met; `side` is the taker's, in an auction that of the order that came later."""
 
     trade_id: Id
     price: Decimal
@@ -412,6 +412,7 @@ class Trade(Struct, frozen=True):
     side: Side
     time_us: Time
     sequence: Sequence
+    auction: bool
 
 
 class Trades(Struct, frozen=True):
@@ -434,6 +435,19 @@ class Ticker(Struct, frozen=True):
     best_bid_quantity: Decimal | None
     best_ask: Decimal | None
     best_ask_quantity: Decimal | None
+    sequence: Sequence
+
+
+class Auction(Struct, frozen=True):
+    """What an auction would come to if it ended now; `price` is null while nothing would trade.
+
+    `surplus` is what would be left at that price: above zero of buys, below zero of sells.
+    """
+
+    instrument: Symbol
+    price: Decimal | None
+    volume: Decimal
+    surplus: Decimal
     sequence: Sequence
 
 

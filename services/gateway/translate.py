@@ -167,6 +167,7 @@ def order(
     other_fee_asset: types.Asset | None = None,
 ) -> shapes.Order:
     """An order as the public sees it; without `fills` where the contract does not ask for them."""
+    # Long because an order has so many fields, each a line.
     by_quote = of.quote_minor != 0
     # An exit has no quantity until its entry has ended.
     unsized = by_quote or (of.quantity_lots == 0 and of.state == types.ORDER_STATE_WAITING)
@@ -340,6 +341,7 @@ def trade(of: marketdata.PublicTrade, market: Market) -> shapes.Trade:
         side=cast(shapes.Side, words.SIDES[of.side]),
         time_us=of.time_us,
         sequence=of.sequence,
+        auction=of.auction,
     )
 
 
@@ -358,6 +360,17 @@ def ticker(of: marketdata.Ticker, market: Market) -> shapes.Ticker:
         best_ask=_price(market, of.best_ask_ticks),
         best_ask_quantity=_quantity(market, of.best_ask_lots),
         sequence=of.sequence,
+    )
+
+
+def auction(of: marketdata.Auction, market: Market, sequence: int = 0) -> shapes.Auction:
+    """What an auction would come to; `sequence` where none was ever told."""
+    return shapes.Auction(
+        instrument=market.symbol,
+        price=_price(market, of.price_ticks),
+        volume=market.quantity_text(of.volume_lots),
+        surplus=market.quantity_text(of.surplus_lots),
+        sequence=of.sequence or sequence,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from tests.journey.client import open_socket
 from tests.journey.contract.exchange import Exchange, told
 from tests.journey.contract.stall import ETH, TICK, Stall, at_a_stall
 from tests.journey.contract.test_waiting_orders import ending
@@ -84,6 +85,18 @@ def test_an_auction_gathers_trades_and_ends_what_was_for_it_alone(exchange: Exch
         assert [ending(order) for order in (buy, sell)] == [("open", None, "0")] * 2
         market = stall.order("buy", type="market")
         assert told(await alice.ask("POST", "/orders", market)) == (422, "market_not_open")
+        now = (await alice.ask("GET", "/balances")).headers["X-Bourse-Sequence"]
+        shown = (await alice.ask("GET", f"/auction/{stall.symbol}", after=now)).body
+        assert (shown["price"], shown["volume"], shown["surplus"]) == ("102", "0.6", "0.4")
+        async with open_socket(stall.floor.session, stall.floor.url) as socket:
+            await socket.say("subscribe", channels=[f"auction.{stall.symbol}"])
+            told_first = await socket.on(f"auction.{stall.symbol}", "auction")
+            assert told_first == {**shown, "type": "auction", "channel": told_first["channel"]}
+            await stall.place(bob, "sell", price="99", quantity="0.1")
+            await socket.until(lambda one: one.get("volume") == "0.7")
+            await bob.ask("DELETE", f"/orders?instrument={stall.symbol}")
+            await socket.until(lambda one: one.get("volume") == "0")
+        sell = await stall.place(bob, "sell", price="98", quantity="0.6")
         await stall.phase(types.PHASE_OPENING_AUCTION)
         await stall.phase(types.PHASE_CONTINUOUS)
         left = await stall.in_history(buy)
@@ -91,6 +104,10 @@ def test_an_auction_gathers_trades_and_ends_what_was_for_it_alone(exchange: Exch
         assert {fill["price"] for fill in left["fills"]} == {"102"}, "the surplus is of buys"
         assert ending(await stall.in_history(sell)) == ("filled", None, "0.6")
         assert (await stall.shown())["reference_price"] == "102"
+        trades = (await alice.ask("GET", f"/trades/{stall.symbol}")).body["trades"]
+        assert [(each["price"], each["auction"]) for each in trades] == [("102", True)]
+        over = (await alice.ask("GET", f"/auction/{stall.symbol}")).body
+        assert (over["price"], over["volume"], over["surplus"]) == (None, "0", "0")
         await stall.settle()
 
     at_a_stall(exchange, story)
