@@ -13,7 +13,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.marketdata import store
 from services.marketdata.config import MarketdataConfig
-from services.marketdata.state import KEPT_CANDLES, KEPT_TRADES, Markets
+from services.marketdata.state import KEPT_CANDLES, KEPT_TRADES, Markets, auctions_of
 from services.marketdata.tape import Block, Tape
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.log import Log
@@ -85,6 +85,7 @@ class MarketdataReader:
         place, client = self.tape.place, self.tape.client
         self._position = place.position
         self.markets.begin(place.sequence, self.tape.end.clock_us, place.position.last_part)
+        self.markets.remember_auctions(await self.tape.auctions())
         for instrument in await store.instruments(client):
             market = self.markets.market(instrument)
             newest = await store.trades_below(client, instrument, 2**63 - 1, KEPT_TRADES)
@@ -117,6 +118,7 @@ class MarketdataReader:
         trades = self.markets.apply(part.record)
         self._position = part.position
         self._block.add(part.position, self.markets.sequence, self.markets.clock_us, trades)
+        self._block.note(auctions_of(part.record))
         self._begun.set()
 
     def _look_if_ready(self, end: int, known: int) -> None:
@@ -149,6 +151,7 @@ class MarketdataReader:
         if said.sequence < self.markets.sequence:
             raise CoreBehind(f"matching stands at sequence {said.sequence}")
         for instrument in said.instruments:
+            self.markets.put_phase(instrument)
             depth = await self._book_of(instrument.instrument)
             self.markets.put_book(depth, instrument.instrument)
             known = max(known, depth.sequence)

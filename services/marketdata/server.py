@@ -62,13 +62,14 @@ class Marketdata(rpc.MarketdataServiceServicer):
         """The last 24 hours of an instrument."""
         await self._after(request.after_sequence, context)
         market = self._reader.markets.by_id.get(request.instrument)
+        auction = market.auction.public() if market and market.auction else None
         if market is None:
             ticker = marketdata.Ticker(
                 instrument=request.instrument, volume_lots="0", quote_volume_minor="0"
             )
         else:
             ticker = self._reader.markets.ticker(market)
-        return marketdata.GetTickerResponse(ticker=ticker)
+        return marketdata.GetTickerResponse(ticker=ticker, auction=auction)
 
     async def ListCandles(
         self, request: marketdata.ListCandlesRequest, context: Context

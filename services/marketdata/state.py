@@ -15,6 +15,7 @@ from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.domain.sequences import known_up_to
+from services.marketdata.levels import Book
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
@@ -42,7 +43,7 @@ KEPT_TRADES: Final = 1000
 MOST_MISSED: Final = 10_000
 """Trades a watcher that begins anew is told at most, of all it has missed."""
 
-_BUY: Final = int(types.SIDE_BUY)
+_TRADES: Final = (int(types.PHASE_CONTINUOUS), int(types.PHASE_POST_ONLY))
 
 
 class Trade(NamedTuple):
@@ -56,6 +57,7 @@ class Trade(NamedTuple):
     side: int
     time_us: int
     sequence: int
+    auction: bool = False
 
     def public(self) -> marketdata.PublicTrade:
         """As the public sees it."""
@@ -67,6 +69,7 @@ class Trade(NamedTuple):
             side=self.side,  # type: ignore[arg-type]  # an enum's number
             time_us=self.time_us,
             sequence=self.sequence,
+            auction=bool(self.auction),
         )
 
 
@@ -75,12 +78,37 @@ _fields = attrgetter(
 )
 
 
+class Auction(NamedTuple):
+    """What a market's auction would come to; all 0 if nothing would trade, or it is over."""
+
+    instrument: int
+    price_ticks: int
+    volume_lots: int
+    surplus_lots: int
+    sequence: int
+
+    def public(self) -> marketdata.Auction:
+        """As the public sees it."""
+        return marketdata.Auction(**self._asdict())
+
+
+def auctions_of(record: matching.EventRecord) -> list[Auction]:
+    """Auctions as they stand after a record; they are in its last part."""
+    sequence = known_up_to(record)
+    return [
+        Auction(
+            event.instrument, event.price_ticks, event.volume_lots, event.surplus_lots, sequence
+        )
+        for event in record.auctions
+    ]
+
+
 def trades_of(record: matching.EventRecord) -> Iterator[Trade]:
     """The trades of a part, in order."""
     time_us, first = record.time_us, record.first_sequence
     for event in record.trades:
         *fields, command = _fields(event)
-        yield Trade._make((*fields, time_us, first + command))
+        yield Trade._make((*fields, time_us, first + command, event.auction))
 
 
 class Candle:
@@ -192,100 +220,6 @@ class Series:
         return self.candles[next(reversed(self.candles))] if self.candles else None
 
 
-class Side:
-    """One side of a book: lots by price. `sign` is 1 where a higher price is better."""
-
-    def __init__(self, sign: int) -> None:
-        self._sign = sign
-        self._best: int | None = None
-        self._before: dict[int, int] = {}
-        self.levels: dict[int, int] = {}
-
-    def put(self, price_ticks: int, lots: int) -> None:
-        """State what rests at a price; 0: nothing."""
-        if price_ticks not in self._before:
-            self._before[price_ticks] = self.levels.get(price_ticks, 0)
-        if lots:
-            self.levels[price_ticks] = lots
-            if self._best is not None and (price_ticks - self._best) * self._sign > 0:
-                self._best = price_ticks
-        else:
-            self.levels.pop(price_ticks, None)
-            if price_ticks == self._best:
-                self._best = None
-
-    def best(self) -> tuple[int, int]:
-        """The best price and what rests there; (0, 0) if nothing does."""
-        if not self.levels:
-            return 0, 0
-        if self._best is None:
-            self._best = max(self.levels) if self._sign > 0 else min(self.levels)
-        return self._best, self.levels[self._best]
-
-    def all(self) -> list[marketdata.DepthLevel]:
-        """Everything that rests, best first."""
-        return self._at(self.levels)
-
-    def changed(self) -> list[marketdata.DepthLevel]:
-        """What is not as it was told last, best first; from now on it counts as told."""
-        before, self._before = self._before, {}
-        return self._at(p for p, lots in before.items() if self.levels.get(p, 0) != lots)
-
-    def _at(self, prices: Iterable[int]) -> list[marketdata.DepthLevel]:
-        ordered = sorted(prices, reverse=self._sign > 0)
-        get = self.levels.get
-        return [marketdata.DepthLevel(price_ticks=p, lots=get(p, 0)) for p in ordered]
-
-
-class Book:
-    """Absolute levels. `sequence` is the last one told: the book as told is true at it."""
-
-    def __init__(self, instrument: int, known_offset: int = -1) -> None:
-        self.instrument = instrument
-        self.sequence = 0
-        self.known_offset = known_offset
-        """Events of command records up to this one are in it already."""
-        self.bids = Side(1)
-        self.asks = Side(-1)
-        self.is_told = False
-
-    def put(self, side: int, price_ticks: int, lots: int) -> None:
-        """State what rests at a price."""
-        (self.bids if side == _BUY else self.asks).put(price_ticks, lots)
-
-    def snapshot(self) -> marketdata.Depth:
-        """The whole book as last told. Only between a tick and the next event."""
-        return marketdata.Depth(
-            instrument=self.instrument,
-            snapshot=True,
-            sequence=self.sequence,
-            bids=self.bids.all(),
-            asks=self.asks.all(),
-        )
-
-    def tell(self, sequence: int) -> marketdata.Depth | None:
-        """What changed since it was told last, if anything; all of it if it never was told."""
-        bids, asks = self.bids.changed(), self.asks.changed()
-        previous, first = self.sequence, not self.is_told
-        if not (first or bids or asks):
-            return None
-        self.sequence, self.is_told = sequence, True
-        if first:
-            return self.snapshot()
-        return marketdata.Depth(
-            instrument=self.instrument,
-            previous=previous,
-            sequence=sequence,
-            bids=bids,
-            asks=asks,
-        )
-
-    def is_crossed(self) -> bool:
-        """Does somebody bid what somebody asks?"""
-        bid, ask = self.bids.best()[0], self.asks.best()[0]
-        return bid != 0 and ask != 0 and bid >= ask
-
-
 class Market:
     """One instrument."""
 
@@ -296,6 +230,9 @@ class Market:
         self.trades: deque[Trade] = deque()
         """The newest, oldest first: all that are not on the tape, and some that are."""
         self.last_ticks = 0
+        self.auction: Auction | None = None
+        """As it was stated last; None if the market never gathered orders."""
+        self.phase = int(types.PHASE_UNSPECIFIED)
         self.changed_candles: set[tuple[marketdata.Interval, int]] = set()
         self._minute_us = 0
         self._summed = Candle(0)
@@ -390,6 +327,13 @@ class Market:
             self._public(*place) for place in changed if place[1] in self.series[place[0]].candles
         ]
 
+    def is_crossed_for_no_reason(self) -> bool:
+        """Does somebody bid what somebody asks while the market lets them trade?
+
+        Where orders gather they may cross, and stay so if the market goes on to what trades not.
+        """
+        return self.phase in _TRADES and self.book.is_crossed()
+
     def newest_candles(self) -> list[marketdata.Candle]:
         """The newest of each interval."""
         newest = [(interval, series.newest()) for interval, series in self.series.items()]
@@ -412,6 +356,7 @@ class Markets:
         self._told_sequence = 0
         self._untold: list[Trade] = []
         self._changed_books: set[int] = set()
+        self._changed_auctions: dict[int, Auction] = {}
         self._changed_latest: set[int] = set()
 
     def market(self, instrument: int) -> Market:
@@ -432,6 +377,15 @@ class Markets:
         whole_after = self.market(instrument).remember(newest_first)
         self._whole_after = max(self._whole_after, whole_after)
 
+    def remember_auctions(self, auctions: Iterable[Auction]) -> None:
+        """Begin with the auctions as they stood where the tape stands."""
+        for auction in auctions:
+            self.market(auction.instrument).auction = auction
+
+    def put_phase(self, instrument: types.Instrument) -> None:
+        """What a market takes, as last stated."""
+        self.market(instrument.instrument).phase = int(instrument.phase)
+
     def put_book(self, depth: matching.GetDepthResponse, instrument: int) -> None:
         """Begin with the book as the core has it. Nobody has been told anything yet."""
         book = self.market(instrument).book = Book(instrument, depth.command_offset)
@@ -442,14 +396,17 @@ class Markets:
 
     def apply(self, record: matching.EventRecord) -> list[Trade]:
         """Take in the next part; says what traded in it."""
-        for added in record.instruments:
-            self.market(added.instrument.instrument)
+        for stated in record.instruments:
+            self.put_phase(stated.instrument)
         self._apply_levels(record)
         trades = list(trades_of(record))
         for trade in trades:
             self.by_id[trade.instrument].trade(trade)
             self._changed_latest.add(trade.instrument)
         self._untold += trades
+        for auction in auctions_of(record):
+            self.by_id[auction.instrument].auction = auction
+            self._changed_auctions[auction.instrument] = auction
         self._pass_time(record.time_us)
         self.sequence = max(self.sequence, known_up_to(record))
         self._record_ended = record.last
@@ -512,6 +469,7 @@ class Markets:
             trades=[trade.public() for trade in self._untold],
             sequence=self.sequence,
         )
+        said.auctions.extend(one.public() for _, one in sorted(self._changed_auctions.items()))
         for instrument in sorted(latest):
             market = self.by_id[instrument]
             said.tickers.append(self.ticker(market))
@@ -519,14 +477,14 @@ class Markets:
         if with_latest:
             self._changed_latest.clear()
         self._changed_books.clear()
+        self._changed_auctions.clear()
         self._untold.clear()
         self._told_sequence = self.sequence
         return said
 
     def _has_news(self, latest: bool) -> bool:
-        return bool(
-            latest or self._changed_books or self._untold or self.sequence > self._told_sequence
-        )
+        changed = self._changed_books or self._changed_auctions or self._untold
+        return bool(latest or changed or self.sequence > self._told_sequence)
 
     def waits(self) -> bool:
         """Is there something that was not told?"""
@@ -544,6 +502,8 @@ class Markets:
             said.trades.extend(trade.public() for trade in missed or ())
         for market in self.by_id.values():
             said.depths.append(market.book.snapshot())
+            if market.auction is not None:
+                said.auctions.append(market.auction.public())
             said.tickers.append(self.ticker(market))
             said.candles.extend(market.newest_candles())
         return said

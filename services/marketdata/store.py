@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from bourse.marketdata import v1 as marketdata
-from services.marketdata.state import INTERVALS_US, Candle, Trade
+from services.marketdata.state import INTERVALS_US, Auction, Candle, Trade
 from services.runtime.postgres import Connection, Pool
 
 # --- How far it has come, in Postgres -------------------------------------------------------
@@ -47,6 +47,30 @@ async def end(connection: Pool | Connection, topic: str) -> End:
 async def put_end(tx: Connection, topic: str, end: End) -> None:
     """Write down where the tape ends, in the transaction that holds or moves the place."""
     await tx.execute(_PUT_END, topic, *end)
+
+
+_AUCTIONS: Final = f"""
+    select {", ".join(Auction._fields)} from auction where topic = $1 order by instrument
+"""  # noqa: S608 - names of our own columns
+_PUT_AUCTION: Final = """
+    insert into auction (topic, instrument, price_ticks, volume_lots, surplus_lots, sequence)
+    values ($1, $2, $3, $4, $5, $6)
+    on conflict (topic, instrument) do update set
+        price_ticks = excluded.price_ticks, volume_lots = excluded.volume_lots,
+        surplus_lots = excluded.surplus_lots, sequence = excluded.sequence
+"""
+
+
+async def auctions(connection: Pool | Connection, topic: str) -> list[Auction]:
+    """The auctions of all markets that ever gathered orders, as they stood at the tape's end."""
+    return [Auction(*row) for row in await connection.fetch(_AUCTIONS, topic)]
+
+
+async def put_auctions(tx: Connection, topic: str, changed: Iterable[Auction]) -> None:
+    """Write down how auctions stand, in the transaction that moves the place."""
+    rows = [(topic, *auction) for auction in changed]
+    if rows:
+        await tx.executemany(_PUT_AUCTION, rows)
 
 
 # --- The tape, in ClickHouse ----------------------------------------------------------------
@@ -88,10 +112,12 @@ _TABLES: Final = (
     FROM trade ARRAY JOIN {_INTERVALS}
     GROUP BY instrument, interval_us, open_us
     """,  # noqa: S608 - four numbers of our own
+    # A tape of before has none of its trades in an auction.
+    "ALTER TABLE trade ADD COLUMN IF NOT EXISTS auction UInt8 DEFAULT 0",
 )
 
 
-_TRADE_TYPES: Final = ("UInt32", "UInt64", *["Int64"] * 3, "UInt8", "Int64", "UInt64")
+_TRADE_TYPES: Final = ("UInt32", "UInt64", *["Int64"] * 3, "UInt8", "Int64", "UInt64", "UInt8")
 
 
 async def make_tables(tape: AsyncClient) -> None:
@@ -176,7 +202,7 @@ def _candle(row: Sequence[Any]) -> Candle:
 
 
 _TRADES: Final = """
-    SELECT instrument, trade_id, price_ticks, lots, quote_minor, side, time_us, sequence
+    SELECT instrument, trade_id, price_ticks, lots, quote_minor, side, time_us, sequence, auction
     FROM trade WHERE instrument = {instrument:UInt32} AND trade_id < {below:UInt64}
     ORDER BY instrument DESC, trade_id DESC LIMIT {limit:UInt32}
 """

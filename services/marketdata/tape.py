@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.domain.sequences import known_up_to
 from services.marketdata import store
 from services.marketdata.config import MarketdataConfig
-from services.marketdata.state import Trade, trades_of
+from services.marketdata.state import Auction, Trade, auctions_of, trades_of
 from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import Position, follow
@@ -48,6 +48,12 @@ class Block:
         self.sequence = 0
         self.clock_us = 0
         self.trades: list[Trade] = []
+        self.auctions: dict[int, Auction] = {}
+        """Those that changed, by instrument, as they stood last."""
+
+    def note(self, auctions: Iterable[Auction]) -> None:
+        """Take in the auctions of the part that was added."""
+        self.auctions |= {auction.instrument: auction for auction in auctions}
 
     def add(
         self, position: Position, sequence: int, clock_us: int, trades: Iterable[Trade]
@@ -120,6 +126,7 @@ class Tape:
                     record = part.record
                     sequence = max(self.place.sequence, block.sequence, known_up_to(record))
                     block.add(part.position, sequence, record.time_us, trades_of(record))
+                    block.note(auctions_of(record))
                     if part.position.next_offset >= pending_to:
                         return block
         raise AssertionError("a reader of the log never ends")
@@ -134,7 +141,7 @@ class Tape:
             )
         _log.warning("tape is written anew from the log", reason=said)
         beginning = NOWHERE._replace(epoch=self.place.epoch)
-        await self._move(beginning, store.EMPTY)
+        await self._move(beginning, store.EMPTY, ())
         await store.drop_tables(self.client)
         await store.make_tables(self.client)
         self.place, self.end = beginning, store.EMPTY
@@ -168,7 +175,7 @@ class Tape:
             token = f"{self._topic}:{self.place.position.next_offset}-{to}"
             await self._insert(block.trades, token)
             crash_point("marketdata.after_block")
-        await self._move(after, end)
+        await self._move(after, end, block.auctions.values())
 
     async def _announce(self, pending_to: int) -> None:
         """Write down where the block ends that is on its way."""
@@ -176,11 +183,16 @@ class Tape:
             await hold(tx, self._topic, self.place)
             await store.put_end(tx, self._topic, self.end._replace(pending_to=pending_to))
 
-    async def _move(self, after: Place, end: store.End) -> None:
+    async def _move(self, after: Place, end: store.End, auctions: Iterable[Auction]) -> None:
         """Move on, if place and epoch are still ours."""
         async with transaction(self._pool) as tx:
             await advance(tx, self._topic, self.place, after)
             await store.put_end(tx, self._topic, end)
+            await store.put_auctions(tx, self._topic, auctions)
+
+    async def auctions(self) -> list[Auction]:
+        """Auctions as they stood where the tape stands."""
+        return await store.auctions(self._pool, self._topic)
 
     async def _insert(self, trades: list[Trade], token: str) -> None:
         client = self.client

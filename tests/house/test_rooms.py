@@ -59,6 +59,7 @@ BESIDES = {
     },
     "marketdata": {
         "checks": "the invariants of the tape, which read every trade and change none",
+        "levels": "what rests in a book, price by price, as pure as its law",
         "tape": "puts each block on the tape once, between two databases without a common commit",
     },
     "matching": {

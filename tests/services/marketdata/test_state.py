@@ -7,6 +7,7 @@ import pytest
 
 from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
+from services.marketdata.levels import Side
 from services.marketdata.state import (
     DAY_US,
     INTERVALS_US,
@@ -16,7 +17,6 @@ from services.marketdata.state import (
     MOST_MISSED,
     Markets,
     Series,
-    Side,
     Trade,
 )
 from tests.services.shard import ALICE, BTC_USD, Shard, in_parts

@@ -1,7 +1,7 @@
 """A running marketdata room: the real stores, and a core's face in front of a shard."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -141,4 +141,9 @@ def tell(stores: Stores, folder: Path, story: Story, **settings: Any) -> None:
         finally:
             await end(core)
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    run(main())
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    """Run a story of its own to its end."""
+    asyncio.run(asyncio.wait_for(story, 120))
