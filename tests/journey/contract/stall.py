@@ -87,8 +87,14 @@ class Stall:
         await self.place(self.alice, "buy", price=price, quantity=quantity)
         assert (await self.bob.one(sell))["state"] == "filled"
 
-    async def shown(self) -> dict[str, Any]:
-        """The market as the public sees it."""
+    async def until_shown(self, **fields: Any) -> dict[str, Any]:
+        """The market as the public sees it, once these fields are so."""
+        shown: dict[str, Any] = await until(
+            self._shown, lambda market: fields.items() <= market.items()
+        )
+        return shown
+
+    async def _shown(self) -> dict[str, Any]:
         told = (await self.alice.ask("GET", "/instruments")).body["instruments"]
         return next(each for each in told if each["instrument"] == self.symbol)
 

@@ -79,7 +79,7 @@ def test_an_auction_gathers_trades_and_ends_what_was_for_it_alone(exchange: Exch
         assert told(early) == (422, "market_not_open")
         await stall.phase(types.PHASE_HALT)
         await stall.phase(types.PHASE_PRE_OPEN)
-        assert (await stall.shown())["phase"] == "pre_open"
+        await stall.until_shown(phase="pre_open")
         buy = await stall.place(alice, "buy", price="102", quantity="1", **gfa)
         sell = await stall.place(bob, "sell", price="98", quantity="0.6")
         assert [ending(order) for order in (buy, sell)] == [("open", None, "0")] * 2
@@ -90,8 +90,8 @@ def test_an_auction_gathers_trades_and_ends_what_was_for_it_alone(exchange: Exch
         assert (shown["price"], shown["volume"], shown["surplus"]) == ("102", "0.6", "0.4")
         async with open_socket(stall.floor.session, stall.floor.url) as socket:
             await socket.say("subscribe", channels=[f"auction.{stall.symbol}"])
-            told_first = await socket.on(f"auction.{stall.symbol}", "auction")
-            assert told_first == {**shown, "type": "auction", "channel": told_first["channel"]}
+            said = {**shown, "type": "auction", "channel": f"auction.{stall.symbol}"}
+            await socket.until(lambda one: one == said)
             await stall.place(bob, "sell", price="99", quantity="0.1")
             await socket.until(lambda one: one.get("volume") == "0.7")
             await bob.ask("DELETE", f"/orders?instrument={stall.symbol}")
@@ -103,7 +103,7 @@ def test_an_auction_gathers_trades_and_ends_what_was_for_it_alone(exchange: Exch
         assert ending(left) == ("expired", "auction_remainder", "0.6")
         assert {fill["price"] for fill in left["fills"]} == {"102"}, "the surplus is of buys"
         assert ending(await stall.in_history(sell)) == ("filled", None, "0.6")
-        assert (await stall.shown())["reference_price"] == "102"
+        await stall.until_shown(reference_price="102")
         trades = (await alice.ask("GET", f"/trades/{stall.symbol}")).body["trades"]
         assert [(each["price"], each["auction"]) for each in trades] == [("102", True)]
         over = (await alice.ask("GET", f"/auction/{stall.symbol}")).body
@@ -127,9 +127,9 @@ def test_a_band_refuses_ends_or_starts_an_auction(exchange: Exchange) -> None:
     async def story(stall: Stall) -> None:
         await stall.trade("100")
         await guard(stall, 0)
-        shown = await stall.shown()
-        assert (shown["reference_price"], shown["static_band_ppm"]) == ("100", 200_000)
-        assert (shown["dynamic_band_ppm"], shown["volatility_auction_us"]) == (50_000, None)
+        bands = {"static_band_ppm": 200_000, "dynamic_band_ppm": 50_000}
+        shown = await stall.until_shown(**bands)
+        assert (shown["reference_price"], shown["volatility_auction_us"]) == ("100", None)
         far = await stall.alice.ask("POST", "/orders", stall.order("buy", price="121"))
         assert told(far) == (422, "price_outside_band")
         for price in ("105", "106"):
@@ -141,8 +141,7 @@ def test_a_band_refuses_ends_or_starts_an_auction(exchange: Exchange) -> None:
         await stall.place(stall.bob, "sell", price="111", quantity="0.5")
         rests = await stall.place(stall.alice, "buy", price="111", quantity="1")
         assert ending(rests) == ("open", None, "0.5")
-        shown = await stall.shown()
-        assert shown["phase"] == "volatility_auction"
+        shown = await stall.until_shown(phase="volatility_auction")
         assert shown["phase_until_us"] == rests["updated_us"] + 3_600_000_000
         await stall.settle()
 
@@ -161,8 +160,7 @@ def test_fees_can_be_paid_in_another_asset(exchange: Exchange) -> None:
             instrument=stall.instrument, fee_market=other, discount_ppm=250_000
         )
         await stall.command(set_fee_market=named)
-        shown = await stall.shown()
-        assert (shown["fee_market"], shown["fee_discount_ppm"]) == (price_of_fees, 250_000)
+        await stall.until_shown(fee_market=price_of_fees, fee_discount_ppm=250_000)
         exchange.operator("account", "deposit", "bob", "ETH", "1")
         for trader, side in ((stall.bob, "sell"), (stall.alice, "buy")):
             order = stall.order(side, price="40", quantity="0.01")

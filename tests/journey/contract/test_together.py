@@ -31,13 +31,14 @@ def test_one_cancels_the_other(exchange: Exchange) -> None:
         assert [limit["state"], stop["state"]] == ["open", "waiting"]
         assert {limit["group"], stop["group"]} == {limit["order_id"]}
         assert (limit["group_kind"], stop["client_order_id"]) == ("oco", None)
-        sent = {"kind": "oco", "orders": list(pair(stall, client_order_id="pair-1"))}
+        orders = list(pair(stall, client_order_id="pair-1"))
+        sent = {"kind": "oco", "orders": orders}
         again = await alice.ask("POST", "/orders/groups", sent)
         assert (again.status, again.body["orders"]) == (
             200,
             [{**limit, "fills": []}, {**stop, "fills": []}],
         )
-        sent["orders"][1]["trigger_price"] = "89"
+        orders[1]["trigger_price"] = "89"
         assert told(await alice.ask("POST", "/orders/groups", sent))[1] == "client_order_id_reused"
         await stall.place(stall.bob, "buy", price="110", quantity="0.4")
         assert (await alice.one(stop))["remaining_quantity"] == "0.6", "the same comes off"
@@ -195,7 +196,7 @@ def test_a_kill_of_a_market_ends_everything_in_it(exchange: Exchange) -> None:
         for order in (rests, waits):
             ended = await stall.in_history(order)
             assert ending(ended) == ("cancelled", "by_operator", "0")
-        assert (await stall.shown())["phase"] == "halt"
+        await stall.until_shown(phase="halt")
         await stall.settle()
 
     at_a_stall(exchange, story)

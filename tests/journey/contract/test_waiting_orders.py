@@ -50,7 +50,7 @@ def test_their_limits_watch_the_mark_price_and_rest(exchange: Exchange) -> None:
             alice, "sell", type="take_profit_limit", trigger_price="120", **waits
         )
         await stall.mark(100)
-        assert (await stall.shown())["mark_price"] == "100"
+        await stall.until_shown(mark_price="100")
         for state in ("open", "waiting"):
             listed = await alice.ask("GET", f"/orders?state={state}&instrument={stall.symbol}")
             assert listed.body["orders"] == [without_fills(order) for order in (kept, stop)]
