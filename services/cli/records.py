@@ -19,7 +19,16 @@ from services.domain.outcomes import REFUSAL_CODES
 from services.runtime.events import Position, follow
 from services.runtime.log import Log, commands_topic, events_topic, open_log
 
-EVENTS: Final = ("trades", "orders", "levels", "balances", "moves", "assets", "instruments")
+EVENTS: Final = (
+    "trades",
+    "orders",
+    "levels",
+    "balances",
+    "moves",
+    "assets",
+    "instruments",
+    "accounts",
+)
 KINDS: Final = {
     number: name.removeprefix("COMMAND_KIND_").lower()
     for name, number in matching.CommandKind.items()
@@ -205,6 +214,9 @@ def _event_lines(offset: int, record: matching.EventRecord, wanted: Wanted) -> I
         bodies = by_command.get(index, [])
         if wanted.takes(mark, bodies):
             yield Line(offset, record.time_us, _title(record.first_sequence + index, mark), bodies)
+    if record.auctions and wanted == Wanted():
+        auctions: Bodies = [("auction", each) for each in record.auctions]
+        yield Line(offset, record.time_us, "what auctions would come to", auctions)
 
 
 def _title(sequence: int, mark: matching.CommandMark) -> str:
