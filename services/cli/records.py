@@ -19,7 +19,16 @@ from services.domain.outcomes import REFUSAL_CODES
 from services.runtime.events import Position, follow
 from services.runtime.log import Log, commands_topic, events_topic, open_log
 
-EVENTS: Final = ("trades", "orders", "levels", "balances", "moves", "assets", "instruments")
+EVENTS: Final = (
+    "trades",
+    "orders",
+    "levels",
+    "balances",
+    "moves",
+    "assets",
+    "instruments",
+    "accounts",
+)
 KINDS: Final = {
     number: name.removeprefix("COMMAND_KIND_").lower()
     for name, number in matching.CommandKind.items()
@@ -46,6 +55,7 @@ class Wanted(NamedTuple):
         return True
 
 
+EVERYTHING: Final = Wanted()
 _ACCOUNTS: Final = ("account", "taker_account", "maker_account")
 _ORDERS: Final = ("order_id", "taker_order_id", "maker_order_id")
 Bodies = list[tuple[str, Message]]
@@ -205,10 +215,16 @@ def _event_lines(offset: int, record: matching.EventRecord, wanted: Wanted) -> I
         bodies = by_command.get(index, [])
         if wanted.takes(mark, bodies):
             yield Line(offset, record.time_us, _title(record.first_sequence + index, mark), bodies)
+    if wanted == EVERYTHING and record.auctions:
+        # They come at the end of a record, under no command.
+        auctions: Bodies = [("auction", auction) for auction in record.auctions]
+        yield Line(offset, record.time_us, "auctions", auctions)
 
 
 def _title(sequence: int, mark: matching.CommandMark) -> str:
     kind = KINDS.get(mark.kind, str(mark.kind))
+    if mark.kind == matching.COMMAND_KIND_TIME:
+        return f"#{sequence} {kind}"
     said = f"#{sequence} {kind} account {mark.account} {mark.request_id.hex()}"
     if mark.refusal:
         said += f" refused: {REFUSAL_CODES.get(mark.refusal, mark.refusal)}"
