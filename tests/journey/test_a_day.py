@@ -30,6 +30,7 @@ class Day:
         self.rooms = rooms
         self._session = session
         self._people: dict[str, int] = {}
+        self._markets: dict[str, int] = {}
         self.sequence = 0
 
     def arrive(self, name: str) -> None:
@@ -57,7 +58,9 @@ class Day:
 
     def market(self, symbol: str) -> int:
         """A market's number."""
-        return int(self.described(symbol)["instrument_id"])
+        if symbol not in self._markets:
+            self._markets[symbol] = int(self.described(symbol)["instrument_id"])
+        return self._markets[symbol]
 
     def described(self, symbol: str = BTC_USD) -> dict[str, Any]:
         """What `bourse instrument list` says of a market."""
@@ -195,13 +198,13 @@ async def _iceberg(day: Day) -> None:
 
 async def _volatility(day: Day) -> None:
     """The next price is further away than the band: what is left of the order waits for it."""
-    bands = ("--dynamic-band-ppm", "50000", "--volatility-auction", "2")
+    bands = ("--dynamic-band-ppm", "50000", "--volatility-auction", "10")
     day.house.bourse("instrument", "guards", BTC_USD, *bands, "--static-band-ppm", "500000")
     await day.place("carol", -5, "120.00")
     await day.place("alice", 10, "120.00")
     assert (await day.trades())[-1] == (99_50, 3, False)
-    assert day.described()["phase"] == "volatility_auction"
     assert await day.auction() == (120_00, 4, -1)
+    assert day.described()["phase"] == "volatility_auction"
     await day.until_phase("continuous")
     assert (await day.trades())[-1] == (120_00, 4, True)
     assert day.described()["reference_price"] == "120"
