@@ -290,11 +290,16 @@ static void describe(struct core *c, uint32_t slot) {
     if (c->incoming.is_market) c->incoming.limit_ticks = core_protection(c);
 }
 
-/* What would be refused if it were placed now. The verdict is that of the command under way, which is about something else. */
+/* What would be refused if it were placed now. Its expiry is not asked: what was triggered before it came is not too late. The
+ * verdict is that of the command under way, which is about something else. */
 static uint8_t why_not(struct core *c) {
     struct core_verdict verdict;
-    if (risk_is_suspended(&c->risk, c->incoming.account)) return REFUSAL_ACCOUNT_SUSPENDED;
+    struct core_incoming *in = &c->incoming;
+    if (risk_is_suspended(&c->risk, in->account)) return REFUSAL_ACCOUNT_SUSPENDED;
+    int64_t expires_us = in->more.expires_us;
+    in->more.expires_us = 0;
     uint8_t refusal = core_why_not_size(c);
+    in->more.expires_us = expires_us;
     return refusal != REFUSAL_UNSPECIFIED ? refusal : core_why_not_now(c, &verdict, 0, 0);
 }
 

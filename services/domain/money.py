@@ -23,6 +23,17 @@ class Plain(NamedTuple):
     scale: int
 
 
+def exceeds(value: Plain, other: Plain) -> bool:
+    """Is a value above another one, whatever their scales?"""
+    scale = max(value.scale, other.scale)
+    return _scaled(value, scale) > _scaled(other, scale)
+
+
+def _scaled(value: Plain, scale: int) -> int:
+    scaled: int = value.digits * 10 ** (scale - value.scale)
+    return scaled
+
+
 class Steps(NamedTuple):
     """How often a unit goes into a value: whole times, and whether nothing was left over."""
 

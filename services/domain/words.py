@@ -37,6 +37,11 @@ SELF_TRADE_PREVENTIONS: Final = _words(types.SelfTradePrevention, "SELF_TRADE_PR
 ORDER_STATES: Final = _words(types.OrderState, "ORDER_STATE_")
 END_REASONS: Final = _words(types.EndReason, "END_REASON_")
 PHASES: Final = _words(types.Phase, "PHASE_")
+GROUP_KINDS: Final = _words(types.GroupKind, "GROUP_KIND_")
+TRIGGERS: Final = {
+    number: word.removesuffix("_price")
+    for number, word in _words(types.TriggerBy, "TRIGGER_BY_").items()
+}
 INTERVALS: Final = _words(marketdata.Interval, "INTERVAL_")
 SCOPES: Final = _words(accounts.Scope, "SCOPE_")
 
@@ -46,5 +51,7 @@ TIME_IN_FORCE_OF: Final = _numbers(TIMES_IN_FORCE)
 SELF_TRADE_PREVENTION_OF: Final = _numbers(SELF_TRADE_PREVENTIONS)
 ORDER_STATE_OF: Final = _numbers(ORDER_STATES)
 PHASE_OF: Final = _numbers(PHASES)
+GROUP_KIND_OF: Final = _numbers(GROUP_KINDS)
+TRIGGER_OF: Final = _numbers(TRIGGERS)
 INTERVAL_OF: Final = _numbers(INTERVALS)
 SCOPE_OF: Final = _numbers(SCOPES)

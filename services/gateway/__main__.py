@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 
 from services.gateway.auth import Gatekeeper
+from services.gateway.commands import Commands
 from services.gateway.config import GatewayConfig
 from services.gateway.entry import OrderEntry
 from services.gateway.feeds import MarketFeed
@@ -19,6 +20,7 @@ from services.gateway.reads import Reads
 from services.gateway.rest import Edge
 from services.gateway.rest_account import AccountRoutes
 from services.gateway.rest_documents import DocumentRoutes
+from services.gateway.rest_groups import Together
 from services.gateway.rest_orders import Orders
 from services.gateway.rest_public import PublicRoutes
 from services.gateway.tokens import Tokens
@@ -55,9 +57,11 @@ class Gateway:
         heard = {"marketdata": lambda: self.feed.live}
         self.rooms = Rooms(self.channels, self._takes_orders, heard)
         public = PublicRoutes(self.markets, self.reads, self.feed, self.rooms.health, clock)
+        commands = Commands(self.entry, self.markets, self.reads)
         described = (
-            *Orders(self.entry, self.markets, self.reads).routes(),
-            *AccountRoutes(self.entry, self.markets, self.reads).routes(),
+            *Orders(commands, self.markets, self.reads).routes(),
+            *Together(commands, self.markets, self.reads).routes(),
+            *AccountRoutes(commands, self.markets, self.reads).routes(),
             *public.routes(),
         )
         self.routes = (*described, *DocumentRoutes(described, self.reads).routes())

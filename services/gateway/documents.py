@@ -32,6 +32,7 @@ SAID: Final[Mapping[str, tuple[type[msgspec.Struct], ...]]] = {
     "orderbook.{instrument}": (shapes.Snapshot, shapes.Update),
     "trades.{instrument}": (messages.TradeMessage,),
     "ticker.{instrument}": (messages.TickerMessage,),
+    "auction.{instrument}": (messages.AuctionMessage,),
     "candles.{instrument}.{interval}": (messages.CandleMessage,),
     "user.orders": (messages.OrderMessage,),
     "user.fills": (messages.FillMessage,),

@@ -25,6 +25,15 @@ from services.gateway.reads import READ_S, read
 PACE_S: Final = 0.1
 """Tickers and candles are told at most this often."""
 
+_HAS_INTERVAL: Final = {
+    "orderbook": False,
+    "trades": False,
+    "ticker": False,
+    "auction": False,
+    "candles": True,
+}
+"""Kinds of public channels, and whether their names end in an interval."""
+
 _WAIT_S: Final = 2.0
 
 AnswerT = TypeVar("AnswerT")
@@ -49,8 +58,7 @@ class MarketFeed:
         """The channel of that name. Raises Problem if there is none, or no such instrument."""
         kind, _, rest = name.partition(".")
         symbol, _, interval = rest.partition(".")
-        expected = {"orderbook": False, "trades": False, "ticker": False, "candles": True}
-        if kind not in expected or expected[kind] != bool(interval):
+        if kind not in _HAS_INTERVAL or _HAS_INTERVAL[kind] != bool(interval):
             raise Problem("invalid_value", f"There is no channel {name[:64]}.")
         if interval and interval not in INTERVAL_OF:
             raise Problem("invalid_value", f"There are no candles of {interval[:16]}.")
@@ -121,6 +129,9 @@ class MarketFeed:
         for ticker in told.tickers:
             if market := await self._trading(ticker.instrument):
                 self._take_ticker(market, ticker)
+        for auction in told.auctions:
+            if market := await self._trading(auction.instrument):
+                self._take_auction(market, auction)
         for candle in told.candles:
             if market := await self._trading(candle.instrument):
                 self._take_candle(market, candle)
@@ -172,6 +183,12 @@ class MarketFeed:
         said = translate.ticker(ticker, market)
         channel.put(translate.on_channel(messages.TickerMessage, channel.name, said))
 
+    def _take_auction(self, market: Market, auction: marketdata.Auction) -> None:
+        channel = self._made(f"auction.{market.symbol}")
+        assert isinstance(channel, LatestChannel), "an auction has a channel of the latest"
+        said = translate.auction(auction, market)
+        channel.put(translate.on_channel(messages.AuctionMessage, channel.name, said))
+
     def _take_candle(self, market: Market, candle: marketdata.Candle) -> None:
         interval = INTERVALS.get(candle.interval)
         if interval is None:
@@ -195,6 +212,9 @@ class MarketFeed:
         elif kind == "ticker" and not channel.now():
             asked = marketdata.GetTickerRequest(instrument=market.id)
             self._take_ticker(market, (await self.ticker(asked)).ticker)
+        elif kind == "auction" and not channel.now():
+            asked = marketdata.GetTickerRequest(instrument=market.id)
+            self._take_auction(market, (await self.ticker(asked)).auction)
         elif kind == "candles" and not channel.now():
             length = marketdata.Interval.Name(INTERVAL_OF[interval])
             latest = marketdata.ListCandlesRequest(instrument=market.id, interval=length, limit=1)

@@ -5,7 +5,17 @@ Like `shapes`, they validate, encode, and are what the AsyncAPI document is made
 
 from msgspec import Struct
 
-from services.gateway.shapes import Balance, Candle, Fill, Order, Sequence, Ticker, Time, Trade
+from services.gateway.shapes import (
+    Auction,
+    Balance,
+    Candle,
+    Fill,
+    Order,
+    Sequence,
+    Ticker,
+    Time,
+    Trade,
+)
 
 
 class TradeMessage(Trade, frozen=True, kw_only=True, tag_field="type", tag="trade"):
@@ -16,6 +26,12 @@ class TradeMessage(Trade, frozen=True, kw_only=True, tag_field="type", tag="trad
 
 class TickerMessage(Ticker, frozen=True, kw_only=True, tag_field="type", tag="ticker"):
     """On `ticker.<instrument>`: the latest, at most ten a second."""
+
+    channel: str
+
+
+class AuctionMessage(Auction, frozen=True, kw_only=True, tag_field="type", tag="auction"):
+    """On `auction.<instrument>`: the latest, at most ten a second."""
 
     channel: str
 

@@ -68,9 +68,18 @@ CODES: Final = {
     "expired_in_transit": Kind(
         422, "Expired in transit", "It reached the engine after timestamp + window."
     ),
+    "rules_too_old": Kind(
+        422, "Rules too old", "The rules in force do not know this yet; operators raise them."
+    ),
+    "replacement_differs": Kind(
+        422,
+        "Replacement differs",
+        "The new order is in another market or on another side than the one it would replace.",
+    ),
     "market_not_open": Kind(
         422, "Market not open", "The phase of the market does not allow it at the moment."
     ),
+    "expiry_passed": Kind(422, "Expiry passed", "expires_us is not after the engine's clock."),
     "quantity_too_small": Kind(422, "Quantity too small", "It is below min_quantity."),
     "quantity_too_large": Kind(422, "Quantity too large", "It is above max_quantity."),
     "quantity_below_filled": Kind(
@@ -79,6 +88,9 @@ CODES: Final = {
     "notional_too_small": Kind(422, "Notional too small", "It is below min_notional."),
     "notional_too_large": Kind(422, "Notional too large", "It is above max_notional."),
     "price_outside_band": Kind(422, "Price outside band", "The price is too far from the market."),
+    "would_trigger": Kind(
+        422, "Would trigger", "The price that would trigger it is there already."
+    ),
     "too_many_open_orders": Kind(
         422, "Too many open orders", "The account has as many open orders as it may."
     ),
@@ -90,6 +102,11 @@ CODES: Final = {
     "asset_cap": Kind(422, "Asset cap", "There would be more of the asset than can be counted."),
     "engine_refused": Kind(422, "Engine refused", "An operator had to skip this request."),
     "rate_limited": Kind(429, "Rate limited", "Too many requests with this key."),
+    "too_many_commands": Kind(
+        429,
+        "Too many commands",
+        "The account sends more a second than it may. Cancels are free.",
+    ),
     "unavailable": Kind(503, "Unavailable", "Not accepted, and nothing happened. Try again."),
     "lagging": Kind(
         503, "Lagging", "What was asked for is not yet visible, and nothing happened. Try again."
@@ -113,6 +130,7 @@ class Problem(Exception):
         *,
         errors: Sequence[shapes.FieldError] = (),
         order: shapes.Order | None = None,
+        member: int = 0,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.code = code
@@ -120,6 +138,7 @@ class Problem(Exception):
         self.detail = detail or self.kind.detail
         self.errors = list(errors)
         self.order = order
+        self.member = member
         self.headers = headers or {}
         super().__init__(f"{code}: {self.detail}")
 
@@ -135,6 +154,7 @@ def response(problem: Problem, request_id: str) -> web.Response:
         request_id=request_id,
         errors=problem.errors or UNSET,
         order=problem.order or UNSET,
+        member=problem.member or UNSET,
     )
     return web.Response(
         status=problem.kind.status,
@@ -161,7 +181,9 @@ def refused(outcome: matching.Outcome, market: Market | None, side: int = 0) -> 
     if code not in CODES:
         return Problem("engine_refused", f"The engine answered {code}.")
     detail = _sentence(code, outcome, market, side) if market else ""
-    return Problem(code, detail)
+    # The engine counts by the second of its clock.
+    headers = {"Retry-After": "1"} if code == "too_many_commands" else None
+    return Problem(code, detail, member=outcome.member, headers=headers)
 
 
 def _sentence(code: str, outcome: matching.Outcome, market: Market, side: int) -> str:

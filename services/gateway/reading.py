@@ -17,7 +17,9 @@ from services.gateway.shapes import FieldError
 
 ShapeT = TypeVar("ShapeT", bound=msgspec.Struct)
 
-_PRECEDENCE: Final = ("unknown_field", "missing_field", "invalid_value")
+PRECEDENCE: Final = ("unknown_field", "missing_field", "invalid_value")
+"""Of several mistakes in a request, whose code is told."""
+
 _COUNT: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _TWICE: Final = "It is given twice."
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -143,7 +145,7 @@ def _escaped(name: str) -> str:
 
 def _problem(mistakes: list[tuple[str, FieldError]]) -> Problem:
     found = {code for code, _ in mistakes}
-    code = next((code for code in _PRECEDENCE if code in found), "invalid_value")
+    code = next((code for code in PRECEDENCE if code in found), "invalid_value")
     errors = [error for _, error in mistakes]
     detail = "; ".join(f"{error.pointer}: {error.detail}" for error in errors[:5])
     return Problem(code, detail, errors=errors)

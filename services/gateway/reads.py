@@ -30,6 +30,9 @@ _CLOCK_BEHIND_US: Final = 1_000_000
 _CLOCK_TRIES: Final = 20
 _CLOCK_PAUSE_S: Final = 0.1
 
+STANDING: Final = (types.ORDER_STATE_OPEN, types.ORDER_STATE_WAITING)
+"""States of orders that have not ended: the engine knows them whole."""
+
 AnswerT = TypeVar("AnswerT")
 
 
@@ -79,7 +82,7 @@ class Reads:
         """One order with all its fills. A 404 is final one second after the order's deadline."""
         for _ in range(_CLOCK_TRIES):
             engine = await self.engine_order(account, name, after)
-            if engine.found and engine.order.state == types.ORDER_STATE_OPEN:
+            if engine.found and engine.order.state in STANDING:
                 return await self._open_with_fills(account, engine.order, after)
             known = OrderName(engine.order.order_id) if engine.found else name
             past = await self.past_order(account, known, max(after, engine.sequence))
@@ -118,13 +121,14 @@ class Reads:
         """An order in public words."""
         market = await self._markets.wait_for(order.instrument)
         asset = self._markets.asset(order.fee_asset)
+        other = self._fee_asset(order.other_fee_asset) if order.other_fee_asset else None
         shown = None
         if fills is not None:
             shown = [
                 translate.order_fill(fill, market, self._fee_asset(fill.fee_asset))
                 for fill in fills
             ]
-        return translate.order(order, market, asset, shown)
+        return translate.order(order, market, asset, shown, other)
 
     def _fee_asset(self, number: int) -> types.Asset:
         """An asset that something was paid in: it is known, for its instrument is."""

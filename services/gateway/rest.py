@@ -29,7 +29,7 @@ PREFIX: Final = "/api/v1"
 BODY_S: Final = 10.0
 """A body has this long to arrive, seconds."""
 
-_BODY_METHODS: Final = ("POST", "PATCH")
+_BODY_METHODS: Final = ("POST", "PATCH", "PUT")
 _NO_QUERY: Final = Reader(NoQuery)
 
 _REQUEST_ID: Final = web.RequestKey("request_id", bytes)

@@ -1,23 +1,27 @@
 """The routes of an account: fills, balances, settings."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
+from bourse.matching import v1 as matching
 from bourse.orders import v1 as history
-from services.gateway import shapes, translate
-from services.gateway.entry import OrderEntry
+from services.gateway import problems, shapes, translate
+from services.gateway.commands import EVERY, Commands
 from services.gateway.markets import Markets
-from services.gateway.problems import Problem
+from services.gateway.problems import Problem, invalid
 from services.gateway.reading import Reader
 from services.gateway.reads import Reads
 from services.gateway.rest import PREFIX, Ask, Reply, Route, number
+
+_LEAST_MS: Final = 1000
+"""The shortest time that a dead man's switch waits."""
 
 
 class AccountRoutes:
     """What an account can ask of itself, orders aside."""
 
-    def __init__(self, entry: OrderEntry, markets: Markets, reads: Reads) -> None:
-        self._entry = entry
+    def __init__(self, commands: Commands, markets: Markets, reads: Reads) -> None:
+        self._commands = commands
         self._markets = markets
         self._reads = reads
 
@@ -25,6 +29,7 @@ class AccountRoutes:
         """The lines of the public API that are served here."""
         fills = Reader(shapes.FillsQuery)
         codes = ("instrument_unknown",)
+        switching = (*EVERY, "account_suspended", "capacity_full")
         return (
             Route("GET", f"{PREFIX}/fills", self.fills, "Fills, newest first", shapes.Fills,
                   "read", query=fills, codes=codes),
@@ -32,6 +37,9 @@ class AccountRoutes:
                   shapes.Balances, "read"),
             Route("GET", f"{PREFIX}/account", self.account, "The account of the key",
                   shapes.Account, "read"),
+            Route("PUT", f"{PREFIX}/dead-man", self.dead_man,
+                  "Cancel everything unless this is asked again in time", shapes.Switch, "trade",
+                  body=Reader(shapes.DeadMan), codes=switching),
         )  # fmt: skip
 
     async def fills(self, ask: Ask) -> Reply:
@@ -49,7 +57,7 @@ class AccountRoutes:
                 to_us=query.to_us,
                 limit=query.limit,
                 cursor=query.cursor,
-                after_sequence=self._after(ask),
+                after_sequence=self._commands.after(ask),
             )
         )
         # A symbol of several instruments has no single place to go on from, so its pages are
@@ -61,7 +69,7 @@ class AccountRoutes:
 
     async def balances(self, ask: Ask) -> Reply:
         """Balances as the engine has them."""
-        told = await self._reads.balances(ask.account, self._after(ask))
+        told = await self._reads.balances(ask.account, self._commands.after(ask))
         shown = []
         for balance in told.balances:
             asset = self._markets.asset(balance.asset)
@@ -74,7 +82,7 @@ class AccountRoutes:
     async def account(self, ask: Ask) -> Reply:
         """The account's settings and what it pays."""
         assert ask.caller is not None, "the route is private"
-        told = await self._reads.settings(ask.account, self._after(ask))
+        told = await self._reads.settings(ask.account, self._commands.after(ask))
         rates = [(m.symbol, m.fees_of_tier(told.fee_tier)) for m in self._markets.trading]
         key = ask.caller.key
         scopes = cast("list[shapes.Scope]", [s for s in shapes.SCOPES if s in key.scopes])
@@ -85,8 +93,21 @@ class AccountRoutes:
             fees=[shapes.Fees(name, fee.maker_fee_ppm, fee.taker_fee_ppm) for name, fee in rates],
             self_trade_prevention=translate.prevention(told.self_trade_prevention),
             scopes=scopes,
+            max_open_orders=told.max_open_orders or None,
+            max_commands_per_second=told.max_commands_per_second or None,
+            pays_fee_asset=told.pays_fee_asset,
+            dead_man_us=told.dead_man_us or None,
         )
         return Reply(account, told.sequence)
 
-    def _after(self, ask: Ask) -> int:
-        return max(ask.after, self._entry.answered_sequence)
+    async def dead_man(self, ask: Ask) -> Reply:
+        """Set the dead man's switch, renew it, or take it off."""
+        timeout_ms = ask.body.timeout_ms
+        if 0 < timeout_ms < _LEAST_MS:
+            raise invalid("/timeout_ms", "It is 0, or 1000 to 86400000.")
+        switch = matching.SetDeadMan(timeout_us=timeout_ms * 1000)
+        answer = await self._commands.ask(ask, set_dead_man=switch)
+        if answer.outcome.refusal:
+            raise problems.refused(answer.outcome, None)
+        due_us = answer.time_us + switch.timeout_us if timeout_ms else None
+        return Reply(shapes.Switch(due_us), answer.sequence)

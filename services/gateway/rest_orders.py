@@ -1,42 +1,32 @@
 """The routes of orders: place, amend, cancel, look."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as history
 from bourse.types import v1 as types
-from services.domain import ids
 from services.domain.instruments import Market
 from services.domain.words import ORDER_STATE_OF
 from services.gateway import problems, shapes, shaping, translate
-from services.gateway.entry import OrderEntry
+from services.gateway.commands import EVERY, GONE, PLACING, Commands, default_id, named
 from services.gateway.markets import Markets
-from services.gateway.problems import Problem, invalid
+from services.gateway.problems import Problem
 from services.gateway.reading import Reader
-from services.gateway.reads import OrderName, Reads
+from services.gateway.reads import STANDING, OrderName, Reads
 from services.gateway.rest import PREFIX, Ask, Reply, Route, number
-from services.gateway.state import Answered
 
-_GONE = (matching.REFUSAL_ORDER_UNKNOWN, matching.REFUSAL_ORDER_ENDED)
-_LIMITS = (
-    "expired_in_transit",
-    "account_suspended",
-    "market_not_open",
-    "quantity_too_small",
-    "quantity_too_large",
-    "notional_too_small",
-    "notional_too_large",
-    "price_outside_band",
-    "capacity_full",
-    "post_only_would_trade",
-    "insufficient_balance",
-    "price_off_tick",
-    "quantity_off_lot",
-    "engine_refused",
-    "outcome_unknown",
+_NO_AMEND: Final = (
+    "instrument_unknown",
+    "client_order_id_reused",
+    "expiry_passed",
+    "would_trigger",
+    "too_many_open_orders",
 )
-_OF_ENDED = ("order_unknown", "order_ended", "expired_in_transit", "engine_refused", "lagging")
+"""What places an order may be refused for, and an amend may not."""
+
+_OF_STANDING: Final = ("open", "waiting")
+"""States that the engine lists; all others are history's."""
 
 
 class _Page(NamedTuple):
@@ -50,8 +40,8 @@ class _Page(NamedTuple):
 class Orders:
     """What can be asked of orders."""
 
-    def __init__(self, entry: OrderEntry, markets: Markets, reads: Reads) -> None:
-        self._entry = entry
+    def __init__(self, commands: Commands, markets: Markets, reads: Reads) -> None:
+        self._commands = commands
         self._markets = markets
         self._reads = reads
 
@@ -60,14 +50,13 @@ class Orders:
         orders, one = f"{PREFIX}/orders", f"{PREFIX}/orders/{{order_id}}"
         named = f"{PREFIX}/orders/by-client-id/{{client_order_id}}"
         order, query, amendment = shapes.Order, Reader(shapes.OrdersQuery), Reader(shapes.Amendment)
-        placing = ("client_order_id_reused", "instrument_unknown", "too_many_open_orders", *_LIMITS)
-        amending = ("order_unknown", "order_ended", "quantity_below_filled", "lagging", *_LIMITS)
-        ending, looking = (*_OF_ENDED, "outcome_unknown"), ("order_unknown", "lagging")
-        lists = ("instrument_unknown", "lagging")
-        mass = ("instrument_unknown", "expired_in_transit", "outcome_unknown")
+        looking, lists = ("order_unknown", "lagging"), ("instrument_unknown", "lagging")
+        ending = (*looking, "order_ended", *EVERY)
+        amending = (*ending, "quantity_below_filled", *(c for c in PLACING if c not in _NO_AMEND))
+        mass = ("instrument_unknown", *EVERY)
         return (
             Route("POST", orders, self.place, "Place an order; asking twice is one order", order,
-                  "trade", body=Reader(shapes.NewOrder), codes=placing, statuses=(201, 200)),
+                  "trade", body=Reader(shapes.NewOrder), codes=PLACING, statuses=(201, 200)),
             Route("GET", orders, self.find, "Orders, newest first", shapes.Orders,
                   "read", query=query, codes=lists),
             Route("DELETE", orders, self.cancel_all, "Cancel all, or all of one instrument",
@@ -86,14 +75,13 @@ class Orders:
 
     async def place(self, ask: Ask) -> Reply:
         """Place an order: 201, or 200 with the order as it stands if it was asked before."""
-        assert ask.caller is not None, "the route is private"
         decimals = shaping.check_order(ask.body)
         market = self._markets.find(ask.body.instrument)
-        default_id = f"sig-{ask.caller.signature[:32]}"
-        placed = translate.place_order(shaping.order_words(ask.body, decimals, market, default_id))
+        words = shaping.order_words(ask.body, decimals, market, default_id(ask))
+        placed = translate.place_order(words)
         if isinstance(placed, list):
             raise shaping.misfit(placed)
-        answer = await self._ask(ask, place_order=placed)
+        answer = await self._commands.ask(ask, place_order=placed)
         outcome = answer.outcome
         if outcome.refusal:
             raise problems.refused(outcome, market, placed.side)
@@ -101,34 +89,34 @@ class Orders:
             name = OrderName(outcome.order.order_id)
             order = await self._reads.order(ask.account, name, answer.sequence)
             return Reply(order, answer.sequence)
-        return Reply(self._taken(answer, market), answer.sequence, status=201)
+        return Reply(self._commands.taken(answer, market), answer.sequence, status=201)
 
     async def amend(self, ask: Ask) -> Reply:
         """Change an open order."""
-        name = _named(ask)
+        name = named(ask)
         decimals = shaping.check_amendment(ask.body)
-        now = await self._reads.engine_order(ask.account, name, self._after(ask))
-        if not now.found or now.order.state != types.ORDER_STATE_OPEN:
-            raise await self._gone(ask.account, name, now.sequence)
+        now = await self._reads.engine_order(ask.account, name, self._commands.after(ask))
+        if not now.found or now.order.state not in STANDING:
+            raise await self._commands.gone(ask.account, name, now.sequence)
         market = await self._markets.wait_for(now.order.instrument)
         amended = translate.amend_order(
             market, now.order.order_id, decimals.price, decimals.quantity
         )
         if isinstance(amended, list):
             raise shaping.misfit(amended)
-        answer = await self._ask(ask, amend_order=amended)
-        if answer.outcome.refusal in _GONE:
-            raise await self._gone(ask.account, name, answer.sequence)
+        answer = await self._commands.ask(ask, amend_order=amended)
+        if answer.outcome.refusal in GONE:
+            raise await self._commands.gone(ask.account, name, answer.sequence)
         if answer.outcome.refusal:
-            raise problems.refused(answer.outcome, market, now.order.side)
-        return Reply(self._taken(answer, market), answer.sequence)
+            raise _not_amended(answer.outcome, market, now.order)
+        return Reply(self._commands.taken(answer, market), answer.sequence)
 
     async def cancel(self, ask: Ask) -> Reply:
         """End an open order."""
-        name = _named(ask)
-        answer = await self._ask(ask, cancel_order=matching.CancelOrder(**name._asdict()))
-        if answer.outcome.refusal in _GONE:
-            raise await self._gone(ask.account, name, answer.sequence)
+        name = named(ask)
+        answer = await self._commands.ask(ask, cancel_order=matching.CancelOrder(**name._asdict()))
+        if answer.outcome.refusal in GONE:
+            raise await self._commands.gone(ask.account, name, answer.sequence)
         if answer.outcome.refusal:
             raise problems.refused(answer.outcome, None)
         return Reply(await self._reads.shown(answer.outcome.order), answer.sequence)
@@ -141,7 +129,7 @@ class Orders:
         sequence = 0
         for instrument in wanted:
             command = matching.CancelAll(instrument=instrument)
-            answer = await self._ask(ask, cancel_all=command)
+            answer = await self._commands.ask(ask, cancel_all=command)
             if answer.outcome.refusal:
                 raise problems.refused(answer.outcome, None)
             cancelled += map(str, answer.cancelled)
@@ -150,27 +138,29 @@ class Orders:
 
     async def get(self, ask: Ask) -> Reply:
         """One order with all its fills."""
-        order = await self._reads.order(ask.account, _named(ask), self._after(ask))
+        order = await self._reads.order(ask.account, named(ask), self._commands.after(ask))
         return Reply(order, order.sequence)
 
     async def find(self, ask: Ask) -> Reply:
-        """Orders, newest first: open ones from the engine, all others from history."""
+        """Orders, newest first: those that stand from the engine, all others from history."""
         cursor = number(ask.query.cursor, "/cursor")
         symbol = ask.query.instrument
         wanted = self._markets.ids_of(symbol) if isinstance(symbol, str) else []
-        page = await (self._open if ask.query.state == "open" else self._past)(ask, wanted, cursor)
+        listed = self._open if ask.query.state in _OF_STANDING else self._past
+        page = await listed(ask, wanted, cursor)
         shown = [await self._reads.shown(order) for order in page.orders]
         next_cursor = shown[-1].order_id if page.more and shown else None
         return Reply(shapes.Orders(shown, next_cursor, page.sequence), page.sequence)
 
     async def _open(self, ask: Ask, wanted: Sequence[int], cursor: int) -> "_Page":
-        """Open orders as the engine has them."""
-        told = await self._reads.open_orders(ask.account, self._after(ask))
+        """Orders that stand as the engine has them; or those of them that wait."""
+        told = await self._reads.open_orders(ask.account, self._commands.after(ask))
         query = ask.query
         orders = [
             order
             for order in reversed(told.orders)
-            if (not wanted or order.instrument in wanted)
+            if (query.state == "open" or order.state == types.ORDER_STATE_WAITING)
+            and (not wanted or order.instrument in wanted)
             and (not cursor or order.order_id < cursor)
             and query.from_us <= order.created_us
             and (not query.to_us or order.created_us < query.to_us)
@@ -194,7 +184,7 @@ class Orders:
                     to_us=query.to_us,
                     limit=query.limit,
                     cursor=cursor,
-                    after_sequence=self._after(ask),
+                    after_sequence=self._commands.after(ask),
                 )
             )
             for instrument in wanted or [0]
@@ -203,46 +193,13 @@ class Orders:
         more = any(page.next_cursor for page in pages) or len(orders) > query.limit
         return _Page(orders[: query.limit], more, min(page.sequence for page in pages))
 
-    async def _ask(self, ask: Ask, **kind: object) -> Answered:
-        """Send one command in the name of who asked. Raises Problem if it was not decided."""
-        assert ask.caller is not None, "the route is private"
-        command = matching.Command(
-            request_id=ask.request_id,
-            account=ask.account,
-            valid_until_us=ask.caller.valid_until_us,
-            **kind,  # type: ignore[arg-type]  # one of the oneof, named by who calls
-        )
-        answer = await self._entry.ask(command)
-        if not isinstance(answer, Answered):
-            raise problems.undecided(answer)
-        return answer
 
-    async def _gone(self, account: int, name: OrderName, after: int) -> Problem:
-        """What is said of an order that is not open: 409 if it was the account's, else 404."""
-        past = await self._reads.past_order(account, name, after)
-        if past is None or past.state == "open":
-            return Problem("order_unknown")
-        return Problem("order_ended", f"The order is {past.state}.", order=past)
-
-    def _taken(self, answer: Answered, market: Market) -> shapes.Order:
-        """The order after a command that may have traded, with what it traded."""
-        order = answer.outcome.order
-        fills = translate.taken(answer.trades, market, order.side, answer.time_us)
-        return translate.order(order, market, self._markets.asset(order.fee_asset), fills)
-
-    def _after(self, ask: Ask) -> int:
-        """Reads see your writes: after all that this gateway has answered, and what was named."""
-        return max(ask.after, self._entry.answered_sequence)
-
-
-def _named(ask: Ask) -> OrderName:
-    """The order that the path names. Raises Problem."""
-    client_order_id = ask.path.get("client_order_id")
-    if client_order_id is None:
-        return OrderName(number(ask.path["order_id"], "/order_id"))
-    if not ids.is_client_order_id(client_order_id):
-        raise invalid("/client_order_id", "It is not 1..36 of A-Z a-z 0-9 . _ : -.")
-    return OrderName(0, client_order_id)
+def _not_amended(outcome: matching.Outcome, market: Market, order: types.Order) -> Problem:
+    """What is said of an amend that was refused: of an order that waits it always is."""
+    waits = order.state == types.ORDER_STATE_WAITING
+    if waits and outcome.refusal == matching.REFUSAL_MARKET_NOT_OPEN:
+        return Problem("market_not_open", "An order that waits is not amended: replace it.")
+    return problems.refused(outcome, market, order.side)
 
 
 def _newest(order: types.Order) -> int:

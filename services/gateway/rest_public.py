@@ -47,6 +47,8 @@ class PublicRoutes:
                   shapes.Trades, query=Reader(shapes.TradesQuery), codes=codes),
             Route("GET", f"{PREFIX}/ticker/{of}", self.ticker, "The last 24 hours",
                   shapes.Ticker, codes=codes),
+            Route("GET", f"{PREFIX}/auction/{of}", self.auction,
+                  "What an auction would come to", shapes.Auction, codes=codes),
             Route("GET", f"{PREFIX}/candles/{of}", self.candles, "Candles, oldest first",
                   shapes.Candles, query=Reader(shapes.CandlesQuery), codes=codes),
         )  # fmt: skip
@@ -67,7 +69,10 @@ class PublicRoutes:
         if not self._markets.known:
             raise Problem("unavailable")
         await self._reads.reach(ask.after)
-        markets = [translate.instrument(market) for market in self._markets.trading]
+        markets = [
+            translate.instrument(market, self._markets.get(market.instrument.fee_market))
+            for market in self._markets.trading
+        ]
         assets = [shapes.Asset(asset.code, asset.decimals) for asset in self._markets.assets]
         memory_s = self._markets.memory_us // 1_000_000
         return Reply(shapes.Instruments(markets, assets, memory_s))
@@ -96,6 +101,13 @@ class PublicRoutes:
         request = marketdata.GetTickerRequest(instrument=market.id, after_sequence=ask.after)
         told = await self._feed.ticker(request)
         return Reply(translate.ticker(told.ticker, market))
+
+    async def auction(self, ask: Ask) -> Reply:
+        """What an auction would come to if it ended now."""
+        market = self._markets.find(ask.path["instrument"])
+        request = marketdata.GetTickerRequest(instrument=market.id, after_sequence=ask.after)
+        told = await self._feed.ticker(request)
+        return Reply(translate.auction(told.auction, market, told.ticker.sequence))
 
     async def candles(self, ask: Ask) -> Reply:
         """Candles, oldest first."""

@@ -42,13 +42,24 @@ Sequence = Annotated[int, Meta(description="The engine's count of commands; neve
 Bound = Annotated[
     int, Meta(ge=0, le=2**63 - 1, description="Microseconds since 1970 UTC; 0 is no bound.")
 ]
+Moment = Annotated[int, Meta(ge=1, le=2**63 - 1, description="Microseconds since 1970 UTC.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most this many.")]
 
 Side = Literal["buy", "sell"]
-OrderType = Literal["limit", "market"]
-TimeInForce = Literal["gtc", "ioc", "fok"]
+OrderType = Literal[
+    "limit",
+    "market",
+    "stop",
+    "stop_limit",
+    "take_profit",
+    "take_profit_limit",
+    "trailing_stop",
+]
+TimeInForce = Literal["gtc", "ioc", "fok", "gtd", "gfa"]
+TriggerBy = Literal["last", "mark"]
+GroupKind = Literal["oco", "bracket"]
 SelfTradePrevention = Literal["none", "cancel_maker", "cancel_taker", "cancel_both", "decrement"]
-State = Literal["open", "filled", "cancelled", "expired"]
+State = Literal["open", "filled", "cancelled", "expired", "waiting"]
 Interval = Literal["1m", "5m", "1h", "1d"]
 RoomState = Literal["serving", "degraded"]
 Scope = Literal["read", "trade", "withdraw"]
@@ -68,6 +79,28 @@ class NewOrder(Struct, forbid_unknown_fields=True, frozen=True):
     post_only: bool = False
     self_trade_prevention: SelfTradePrevention | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
+    trigger_price: Positive | UnsetType = UNSET
+    trigger_by: TriggerBy | UnsetType = UNSET
+    trail: Positive | UnsetType = UNSET
+    trail_ppm: Annotated[int, Meta(ge=1, le=500_000)] | UnsetType = UNSET
+    activation_price: Positive | UnsetType = UNSET
+    expires_us: Moment | UnsetType = UNSET
+    display_quantity: Positive | UnsetType = UNSET
+    min_fill_quantity: Positive | UnsetType = UNSET
+    protection_price: Positive | UnsetType = UNSET
+
+
+class NewGroup(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of `POST /orders/groups`: two orders of an OCO, or an entry and its exits."""
+
+    kind: GroupKind
+    orders: Annotated[list[NewOrder], Meta(min_length=2, max_length=3)]
+
+
+class DeadMan(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of `PUT /dead-man`: 0 is off, else 1,000 to 86,400,000."""
+
+    timeout_ms: Annotated[int, Meta(ge=0, le=86_400_000)]
 
 
 class Amendment(Struct, forbid_unknown_fields=True, frozen=True):
@@ -188,6 +221,19 @@ class Order(Struct, frozen=True):
     created_us: Time
     updated_us: Time
     sequence: Sequence
+    trigger_price: Decimal | None = None
+    trigger_by: TriggerBy | None = None
+    trail: Decimal | None = None
+    trail_ppm: int | None = None
+    activation_price: Decimal | None = None
+    peak_price: Decimal | None = None
+    triggered_us: Time | None = None
+    expires_us: Time | None = None
+    display_quantity: Decimal | None = None
+    min_fill_quantity: Decimal | None = None
+    protection_price: Decimal | None = None
+    group: Id | None = None
+    group_kind: GroupKind | None = None
     fills: list[OrderFill] | UnsetType = UNSET
 
 
@@ -197,6 +243,19 @@ class Orders(Struct, frozen=True):
     orders: list[Order]
     next_cursor: str | None
     sequence: Sequence
+
+
+class Group(Struct, frozen=True):
+    """The orders of a group, in the order in which they were sent."""
+
+    orders: list[Order]
+
+
+class Replaced(Struct, frozen=True):
+    """The order that was cancelled, and the one in its place."""
+
+    cancelled: Order
+    order: Order
 
 
 class Fills(Struct, frozen=True):
@@ -252,6 +311,16 @@ class Account(Struct, frozen=True):
     fees: list[Fees]
     self_trade_prevention: SelfTradePrevention
     scopes: list[Scope]
+    max_open_orders: int | None
+    max_commands_per_second: int | None
+    pays_fee_asset: bool
+    dead_man_us: Time | None
+
+
+class Switch(Struct, frozen=True):
+    """The dead man's switch: when it cancels everything unless it is renewed; null: it is off."""
+
+    dead_man_us: Time | None
 
 
 class Now(Struct, frozen=True):
@@ -283,6 +352,14 @@ class Instrument(Struct, frozen=True):
     market_protection_ppm: int
     maker_fee_ppm: int
     taker_fee_ppm: int
+    mark_price: Decimal | None
+    reference_price: Decimal | None
+    static_band_ppm: int | None
+    dynamic_band_ppm: int | None
+    volatility_auction_us: int | None
+    phase_until_us: Time | None
+    fee_market: Symbol | None
+    fee_discount_ppm: int | None
 
 
 class Asset(Struct, frozen=True):
@@ -327,7 +404,7 @@ class Update(Struct, frozen=True, tag_field="type", tag="update"):
 
 
 class Trade(Struct, frozen=True):
-    """Two orders met; `side` is the taker's."""
+    """Two orders met; `side` is the taker's, in an auction that of the order that came later."""
 
     trade_id: Id
     price: Decimal
@@ -335,6 +412,7 @@ class Trade(Struct, frozen=True):
     side: Side
     time_us: Time
     sequence: Sequence
+    auction: bool
 
 
 class Trades(Struct, frozen=True):
@@ -357,6 +435,19 @@ class Ticker(Struct, frozen=True):
     best_bid_quantity: Decimal | None
     best_ask: Decimal | None
     best_ask_quantity: Decimal | None
+    sequence: Sequence
+
+
+class Auction(Struct, frozen=True):
+    """What an auction would come to if it ended now; `price` is null while nothing would trade.
+
+    `surplus` is what would be left at that price: above zero of buys, below zero of sells.
+    """
+
+    instrument: Symbol
+    price: Decimal | None
+    volume: Decimal
+    surplus: Decimal
     sequence: Sequence
 
 
@@ -401,3 +492,6 @@ class ProblemDetails(Struct, frozen=True):
     request_id: str
     errors: list[FieldError] | UnsetType = UNSET
     order: Order | UnsetType = UNSET
+    member: Annotated[int, Meta(description="Which order of the request, from 1.")] | UnsetType = (
+        UNSET
+    )

@@ -12,11 +12,13 @@ from bourse.types import v1 as types
 from services.domain import ids, words
 from services.domain.instruments import Market, Misfit
 from services.domain.money import Plain
+from services.gateway import terms
 from services.gateway.problems import Problem
 from services.gateway.shapes import Amendment, FieldError, NewOrder
-from services.gateway.translate import Flaw, OrderWords, read_decimal
+from services.gateway.terms import LIMITED, NOT_DECIMAL
+from services.gateway.translate import Flaw, OrderWords, Terms, read_decimal
 
-_NOT_DECIMAL: Final = "It is not a decimal above zero in plain notation that fits 64 bits."
+_LOTS: Final = ("quantity", "quote_quantity", "display_quantity", "min_fill_quantity")
 _T = TypeVar("_T")
 
 
@@ -26,43 +28,69 @@ class Decimals(NamedTuple):
     price: Plain | None
     quantity: Plain | None
     quote_quantity: Plain | None
+    terms: Terms | None = None
+
+
+class Mistakes(NamedTuple):
+    """What is wrong with a request: what it lacks, and what cannot be."""
+
+    missing: list[FieldError]
+    wrong: list[FieldError]
+
+    def none_or_raise(self) -> None:
+        """Raises Problem with all of them, if there are any."""
+        if self.missing or self.wrong:
+            errors = [*self.missing, *self.wrong]
+            code = "missing_field" if self.missing else "invalid_value"
+            detail = " ".join(f"{error.pointer}: {error.detail}".lstrip(": ") for error in errors)
+            raise Problem(code, detail, errors=errors)
 
 
 def check_order(order: NewOrder) -> Decimals:
     """The decimals of an order whose shape is right. Raises Problem with all that is wrong."""
-    missing = _missing(order)
-    wrong = _contradictions(order)
-    decimals = _decimals(order.price, order.quantity, order.quote_quantity, wrong)
-    client_order_id = _given(order.client_order_id)
-    if client_order_id is not None and not ids.is_client_order_id(client_order_id):
-        wrong.append(FieldError("/client_order_id", "It is not 1..36 of A-Z a-z 0-9 . _ : -."))
-    _raise(missing, wrong)
+    decimals, mistakes = look_at(order)
+    mistakes.none_or_raise()
     return decimals
 
 
-def _missing(order: NewOrder) -> list[FieldError]:
+def look_at(order: NewOrder, *, sized: bool = True) -> tuple[Decimals, Mistakes]:
+    """The decimals of an order, and all that is wrong with it. Not `sized`: without a quantity."""
+    missing = _missing(order, sized)
+    wrong = _contradictions(order)
+    decimals = _decimals(order.price, order.quantity, order.quote_quantity, wrong)
+    if terms.are_there(order):
+        missing += terms.missing(order)
+        wrong += terms.contradictions(order)
+        decimals = decimals._replace(terms=terms.read(order, decimals.quantity, wrong))
+    client_order_id = _given(order.client_order_id)
+    if client_order_id is not None and not ids.is_client_order_id(client_order_id):
+        wrong.append(FieldError("/client_order_id", "It is not 1..36 of A-Z a-z 0-9 . _ : -."))
+    return decimals, Mistakes(missing, wrong)
+
+
+def _missing(order: NewOrder, sized: bool) -> list[FieldError]:
     missing = []
-    if order.type == "limit" and order.price is UNSET:
+    if order.type in LIMITED and order.price is UNSET:
         missing.append(FieldError("/price", "A limit order needs a price."))
-    if order.quantity is UNSET and order.quote_quantity is UNSET:
+    if sized and order.quantity is UNSET and order.quote_quantity is UNSET:
         missing.append(FieldError("/quantity", "An order needs a quantity."))
     return missing
 
 
 def _contradictions(order: NewOrder) -> list[FieldError]:
     """Fields that do not go together."""
-    market = order.type == "market"
+    market, in_force = order.type not in LIMITED, order.time_in_force
     rules = (
         (market and order.price is not UNSET, "/price", "A market order has no price."),
         (
-            market and order.time_in_force in ("gtc", "fok"),
+            market and in_force is not UNSET and in_force != "ioc",
             "/time_in_force",
             "A market order is always ioc.",
         ),
         (
-            order.post_only and (market or order.time_in_force in ("ioc", "fok")),
+            order.post_only and (order.type != "limit" or in_force in ("ioc", "fok", "gfa")),
             "/post_only",
-            "Only a gtc limit order can be post-only.",
+            "Only a gtc or gtd limit order can be post-only.",
         ),
         (
             not market and order.quote_quantity is not UNSET,
@@ -81,10 +109,11 @@ def _contradictions(order: NewOrder) -> list[FieldError]:
 def check_amendment(amendment: Amendment) -> Decimals:
     """The decimals of an amendment. Raises Problem with all that is wrong."""
     if amendment.price is UNSET and amendment.quantity is UNSET:
-        _raise([FieldError("", "An amendment needs a price, a quantity or both.")], [])
+        empty = FieldError("", "An amendment needs a price, a quantity or both.")
+        Mistakes([empty], []).none_or_raise()
     wrong: list[FieldError] = []
     decimals = _decimals(amendment.price, amendment.quantity, UNSET, wrong)
-    _raise([], wrong)
+    Mistakes([], wrong).none_or_raise()
     return decimals
 
 
@@ -97,22 +126,13 @@ def _decimals(
     """Read what is there; what is no decimal is added to `wrong`."""
     given = {"price": price, "quantity": quantity, "quote_quantity": quote_quantity}
     read = {name: read_decimal(text) for name, text in given.items() if isinstance(text, str)}
-    wrong += [FieldError(f"/{name}", _NOT_DECIMAL) for name, value in read.items() if value is None]
+    wrong += [FieldError(f"/{name}", NOT_DECIMAL) for name, value in read.items() if value is None]
     return Decimals(read.get("price"), read.get("quantity"), read.get("quote_quantity"))
-
-
-def _raise(missing: list[FieldError], wrong: list[FieldError]) -> None:
-    if not missing and not wrong:
-        return
-    errors = [*missing, *wrong]
-    detail = " ".join(f"{error.pointer}: {error.detail}".lstrip(": ") for error in errors)
-    raise Problem("missing_field" if missing else "invalid_value", detail, errors=errors)
 
 
 def order_words(order: NewOrder, decimals: Decimals, market: Market, default_id: str) -> OrderWords:
     """The order in the contract's words. Its shape must have been checked."""
-    is_market = order.type == "market"
-    time_in_force = _given(order.time_in_force) or ("ioc" if is_market else "gtc")
+    time_in_force = _given(order.time_in_force) or ("gtc" if order.type in LIMITED else "ioc")
     mode = _given(order.self_trade_prevention)
     return OrderWords(
         market=market,
@@ -127,6 +147,7 @@ def order_words(order: NewOrder, decimals: Decimals, market: Market, default_id:
         self_trade_prevention=cast(
             "types.SelfTradePrevention", words.SELF_TRADE_PREVENTION_OF[mode] if mode else 0
         ),
+        terms=decimals.terms,
     )
 
 
@@ -134,12 +155,15 @@ def _given(value: _T | UnsetType) -> _T | None:
     return None if isinstance(value, UnsetType) else value
 
 
-def misfit(flaws: list[Flaw]) -> Problem:
-    """What is said of decimals that do not fit their instrument: a 400 goes before a 422."""
+def misfit(flaws: list[Flaw], at: str = "", member: int = 0) -> Problem:
+    """What is said of decimals that do not fit their instrument: a 400 goes before a 422.
+
+    `at` is the pointer to the order, and `member` its number, where there are several.
+    """
     large = [flaw for flaw in flaws if flaw.misfit is Misfit.TOO_LARGE]
-    told = [FieldError(f"/{flaw.field}", f"It {flaw.misfit.value}.") for flaw in large or flaws]
+    told = [FieldError(f"{at}/{flaw.field}", f"It {flaw.misfit.value}.") for flaw in large or flaws]
     detail = " ".join(f"{error.pointer}: {error.detail}" for error in told)
     if large:
         return Problem("invalid_value", detail, errors=told)
-    code = "price_off_tick" if flaws[0].field == "price" else "quantity_off_lot"
-    return Problem(code, detail, errors=told)
+    code = "quantity_off_lot" if flaws[0].field in _LOTS else "price_off_tick"
+    return Problem(code, detail, errors=told, member=member)

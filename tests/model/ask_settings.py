@@ -147,7 +147,10 @@ class SettingsAsker(Chooser):
         wanted.instrument = self.instrument()
         wanted.phase = self.random.choice(PHASES)
         at = self.model.instruments.get(wanted.instrument)
-        if "phases" not in self.features or at is None or self.one_in(10):
+        if "phases" not in self.features or at is None:
+            return
+        if self.one_in(6):
+            wanted.phase = self.random.choice(sorted(MOVES))
             return
         may = sorted(MOVES[at.phase])
         known = types.PHASE_CONTINUOUS in may and self.one_in(2)

@@ -84,4 +84,5 @@ class Chooser:
         return self.random.randrange(times) == 0
 
     def weighted(self, ways: list[tuple[int, T]]) -> T:
-        return self.random.choices([way for _, way in ways], [weight for weight, _ in ways])[0]
+        may = [(weight, way) for weight, way in ways if weight]
+        return self.random.choices([way for _, way in may], [weight for weight, _ in may])[0]

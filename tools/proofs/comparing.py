@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from tests.model.asker import LARGE
-from tests.model.asker import SMALL as NEAR
 from tests.model.engines import ModelEngine
+from tests.model.worlds import LARGE
+from tests.model.worlds import SMALL as NEAR
 from tests.model.writer import Writer
 from tools.proofs.building import NATIVE, ROOT, SMALL, compile_fuzz, compile_program, copy_native
 from tools.proofs.packs import TARGETS, pack_of

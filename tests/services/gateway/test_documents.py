@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from services.domain.words import ORDER_TYPE_OF, TIME_IN_FORCE_OF
 from services.gateway import documents
 from services.gateway.problems import CODES
 from services.gateway.shapes import NewOrder
@@ -72,7 +73,8 @@ def test_an_order_is_described_as_it_is_validated() -> None:
     assert schema["required"] == ["instrument", "side"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["quantity"]["pattern"] == r"^[0-9]+(\.[0-9]+)?$"
-    assert set(schema["properties"]["type"]["enum"]) == {"limit", "market"}
+    assert set(schema["properties"]["type"]["enum"]) == set(ORDER_TYPE_OF)
+    assert set(schema["properties"]["time_in_force"]["enum"]) == set(TIME_IN_FORCE_OF)
 
 
 def test_asyncapi_names_every_channel() -> None:

@@ -17,6 +17,7 @@ STATUS = {
     "account_suspended": 403,
     "instrument_unknown": 404,
     "order_unknown": 404,
+    "too_many_commands": 429,
 }
 
 

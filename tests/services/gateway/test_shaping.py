@@ -18,6 +18,7 @@ ORDERS = Reader(shapes.NewOrder)
 AMENDMENTS = Reader(shapes.Amendment)
 LIMIT = {"instrument": "BTC-USD", "side": "buy", "price": "101.5", "quantity": "0.2"}
 MARKET = {"instrument": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.2"}
+ASSETS = {asset.asset: asset for asset in MARKETS.assets}
 BTC_USD = Market(MARKETS.instruments[0], base=MARKETS.assets[1], quote=MARKETS.assets[0])
 
 
@@ -51,8 +52,8 @@ def refused(body: bytes) -> tuple[str, list[str]]:
         ({"price": "1\n"}, "invalid_value", ["/price"]),
         ({"price": "", "quantity": "x"}, "invalid_value", ["/price", "/quantity"]),
         ({"side": "Buy"}, "invalid_value", ["/side"]),
-        ({"type": "stop"}, "invalid_value", ["/type"]),
-        ({"time_in_force": "gtd"}, "invalid_value", ["/time_in_force"]),
+        ({"type": "iceberg"}, "invalid_value", ["/type"]),
+        ({"time_in_force": "day"}, "invalid_value", ["/time_in_force"]),
         ({"post_only": "true"}, "invalid_value", ["/post_only"]),
         ({"post_only": 1}, "invalid_value", ["/post_only"]),
         ({"self_trade_prevention": "off"}, "invalid_value", ["/self_trade_prevention"]),
@@ -224,6 +225,19 @@ SHOWN = {
     "created_us": 1_700_000_000_000_000,
     "updated_us": 1_700_000_000_000_000,
     "sequence": 4711,
+    "trigger_price": None,
+    "trigger_by": None,
+    "trail": None,
+    "trail_ppm": None,
+    "activation_price": None,
+    "peak_price": None,
+    "triggered_us": None,
+    "expires_us": None,
+    "display_quantity": None,
+    "min_fill_quantity": None,
+    "protection_price": None,
+    "group": None,
+    "group_kind": None,
     "fills": [
         {
             "trade_id": "88",
@@ -238,8 +252,17 @@ SHOWN = {
 
 
 def test_an_order_is_shown_as_the_contract_says() -> None:
-    trade = matching.TradeEvent(trade_id=88, price_ticks=10_140, lots=500, taker_fee_minor=10_000)
-    fills = translate.taken([trade], BTC_USD, FILLED_IN_PART.side, 1_700_000_000_000_000)
+    trade = matching.TradeEvent(
+        trade_id=88,
+        price_ticks=10_140,
+        lots=500,
+        taker_order_id=FILLED_IN_PART.order_id,
+        taker_fee_minor=10_000,
+    )
+    another = matching.TradeEvent(trade_id=89, taker_order_id=1, maker_order_id=2)
+    traded = [trade, another]
+    at_us = 1_700_000_000_000_000
+    fills = translate.taken(traded, BTC_USD, FILLED_IN_PART, at_us, ASSETS.get)
     shown = translate.order(FILLED_IN_PART, BTC_USD, BTC_USD.base, fills)
     assert msgspec.to_builtins(shown) == SHOWN
 

@@ -165,6 +165,7 @@ def test_trades_tickers_and_candles_are_told(tmp_path: Path) -> None:
                 "side": "sell",
                 "time_us": 1,
                 "sequence": 9,
+                "auction": False,
             }
             assert (found["ticker"]["last"], found["ticker"]["best_bid"]) == ("101.4", None)
             assert found["candle"]["volume"] == "1" + "0" * 26
