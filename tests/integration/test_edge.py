@@ -318,6 +318,33 @@ def test_a_book_follows_by_its_rule(running: Running) -> None:
     story(told)
 
 
+def test_a_socket_misses_no_trade_when_market_data_is_killed(running: Running) -> None:
+    async def told() -> None:
+        async with clients(running) as (alice, bob), alice.socket() as socket:
+            await socket.send_json({"op": "subscribe", "channels": ["trades.BTC-USD"]})
+            assert (await socket.receive_json())["type"] == "subscribed"
+
+            async def trade(count: int) -> list[str]:
+                made = []
+                for _ in range(count):
+                    await alice.place("sell", "90", "0.01")
+                    taken = await bob.place("buy", "90", "0.01")
+                    made += [fill["trade_id"] for fill in taken.body["fills"]]
+                return made
+
+            made = await trade(3)
+            running.house.kill("marketdata")
+            made += await trade(5)
+            running.house.launch("marketdata")
+            made += await trade(3)
+            assert len(made) == 11
+            assert [(await socket.receive_json())["trade_id"] for _ in made] == made
+            rest = await bob.ask("GET", "/trades/BTC-USD?limit=11")
+            assert [trade["trade_id"] for trade in reversed(rest.body["trades"])] == made
+
+    story(told)
+
+
 def test_a_killed_engine_costs_no_answered_order(running: Running) -> None:
     async def told() -> None:
         async with clients(running) as (alice, _):

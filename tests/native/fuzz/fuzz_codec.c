@@ -63,6 +63,34 @@ PUT_PLAIN(set_account, SET_ACCOUNT)
 PUT_PLAIN(set_sizes, SET_SIZES)
 PUT_PLAIN(use_rules, USE_RULES)
 PUT_PLAIN(set_clock, SET_CLOCK)
+PUT_PLAIN(set_guards, SET_GUARDS)
+PUT_PLAIN(set_mark, SET_MARK)
+PUT_PLAIN(set_dead_man, SET_DEAD_MAN)
+PUT_PLAIN(kill, KILL)
+PUT_PLAIN(set_fee_market, SET_FEE_MARKET)
+
+static uint8_t *put_replace_order_kind(uint8_t *at, const struct codec_command *command) {
+    uint8_t inner[CODEC_PLACE_ORDER_BYTES + 128];
+    struct codec_replace_order replacement;
+    codec_read_replacement(&command->replace_order, &replacement);
+    uint8_t *end = inner;
+    if (replacement.order_id) end = wire_put(wire_put_tag(end, REPLACE_ORDER_ORDER_ID_TAG), replacement.order_id);
+    struct codec_bytes name = replacement.client_order_id;
+    if (name.length) end = wrap(end, REPLACE_ORDER_CLIENT_ORDER_ID_TAG, name.at, name.at + name.length);
+    end = codec_put_place_order_in(end, REPLACE_ORDER_ORDER_TAG, &replacement.order);
+    return wrap(at, COMMAND_REPLACE_ORDER_TAG, inner, end);
+}
+
+static uint8_t *put_place_group_kind(uint8_t *at, const struct codec_command *command) {
+    uint8_t inner[3 * CODEC_PLACE_ORDER_BYTES + 64];
+    struct codec_place_group group;
+    codec_read_group(&command->place_group, &group);
+    uint8_t *end = wire_put(wire_put_tag(inner, PLACE_GROUP_KIND_TAG), group.kind);
+    end = codec_put_place_order_in(end, PLACE_GROUP_FIRST_TAG, &group.first);
+    end = codec_put_place_order_in(end, PLACE_GROUP_SECOND_TAG, &group.second);
+    if (codec_group_size(&group) == 3) end = codec_put_place_order_in(end, PLACE_GROUP_THIRD_TAG, &group.third);
+    return wrap(at, COMMAND_PLACE_GROUP_TAG, inner, end);
+}
 
 #define KIND_UINT32(name, number)
 #define KIND_UINT64(name, number)

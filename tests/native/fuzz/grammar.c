@@ -7,20 +7,48 @@
 
 /* ---- Commands ------------------------------------------------------------------------------------------------------- */
 
-/* What goes with the type of an order; the rest is mended by leaving out. */
+/* What goes with what of an order's fields; the rest is mended by leaving out. */
+static void shape_price(uint64_t *order) {
+    uint64_t type = order[PLACE_ORDER_TYPE];
+    if (type == ORDER_TYPE_LIMIT || type == ORDER_TYPE_STOP_LIMIT || type == ORDER_TYPE_TAKE_PROFIT_LIMIT) {
+        order[PLACE_ORDER_QUOTE_MINOR] = order[PLACE_ORDER_PROTECTION_TICKS] = 0;
+        if (order[PLACE_ORDER_PRICE_TICKS] == 0) order[PLACE_ORDER_PRICE_TICKS] = 100;
+        return;
+    }
+    order[PLACE_ORDER_TIME_IN_FORCE] = TIME_IN_FORCE_IOC;
+    order[PLACE_ORDER_POST_ONLY] = order[PLACE_ORDER_PRICE_TICKS] = order[PLACE_ORDER_DISPLAY_LOTS] = 0;
+    order[PLACE_ORDER_MIN_FILL_LOTS] = 0;
+    if (order[PLACE_ORDER_QUOTE_MINOR] != 0) order[PLACE_ORDER_QUANTITY_LOTS] = 0;
+}
+
+static void shape_trigger(uint64_t *order) {
+    bool waits = order[PLACE_ORDER_TYPE] > ORDER_TYPE_MARKET;
+    bool is_trailing = order[PLACE_ORDER_TYPE] == ORDER_TYPE_TRAILING_STOP;
+    if (!waits || is_trailing) order[PLACE_ORDER_TRIGGER_TICKS] = 0;
+    if (waits && !is_trailing && order[PLACE_ORDER_TRIGGER_TICKS] == 0) order[PLACE_ORDER_TRIGGER_TICKS] = 101;
+    if (!waits) order[PLACE_ORDER_TRIGGER_BY] = 0;
+    if (!is_trailing) order[PLACE_ORDER_TRAIL_TICKS] = order[PLACE_ORDER_TRAIL_PPM] = order[PLACE_ORDER_ACTIVATION_TICKS] = 0;
+    if (is_trailing && order[PLACE_ORDER_TRAIL_TICKS] != 0) order[PLACE_ORDER_TRAIL_PPM] = 0;
+}
+
+static void shape_time(uint64_t *order) {
+    bool is_limit = order[PLACE_ORDER_TYPE] == ORDER_TYPE_LIMIT;
+    uint64_t force = order[PLACE_ORDER_TIME_IN_FORCE];
+    if (force != TIME_IN_FORCE_GTD) order[PLACE_ORDER_EXPIRES_US] = 0;
+    if (force == TIME_IN_FORCE_IOC || force == TIME_IN_FORCE_FOK) order[PLACE_ORDER_DISPLAY_LOTS] = order[PLACE_ORDER_POST_ONLY] = 0;
+    if (!is_limit || force == TIME_IN_FORCE_GFA) order[PLACE_ORDER_POST_ONLY] = 0;
+    bool is_free = is_limit && !order[PLACE_ORDER_POST_ONLY] && force != TIME_IN_FORCE_FOK && force != TIME_IN_FORCE_GFA;
+    if (!is_free) order[PLACE_ORDER_MIN_FILL_LOTS] = 0;
+}
+
 static void shape_order(struct values *values) {
     uint64_t *order = values->numbers;
     if (order[PLACE_ORDER_SIDE] == 0) order[PLACE_ORDER_SIDE] = SIDE_SELL;
     if (order[PLACE_ORDER_TYPE] == 0) order[PLACE_ORDER_TYPE] = ORDER_TYPE_LIMIT;
     if (order[PLACE_ORDER_TIME_IN_FORCE] == 0) order[PLACE_ORDER_TIME_IN_FORCE] = TIME_IN_FORCE_GTC;
-    if (order[PLACE_ORDER_TYPE] == ORDER_TYPE_MARKET) {
-        order[PLACE_ORDER_TIME_IN_FORCE] = TIME_IN_FORCE_IOC;
-        order[PLACE_ORDER_POST_ONLY] = order[PLACE_ORDER_PRICE_TICKS] = 0;
-        if (order[PLACE_ORDER_QUOTE_MINOR] != 0) order[PLACE_ORDER_QUANTITY_LOTS] = 0;
-    } else {
-        order[PLACE_ORDER_QUOTE_MINOR] = 0;
-        if (order[PLACE_ORDER_TIME_IN_FORCE] != TIME_IN_FORCE_GTC) order[PLACE_ORDER_POST_ONLY] = 0;
-    }
+    shape_price(order);
+    shape_trigger(order);
+    shape_time(order);
 }
 
 /* By id or by name. */

@@ -48,7 +48,8 @@
     X(credit, CREDIT) X(debit, DEBIT) X(open_session, OPEN_SESSION) X(close_session, CLOSE_SESSION) X(tick, TICK) \
     X(add_asset, ADD_ASSET) X(add_instrument, ADD_INSTRUMENT) X(set_phase, SET_PHASE) X(set_limits, SET_LIMITS) \
     X(set_fees, SET_FEES) X(set_account, SET_ACCOUNT) X(set_sizes, SET_SIZES) X(use_rules, USE_RULES) \
-    X(set_clock, SET_CLOCK) X(command, COMMAND)
+    X(set_clock, SET_CLOCK) X(replace_order, REPLACE_ORDER) X(place_group, PLACE_GROUP) X(set_guards, SET_GUARDS) \
+    X(set_mark, SET_MARK) X(set_dead_man, SET_DEAD_MAN) X(kill, KILL) X(set_fee_market, SET_FEE_MARKET) X(command, COMMAND)
 MESSAGES(TABLE)
 
 const struct field *grammar_kind(uint32_t number) {
@@ -74,6 +75,15 @@ static const struct range ranges[] = {
     {"min_quantity_lots", 1, 0, 2, 5},
     {"max_notional_minor", INT64_C(1) << 40, 1, 3000, 40},
     {"min_notional_minor", 0, 1, 400, 5},
+    {"trail_ticks", 2, 1, 1, 5},
+    {"activation_ticks", 0, 92, 1, 17},
+    {"protection_ticks", 0, 92, 1, 17},
+    {"display_lots", 0, 1, 1, 10},
+    {"min_fill_lots", 0, 1, 1, 10},
+    {"timeout_us", 0, 1000000, 5000000, 10},
+    {"auction_us", 0, 1000000, 5000000, 5},
+    {"max_open_orders", 0, 1, 3, 10},
+    {"per_second", 0, 1, 3, 10},
     {"amount_minor", 20000, 1, 3000, 40},
     {"quote_minor", 0, 1, 170, 30},
     {"lot_minor", 1, 1, 9, 4},
@@ -82,6 +92,8 @@ static const struct range ranges[] = {
     {"_lots", 5, 1, 3, 20},
     {"taker_fee_ppm", 1000, 0, 700, 20},
     {"protection_ppm", 50000, 0, 9000, 20},
+    {"trail_ppm", 20000, 1, 9000, 20},
+    {"band_ppm", 0, 0, 9000, 20},
     {"_ppm", 1000, -2000, 700, 20},
     {"_minor", 0, 1, 700, 20},
     {"memory_us", 120000000, 119000000, 50000000, 20},
@@ -92,7 +104,7 @@ static const struct range ranges[] = {
     {"tick_scale", 0, 0, 1, 20},
     {"decimals", 0, 0, 1, 20},
     {"tier", 0, 0, 1, 17},
-    {"version", 1, 1, 0, 1},
+    {"version", 2, 1, 1, 2},
     {"self_trade_prevention", 0, 0, 1, 6},
     {"phase", PHASE_CONTINUOUS, 0, 1, PHASE_LAST + 1},
     {"causation", 0, 1, 1, 100},
@@ -121,14 +133,14 @@ static const struct range *range_of(const char *name) {
 static bool is_relative(const struct grammar *g, const char *name, uint8_t choice, uint64_t *value) {
     const struct core *c = g->core;
     uint32_t near = choice + g->salt;
-    if (strcmp(name, "instrument") == 0) {
+    if (strcmp(name, "instrument") == 0 || strcmp(name, "fee_market") == 0) {
         uint32_t place = c->instrument_count ? choice % c->instrument_count : 0;
         *value = (1 + (choice % 32 == 31 ? c->instrument_count : place)) * CORE_SHARDS + c->shard;
     } else if (ends_with(name, "order_id")) {
         *value = choice == 0 ? 0 : (c->orders_given - (near - 1) % 64) * CORE_SHARDS + c->shard;
-    } else if (ends_with(name, "time_us") || ends_with(name, "until_us")) {
+    } else if (ends_with(name, "time_us") || ends_with(name, "until_us") || ends_with(name, "expires_us")) {
         *value = (uint64_t)c->clock_us + (uint64_t)(((int64_t)choice - 20) * 10000000);
-        if (choice == 0 && ends_with(name, "until_us")) *value = 0;
+        if (choice == 0 && !ends_with(name, "time_us")) *value = 0;
     } else {
         return false;
     }
@@ -218,6 +230,7 @@ static void shape_instrument(struct values *values) {
     values->numbers[INSTRUMENT_INSTRUMENT] = 0;
     values->numbers[INSTRUMENT_TICK_LOT_MINOR] = 0;
     values->numbers[INSTRUMENT_LAST_PRICE_TICKS] = 0;
+    for (uint32_t number = INSTRUMENT_MARK_PRICE_TICKS; number <= INSTRUMENT_FEE_DISCOUNT_PPM; number++) values->numbers[number] = 0;
 }
 
 static void draw_inner(struct grammar *g, const struct field *field, struct values *values) {

@@ -99,7 +99,7 @@ def test_unknown_rules_stop_the_core_before_the_record() -> None:
     core = Core(0)
     list(core.apply(0, START_US, record_of(opening())))
     before = core.facts()
-    rules = matching.Command(request_id=ID, use_rules=matching.UseRules(version=2))
+    rules = matching.Command(request_id=ID, use_rules=matching.UseRules(version=99))
     with pytest.raises(UnknownRules):
         list(core.apply(1, START_US, record_of(opening(), in_session(1, rules))))
     assert core.facts() == before
