@@ -44,7 +44,9 @@ def test_it_gives_the_same_from_a_snapshot_in_the_middle(rules: int) -> None:
         assert apply_all(restored, log[middle:]) == lines[middle:]
 
 
-@pytest.mark.parametrize(("rules", "kinds", "refusals"), [(1, OF_RULES_1, 12), (2, KINDS - OF_RULES_1, 18)])
+@pytest.mark.parametrize(
+    ("rules", "kinds", "refusals"), [(1, OF_RULES_1, 12), (2, KINDS - OF_RULES_1, 18)]
+)
 def test_a_golden_log_holds_a_bit_of_everything(
     rules: int, kinds: set[matching.CommandKind], refusals: int
 ) -> None:
