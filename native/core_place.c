@@ -18,6 +18,7 @@ uint64_t core_body_hash(const struct codec_place_order *body) {
 }
 
 uint64_t core_text_hash(struct codec_bytes name) {
+    if (name.length == 0) return 0;
     uint64_t image[NAMES_TEXT_BYTES / 8 + 1] = {0};
     struct names_text text = names_text(name.at, name.length);
     for (uint32_t i = 0; i < NAMES_TEXT_BYTES / 8; i++) image[i] = hash_load(text.bytes + 8 * i);
