@@ -15,6 +15,12 @@
  *   core_ahead.c  looks at commands before their turn       core_place.c   decides an order
  *   core_match.c  lets it meet the book                     core_amend.c   changes and ends resting orders
  *   core_money.c  credits, debits, accounts, sizes, clock   core_market.c  assets and instruments
+ *   core_fees.c   what a fill costs                         core_walk.c    what an order would trade
+ *   core_more.c   what only some orders and accounts have   core_wait.c    orders that wait for a price
+ *   core_cascade.c  links, and the queue of the triggered   core_group.c   groups and replacements
+ *   core_phase.c  phases and moves between them             core_auction.c call auctions
+ *   core_guards.c bands, marks, fee markets                 core_kill.c    kill switches
+ *   core_time.c   what is due when a record begins          core_laws.h    what these ask of each other
  *   core_say.c    writes events and answers                 core_query.c   answers questions
  *   core_validate.c  checks everything                      snapshot.h     writes and reads all of it
  *

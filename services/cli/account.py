@@ -11,10 +11,11 @@ import typer
 
 from bourse.accounts import v1 as accounts
 from bourse.ledger import v1 as ledger
-from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.cli.engine import open_session, refusal_sentence
+from services.cli import restraint
+from services.cli.engine import refusal_sentence
 from services.cli.key import new_key
+from services.cli.restraint import Name
 from services.cli.rooms import PATIENCE_S, Markets, Rooms, account_named, open_rooms, read_markets
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -35,7 +36,6 @@ TRANSFER_S: Final = 60.0
 _PAGE: Final = 1000
 _UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
-Name = Annotated[str, typer.Argument(help="The account's name.")]
 AssetCode = Annotated[str, typer.Argument(metavar="ASSET", help="Its code, such as USD.")]
 Amount = Annotated[str, typer.Argument(help="A decimal in units of the asset, such as 1000.5.")]
 
@@ -168,10 +168,11 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
             each["account_id"],
             each["name"] + (" (demo)" if each["demo"] else ""),
             "  ".join(f"{held['amount']} {held['asset']}" for held in each["balances"]),
+            restraint.summary(each.get("settings", {})),
         )
         for each in (*said["house"], *said["accounts"])
     ]
-    print_table((">number", "name", "total"), rows)
+    print_table((">number", "name", "total", "settings"), rows)
 
 
 async def _list(data: Path) -> dict[str, Any]:
@@ -179,6 +180,8 @@ async def _list(data: Path) -> dict[str, Any]:
         markets = await read_markets(rooms)
         request = ledger.ListBalancesRequest()
         books = await rooms.ledger.ListBalances(request, timeout=PATIENCE_S)
+        people = await all_accounts(rooms)
+        settings = await restraint.settings_of(rooms, [each.account for each in people])
         return {
             "accounts": [
                 {
@@ -187,8 +190,9 @@ async def _list(data: Path) -> dict[str, Any]:
                     "demo": each.demo,
                     "created_us": each.created_us,
                     "balances": _balances(books, markets, each.account),
+                    "settings": settings[each.account],
                 }
-                for each in await all_accounts(rooms)
+                for each in people
             ],
             "house": [
                 {
@@ -234,75 +238,9 @@ def _balances(
     ]
 
 
-@app.command()
-def suspend(
-    name: Name,
-    lift: Annotated[bool, typer.Option("--lift", help="Let it trade again.")] = False,
-    data: DataFolder = DEFAULT_DATA,
-    as_json: AsJson = False,
-) -> None:
-    """Let an account do nothing but cancel. Its open orders stay: see cancel-all."""
-    said = perform(_set(data, name, suspended=not lift))
-    what = "may trade again" if lift else "may only cancel from now on"
-    show(said, as_json, f"{name} {what}.")
-
-
-@app.command("fee-tier")
-def fee_tier(
-    name: Name,
-    tier: Annotated[int, typer.Argument(min=0, max=15, help="0 is the standard.")],
-    data: DataFolder = DEFAULT_DATA,
-    as_json: AsJson = False,
-) -> None:
-    """Put an account into a fee tier, from its next trade on."""
-    said = perform(_set(data, name, fee_tier=tier))
-    show(said, as_json, f"{name} is in fee tier {tier}.")
-
-
-async def _set(
-    data: Path, name: str, *, suspended: bool | None = None, fee_tier: int | None = None
-) -> dict[str, Any]:
-    """Change one setting. All of them travel together, so the others are read first."""
-    async with open_rooms(data) as rooms:
-        account = (await account_named(rooms, name)).account
-        request = matching.GetAccountRequest(account=account)
-        now = await rooms.matching.GetAccount(request, timeout=PATIENCE_S)
-        wanted = matching.SetAccount(
-            fee_tier=now.fee_tier if fee_tier is None else fee_tier,
-            self_trade_prevention=now.self_trade_prevention,
-            suspended=now.suspended if suspended is None else suspended,
-        )
-        async with open_session(rooms.channel("matching")) as session:
-            await session.ask(matching.Command(account=account, set_account=wanted))
-        return {
-            "account_id": str(account),
-            "name": name,
-            "fee_tier": wanted.fee_tier,
-            "suspended": wanted.suspended,
-        }
-
-
-@app.command("cancel-all")
-def cancel_all(
-    name: Name,
-    instrument: Annotated[str, typer.Option(help="Only in this instrument.")] = "",
-    data: DataFolder = DEFAULT_DATA,
-    as_json: AsJson = False,
-) -> None:
-    """End all open orders of an account, as an operator."""
-    said = perform(_cancel_all(data, name, instrument))
-    show(said, as_json, f"{len(said['cancelled'])} orders of {name} are cancelled.")
-
-
-async def _cancel_all(data: Path, name: str, symbol: str) -> dict[str, Any]:
-    async with open_rooms(data) as rooms:
-        account = (await account_named(rooms, name)).account
-        instrument = (await read_markets(rooms)).market(symbol).id if symbol else 0
-        every = matching.CancelAll(instrument=instrument, by_operator=True)
-        async with open_session(rooms.channel("matching")) as session:
-            answer = await session.submit(matching.Command(account=account, cancel_all=every))
-        for outcome in answer.outcomes:
-            if outcome.refusal:
-                raise Refused(refusal_sentence(outcome.refusal))
-        ended = [str(each.order_id) for each in answer.cancelled]
-        return {"account_id": str(account), "cancelled": ended}
+app.command("suspend")(restraint.suspend)
+app.command("fee-tier")(restraint.fee_tier)
+app.command("fee-asset")(restraint.fee_asset)
+app.command("limits")(restraint.limits)
+app.command("cancel-all")(restraint.cancel_all)
+app.command("kill")(restraint.kill)

@@ -37,6 +37,7 @@ class Ladder:
         self.asks: dict[int, int] = {}
         self.sequence = 0
         self.last: marketdata.PublicTrade | None = None
+        self.auction = marketdata.Auction()
 
     def take(self, said: marketdata.WatchResponse) -> bool:
         """Take in what happened; True if this book changed."""
@@ -48,6 +49,9 @@ class Ladder:
         for trade in said.trades:
             if trade.instrument == self.market.id:
                 self.last, changed = trade, True
+        for auction in said.auctions:
+            if auction.instrument == self.market.id:
+                self.auction, changed = auction, True
         return changed
 
     def _put(self, depth: marketdata.Depth) -> None:
@@ -87,6 +91,10 @@ class Ladder:
         return self.market.quantity_text(lots), price, Text(bar, style=colour)
 
     def _between(self) -> Text:
+        if self.auction.volume_lots:
+            price = self.market.price_text(self.auction.price_ticks)
+            quantity = self.market.quantity_text(self.auction.volume_lots)
+            return Text(f"auction {price} for {quantity}", style="bold yellow")
         if self.last is None:
             return Text("no trade yet", style="dim")
         return Text(self.market.price_text(self.last.price_ticks), style="bold")

@@ -34,8 +34,9 @@ _SENTENCES: Final = {
     "insufficient_balance": "There is not enough available; what open orders hold does not count.",
     "instrument_unknown": "The engine knows no such instrument.",
     "name_taken": "That name is taken by something else.",
-    "phase_forbids_it": "The market cannot go to that phase.",
-    "setting_invalid": "Tick, lot, limits or fees do not fit; docs/matching.md says how.",
+    "phase_forbids_it": "The market cannot go to that phase from the one it is in.",
+    "rules_too_old": "The rules in force do not know this; see `bourse rules`.",
+    "setting_invalid": "Tick, lot, limits, fees or times do not fit; docs/matching.md says how.",
 }
 
 

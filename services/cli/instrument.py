@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bourse.matching import v1 as matching
+from services.cli import supervision
 from services.cli.bootstrap import (
     MAKER_FEE_PPM,
     PROTECTION_PPM,
@@ -14,12 +14,12 @@ from services.cli.bootstrap import (
     add_market,
 )
 from services.cli.engine import open_session
-from services.cli.rooms import open_rooms, read_markets
+from services.cli.rooms import Markets, open_rooms, read_markets
+from services.cli.supervision import Symbol
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
     DataFolder,
-    Refused,
     out,
     perform,
     print_json,
@@ -28,11 +28,9 @@ from services.cli.terminal import (
 )
 from services.domain.instruments import STANDARD_TIER, Market
 from services.domain.money import write
-from services.domain.words import PHASE_OF, PHASES
+from services.domain.words import PHASES
 
 app = typer.Typer(no_args_is_help=True, help="Markets: what there is, new ones, their phase.")
-
-Symbol = Annotated[str, typer.Argument(metavar="INSTRUMENT", help="Such as BTC-USD.")]
 
 
 @app.command("list")
@@ -43,10 +41,14 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
         print_json(said)
         return
     names = ("instrument", "phase", "tick_size", "lot_size", "min_quantity", "max_quantity")
-    fees = ("maker_fee_ppm", "taker_fee_ppm")
-    rows = [[str(each[name]) for name in (*names, *fees)] for each in said["instruments"]]
-    titles = ("instrument", "phase", ">tick", ">lot", ">min", ">max", ">maker ppm", ">taker ppm")
-    print_table(titles, rows)
+    ppm = ("maker_fee_ppm", "taker_fee_ppm", "static_band_ppm", "dynamic_band_ppm")
+    rows = [
+        [*(str(each[name]) for name in (*names, *ppm)), each["fee_market"]]
+        for each in said["instruments"]
+    ]
+    titles = ("instrument", "phase", ">tick", ">lot", ">min", ">max")
+    in_ppm = (">maker ppm", ">taker ppm", ">static ppm", ">dynamic ppm")
+    print_table((*titles, *in_ppm, "fee market"), rows)
     out.print()
     print_table(("asset", ">decimals"), _assets(said))
 
@@ -59,7 +61,7 @@ async def _list(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         markets = await read_markets(rooms)
         return {
-            "instruments": [_described(market) for market in markets.by_id.values()],
+            "instruments": [_described(market, markets) for market in markets.by_id.values()],
             "assets": [
                 {"asset": asset.code, "number": asset.asset, "decimals": asset.decimals}
                 for asset in markets.assets.values()
@@ -67,7 +69,7 @@ async def _list(data: Path) -> dict[str, Any]:
         }
 
 
-def _described(market: Market) -> dict[str, Any]:
+def _described(market: Market, markets: Markets) -> dict[str, Any]:
     """An instrument as the public API shows it, with its number: an older one may be listed."""
     instrument = market.instrument
     fees = market.fees_of_tier(STANDARD_TIER)
@@ -86,6 +88,26 @@ def _described(market: Market) -> dict[str, Any]:
         "market_protection_ppm": instrument.market_protection_ppm,
         "maker_fee_ppm": fees.maker_fee_ppm,
         "taker_fee_ppm": fees.taker_fee_ppm,
+        "phase_until_us": instrument.phase_until_us,
+        **_guarded(market, markets),
+    }
+
+
+def _guarded(market: Market, markets: Markets) -> dict[str, Any]:
+    """Its bands, and the prices and the market that they and its fees look at; empty for none."""
+    instrument = market.instrument
+    fee_market = markets.by_id.get(instrument.fee_market)
+    prices = {
+        "mark_price": instrument.mark_price_ticks,
+        "reference_price": instrument.reference_ticks,
+    }
+    return {
+        **{name: market.price_text(ticks) if ticks else "" for name, ticks in prices.items()},
+        "static_band_ppm": instrument.static_band_ppm,
+        "dynamic_band_ppm": instrument.dynamic_band_ppm,
+        "volatility_auction_us": instrument.volatility_auction_us,
+        "fee_market": fee_market.symbol if fee_market else "",
+        "fee_discount_ppm": instrument.fee_discount_ppm,
     }
 
 
@@ -136,26 +158,8 @@ async def _add(data: Path, new: NewMarket) -> dict[str, Any]:
         return {"instrument": new.symbol.upper(), "instrument_id": str(outcome.created_id)}
 
 
-@app.command()
-def phase(
-    symbol: Symbol,
-    phase: Annotated[str, typer.Argument(help="continuous, halt, post_only or cancel_only.")],
-    data: DataFolder = DEFAULT_DATA,
-    as_json: AsJson = False,
-) -> None:
-    """Change what a market takes. Open orders stay in its book."""
-    wanted = phase.lower().replace("-", "_")
-    said = perform(_phase(data, symbol, wanted))
-    show(said, as_json, f"{said['instrument']} is in {wanted} from now on.")
-
-
-async def _phase(data: Path, symbol: str, phase: str) -> dict[str, Any]:
-    if phase not in PHASE_OF:
-        raise Refused(f"There is no phase {phase}. Known: {', '.join(PHASE_OF)}.")
-    async with open_rooms(data) as rooms:
-        market = (await read_markets(rooms)).market(symbol)
-        wanted = matching.SetPhase(instrument=market.id)
-        wanted.phase = PHASE_OF[phase]  # type: ignore[assignment]  # a number of the contract's enum
-        async with open_session(rooms.channel("matching")) as session:
-            await session.ask(matching.Command(set_phase=wanted))
-        return {"instrument": market.symbol, "phase": phase}
+app.command("phase")(supervision.phase)
+app.command("guards")(supervision.guards)
+app.command("mark")(supervision.mark)
+app.command("fee-market")(supervision.fee_market)
+app.command("kill")(supervision.kill)

@@ -55,6 +55,7 @@ class Wanted(NamedTuple):
         return True
 
 
+EVERYTHING: Final = Wanted()
 _ACCOUNTS: Final = ("account", "taker_account", "maker_account")
 _ORDERS: Final = ("order_id", "taker_order_id", "maker_order_id")
 Bodies = list[tuple[str, Message]]
@@ -214,13 +215,16 @@ def _event_lines(offset: int, record: matching.EventRecord, wanted: Wanted) -> I
         bodies = by_command.get(index, [])
         if wanted.takes(mark, bodies):
             yield Line(offset, record.time_us, _title(record.first_sequence + index, mark), bodies)
-    if record.auctions and wanted == Wanted():
-        auctions: Bodies = [("auction", each) for each in record.auctions]
-        yield Line(offset, record.time_us, "what auctions would come to", auctions)
+    if wanted == EVERYTHING and record.auctions:
+        # They come at the end of a record, under no command.
+        auctions: Bodies = [("auction", auction) for auction in record.auctions]
+        yield Line(offset, record.time_us, "auctions", auctions)
 
 
 def _title(sequence: int, mark: matching.CommandMark) -> str:
     kind = KINDS.get(mark.kind, str(mark.kind))
+    if mark.kind == matching.COMMAND_KIND_TIME:
+        return f"#{sequence} {kind}"
     said = f"#{sequence} {kind} account {mark.account} {mark.request_id.hex()}"
     if mark.refusal:
         said += f" refused: {REFUSAL_CODES.get(mark.refusal, mark.refusal)}"

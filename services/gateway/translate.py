@@ -7,7 +7,7 @@ say it.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from msgspec import UNSET, Struct, structs
 
@@ -167,7 +167,6 @@ def order(
     other_fee_asset: types.Asset | None = None,
 ) -> shapes.Order:
     """An order as the public sees it; without `fills` where the contract does not ask for them."""
-    # Long because an order has so many fields, each a line.
     by_quote = of.quote_minor != 0
     # An exit has no quantity until its entry has ended.
     unsized = by_quote or (of.quantity_lots == 0 and of.state == types.ORDER_STATE_WAITING)
@@ -192,21 +191,40 @@ def order(
         created_us=of.created_us,
         updated_us=of.updated_us,
         sequence=of.sequence,
-        trigger_price=_price(market, of.trigger_ticks),
-        trigger_by=cast("shapes.TriggerBy | None", words.TRIGGERS.get(of.trigger_by)),
-        trail=_price(market, of.trail_ticks),
-        trail_ppm=of.trail_ppm or None,
-        activation_price=_price(market, of.activation_ticks),
-        peak_price=_price(market, of.peak_ticks),
-        triggered_us=of.triggered_us or None,
-        expires_us=of.expires_us or None,
-        display_quantity=_quantity(market, of.display_lots),
-        min_fill_quantity=_quantity(market, of.min_fill_lots),
-        protection_price=_price(market, of.protection_ticks),
-        group=str(of.group) if of.group else None,
-        group_kind=cast("shapes.GroupKind | None", words.GROUP_KINDS.get(of.group_kind)),
         fills=UNSET if fills is None else fills,
+        **(_shown_terms(of, market) if _has_terms(of) else {}),
     )
+
+
+def _has_terms(of: types.Order) -> bool:
+    """Whether an order is more than a plain limit or market order; most are not."""
+    return bool(
+        of.type not in (types.ORDER_TYPE_LIMIT, types.ORDER_TYPE_MARKET)
+        or of.group
+        or of.expires_us
+        or of.display_lots
+        or of.min_fill_lots
+        or of.protection_ticks
+    )
+
+
+def _shown_terms(of: types.Order, market: Market) -> dict[str, Any]:
+    """Fields of an order that a plain one has not: null there."""
+    return {
+        "trigger_price": _price(market, of.trigger_ticks),
+        "trigger_by": words.TRIGGERS.get(of.trigger_by),
+        "trail": _price(market, of.trail_ticks),
+        "trail_ppm": of.trail_ppm or None,
+        "activation_price": _price(market, of.activation_ticks),
+        "peak_price": _price(market, of.peak_ticks),
+        "triggered_us": of.triggered_us or None,
+        "expires_us": of.expires_us or None,
+        "display_quantity": _quantity(market, of.display_lots),
+        "min_fill_quantity": _quantity(market, of.min_fill_lots),
+        "protection_price": _price(market, of.protection_ticks),
+        "group": str(of.group) if of.group else None,
+        "group_kind": words.GROUP_KINDS.get(of.group_kind),
+    }
 
 
 def _fees(

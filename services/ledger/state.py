@@ -14,6 +14,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from bourse.ledger import v1 as ledger
@@ -78,15 +79,23 @@ class Broken(Exception):
 
 
 def meaning(part: matching.EventRecord) -> Meaning:
-    """The entries of one event part, in the order of its events, and the transfers it settles."""
-    entries = [_trade(part, index, trade) for index, trade in enumerate(part.trades)]
+    """The entries of one event part, in the order of its commands, and the transfers it settles.
+
+    Trades and moves are lists of their own there, and what is credited first may be traded next.
+    """
+    entries = [
+        (trade.command, _trade(part, index, trade)) for index, trade in enumerate(part.trades)
+    ]
     settled = []
     for index, move in enumerate(part.moves):
         refusal = part.commands[move.command].refusal
-        entries += _move(part, index, move, refused=refusal != 0)
+        moved = _move(part, index, move, refused=refusal != 0)
+        entries += ((move.command, entry) for entry in moved)
         if move.source == SOURCE:
             settled.append(Settled(move.number, refusal, part.first_sequence + move.command))
-    return Meaning(entries, settled)
+    if part.moves:
+        entries.sort(key=itemgetter(0))
+    return Meaning([entry for _, entry in entries], settled)
 
 
 def _trade(part: matching.EventRecord, index: int, trade: matching.TradeEvent) -> Entry:

@@ -1,26 +1,33 @@
-"""A command log that was put down once, with what the core made of it: the same for ever.
+"""Command logs that were put down once, with what the core made of them: the same for ever.
 
-    python -m tests.golden.log
+    python -m tests.golden.log 2
 
-writes both anew. That is for the days before anybody has a log of their own: from then on a change
-of behaviour is a new version of the rules, and gets a golden log of its own beside this one.
+writes those of rules 2 anew. That is for the days before anybody has a log of their own under these
+rules: from then on a change of behaviour is a new version of the rules, and gets a golden log of
+its own beside these.
 """
 
 import hashlib
 import struct
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Final, NamedTuple
 
 from bourse.matching import v1 as matching
+from bourse.types import v1 as types
 from services.matching.core import Core, Part
 from tests.golden.flow import Flow
+from tests.model.engines import ModelEngine
+from tests.model.features import ALL
+from tests.model.worlds import SMALL
+from tests.model.writer import Gateway, Writer
 
 HERE: Final = Path(__file__).parent
-COMMANDS: Final = HERE / "commands.bin"
-"""Of each command record: the log's time and its length, little-endian in 8 and 4 bytes; itself."""
-EXPECTED: Final = HERE / "expected.txt"
-"""A line for each record, see `line_of`."""
+RULES: Final = (1, 2)
+"""The versions of the rules that have a golden log."""
 _HEAD: Final = struct.Struct("<qI")
 SEED: Final = 20
 
@@ -32,9 +39,19 @@ class Record(NamedTuple):
     body: bytes
 
 
-def read_commands() -> Iterator[Record]:
-    """The golden log."""
-    log, at = COMMANDS.read_bytes(), 0
+def commands_of(rules: int) -> Path:
+    """Of each command record: the log's time, its length (8 and 4 bytes, little-endian), itself."""
+    return HERE / f"commands-{rules}.bin"
+
+
+def expected_of(rules: int) -> Path:
+    """A line for each record, see `line_of`."""
+    return HERE / f"expected-{rules}.txt"
+
+
+def read_commands(rules: int) -> Iterator[Record]:
+    """The golden log of these rules."""
+    log, at = commands_of(rules).read_bytes(), 0
     while at < len(log):
         time_us, length = _HEAD.unpack_from(log, at)
         at += _HEAD.size + length
@@ -68,18 +85,80 @@ def play(flow: Flow, records: Iterator[tuple[int, bytes]], core: Core) -> Iterat
         yield Record(time_us, body)
 
 
-def main() -> None:
+def log_of_rules_1() -> list[Record]:
     flow, core = Flow(SEED), Core(0)
-    log = [
+    return [
         *play(flow, flow.records(210), core),
         *play(flow, flow.crowd(3500), core),
         *play(flow, flow.more_records(40), core),
     ]
-    COMMANDS.write_bytes(b"".join(_HEAD.pack(time_us, len(body)) + body for time_us, body in log))
-    again = Core(0)
-    lines = [line_of(list(again.apply(at, *record))) for at, record in enumerate(log)]
-    EXPECTED.write_text("".join(f"{line}\n" for line in lines))
-    print(f"{len(log)} records, {COMMANDS.stat().st_size} bytes")
+
+
+def log_of_rules_2() -> list[Record]:
+    """Everything that can be asked, at random, then an auction of more than one part."""
+    model = ModelEngine(0)
+    writer = Writer(Random(2), model.model, SMALL, ALL)
+    asked = (writer.record(6) for _ in range(220))
+    log: list[Record] = []
+    for offset, record in enumerate(chain(writer.opening(), asked, auction(writer))):
+        log.append(Record(writer.pass_time(), record.SerializeToString()))
+        model.apply(offset, log[-1].time_us, record)
+    return log
+
+
+def auction(writer: Writer) -> Iterator[matching.CommandRecord]:
+    """A new market, a thousand bids and asks that cross, and what becomes of them."""
+    who, market = 77, matching.Command(request_id=bytes(16))
+    new = market.add_instrument.instrument
+    new.CopyFrom(SMALL.markets[0])
+    new.symbol, new.phase = "GOLD", types.PHASE_PRE_OPEN
+    session = writer.record_of(matching.SubmitRequest(commands=[_alone("open_session")]))
+    gateway = Gateway()
+    yield session
+    gateway.session = writer.model.sequence
+    yield writer.record_of(writer.next_batch(gateway, [market]))
+    instrument = writer.model.instruments_given * 1024
+    credits = [_alone("credit", who) for _ in range(2)]
+    for command, asset in zip(credits, (new.base_asset, new.quote_asset), strict=True):
+        command.credit.asset, command.credit.amount_minor = asset, 100_000_000
+    number = writer.model.sources.get(9, 0) + 1
+    yield writer.record_of(matching.SubmitRequest(source=9, number=number, commands=credits))
+    for _ in range(2):
+        yield writer.record_of(writer.next_batch(gateway, _crossing(who, instrument)))
+    opened = _alone("set_phase")
+    opened.set_phase.instrument, opened.set_phase.phase = instrument, types.PHASE_CONTINUOUS
+    yield writer.record_of(writer.next_batch(gateway, [opened]))
+
+
+def _alone(kind: str, account: int = 0) -> matching.Command:
+    command = matching.Command(request_id=bytes(16), account=account)
+    getattr(command, kind).SetInParent()
+    return command
+
+
+def _crossing(who: int, instrument: int) -> list[matching.Command]:
+    commands = []
+    for at in range(2_800):
+        command = _alone("place_order", who)
+        order = command.place_order
+        order.instrument, order.type = instrument, types.ORDER_TYPE_LIMIT
+        order.side = types.SIDE_BUY if at % 2 else types.SIDE_SELL
+        order.time_in_force = types.TIME_IN_FORCE_GTC
+        order.self_trade_prevention = types.SELF_TRADE_PREVENTION_NONE
+        order.price_ticks, order.quantity_lots = 95 + at * 7 % 11, 1 + at % 5
+        commands.append(command)
+    return commands
+
+
+def main() -> None:
+    rules = int(sys.argv[1])
+    log = log_of_rules_1() if rules == 1 else log_of_rules_2()
+    commands = commands_of(rules)
+    commands.write_bytes(b"".join(_HEAD.pack(time_us, len(body)) + body for time_us, body in log))
+    core = Core(0)
+    lines = [line_of(list(core.apply(at, *record))) for at, record in enumerate(log)]
+    expected_of(rules).write_text("".join(f"{line}\n" for line in lines))
+    print(f"{len(log)} records, {commands.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.log import COMMANDS, EXPECTED
+from tests.golden.log import RULES, commands_of, expected_of
 from tools.proofs import comparing
 from tools.proofs.programs import run
 
@@ -18,11 +18,12 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> list[comparing.Build]:
     return [comparing.build(folder, "gcc", level, has_feed=False) for level in comparing.LEVELS]
 
 
-def test_the_golden_log(builds: list[comparing.Build]) -> None:
-    lines = EXPECTED.read_text().splitlines()
-    assert comparing.compare_log(builds, COMMANDS) == len(lines)
+@pytest.mark.parametrize("rules", RULES)
+def test_the_golden_log(builds: list[comparing.Build], rules: int) -> None:
+    log, lines = commands_of(rules), expected_of(rules).read_text().splitlines()
+    assert comparing.compare_log(builds, log) == len(lines)
     # Parts, state hash and balance hash are also those on paper.
-    for said, expected in zip(run(builds[0].replay, COMMANDS).splitlines(), lines, strict=True):
+    for said, expected in zip(run(builds[0].replay, log).splitlines(), lines, strict=True):
         parts, _, _, state, balances = said.split()
         assert [parts, state, balances] == [expected.split()[i] for i in (0, 2, 3)]
 

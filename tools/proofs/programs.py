@@ -17,7 +17,9 @@ from tools.proofs.building import (
 )
 
 TESTS: Final = ROOT / "tests" / "native"
-DRIVEN: Final = tuple(FUZZ / f"{name}.c" for name in ("fuzz", "grammar", "grammar_values", "driven"))
+DRIVEN: Final = tuple(
+    FUZZ / f"{name}.c" for name in ("fuzz", "grammar", "grammar_values", "driven")
+)
 NO_MEMORY: Final = tuple(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "aligned_alloc"))
 
 

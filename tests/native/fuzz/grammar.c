@@ -299,8 +299,10 @@ struct grammar_record grammar_command(struct grammar *g, uint32_t kind, const st
 #define OPENING_ASSETS 3u
 #define OPENING_ACCOUNTS 6u
 
+/* In the second market rebates are paid and no fees taken, so that the fee account is soon empty. */
 static void open_world(struct grammar *g, struct batch *batch) {
-    struct grammar_given given[] = {{"asset", 0}, {"code", 0}, {"symbol", 0}, {"base_asset", 0}, {NULL, 0}};
+    struct grammar_given given[] = {{"asset", 0},          {"code", 0},         {"symbol", 0}, {"base_asset", 0},
+                                    {"maker_fee_ppm", 0}, {"taker_fee_ppm", 0}, {NULL, 0}};
     g->given = given;
     for (uint32_t asset = 1; asset <= OPENING_ASSETS; asset++) {
         given[0].value = given[1].value = asset;
@@ -308,6 +310,8 @@ static void open_world(struct grammar *g, struct batch *batch) {
     }
     for (uint32_t base = 1; base <= OPENING_ASSETS; base += 2) {
         given[2].value = given[3].value = base;
+        given[4].value = (uint64_t)(base == 1 ? -300 : -20000);
+        given[5].value = base == 1 ? 1000 : 0;
         draw_command(g, batch, grammar_kind(COMMAND_ADD_INSTRUMENT), false);
     }
     g->given = NULL;

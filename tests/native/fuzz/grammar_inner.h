@@ -10,18 +10,20 @@ enum kind {
 };
 
 struct message;
+struct range;
 struct field {
     const char *name;
     uint32_t number;
     enum kind kind;
     uint32_t last; /* of an enum */
     const struct message *of;
+    const struct range *range; /* of a number, once it was looked for */
 };
 struct message {
-    const struct field *fields;
+    struct field *fields;
     uint32_t count;
 };
-#define MOST_FIELDS 64u
+#define MOST_FIELDS 32u
 
 /* A message under construction: numbers by field, and what has a length, encoded with its tag. */
 struct values {

@@ -36,9 +36,9 @@
 #define OF_REPEATED_MESSAGE(of) &message_##of
 #define OF_ONEOF_MESSAGE(of) &message_##of
 
-#define FIELD(name, number, kind, of) {#name, number, kind, LAST_##kind(of), OF_##kind(of)},
+#define FIELD(name, number, kind, of) {#name, number, kind, LAST_##kind(of), OF_##kind(of), NULL},
 #define TABLE(name, NAME) \
-    static const struct field fields_##name[] = {NAME##_FIELDS(FIELD){NULL, 0, UINT32, 0, NULL}}; \
+    static struct field fields_##name[] = {NAME##_FIELDS(FIELD){NULL, 0, UINT32, 0, NULL, NULL}}; \
     static const struct message message_##name = {fields_##name, sizeof fields_##name / sizeof *fields_##name - 1};
 
 /* Every message of a command, those that others consist of first. */
@@ -153,7 +153,7 @@ static const struct grammar_given *given_for(const struct grammar *g, const stru
     return given && given->field ? given : NULL;
 }
 
-static uint64_t draw_number(struct grammar *g, const struct field *field) {
+static uint64_t draw_number(struct grammar *g, struct field *field) {
     const struct grammar_given *given = given_for(g, field);
     if (given) return given->value;
     uint8_t choice = fuzz_byte(&g->input);
@@ -161,14 +161,15 @@ static uint64_t draw_number(struct grammar *g, const struct field *field) {
     if (choice >= 0xe0) return fuzz_edge(choice);
     uint64_t value;
     if (is_relative(g, field->name, choice, &value)) return value;
-    const struct range *range = range_of(field->name);
+    if (!field->range) field->range = range_of(field->name);
+    const struct range *range = field->range;
     if (field->kind == ENUM && *range->end == 0) return choice == 0 ? 1 : (choice - 1u) % (field->last + 1);
     if (choice == 0) return (uint64_t)range->usual;
     return (uint64_t)(range->from + range->step * (int64_t)((choice - 1u + g->salt) % range->count));
 }
 
 /* A number as the field can have it. */
-static uint64_t draw(struct grammar *g, const struct field *field) {
+static uint64_t draw(struct grammar *g, struct field *field) {
     uint64_t value = draw_number(g, field);
     switch (field->kind) {
     case UINT32: return (uint32_t)value;
@@ -251,7 +252,7 @@ static void draw_repeated(struct grammar *g, const struct field *field, struct v
     values->pieces[field->number] = (struct codec_bytes){first, (uint32_t)(values->room - first)};
 }
 
-static void draw_field(struct grammar *g, const struct field *field, struct values *values) {
+static void draw_field(struct grammar *g, struct field *field, struct values *values) {
     switch (field->kind) {
     case STRING:
     case BYTES: draw_text(g, field, values); break;

@@ -14,6 +14,7 @@ from services.cli.account import read_amount
 from services.cli.doctor import examine
 from services.cli.folder import FORMAT, claimed, open_folder
 from services.cli.probes import any_free_port
+from services.cli.supervision import read_moment
 from services.cli.terminal import Refused
 from services.domain.money import TOP
 
@@ -38,7 +39,16 @@ def taken_port() -> Iterator[int]:
         ("account", "list"),
         ("account", "deposit", "alice", "USD", "1"),
         ("key", "list"),
-        ("instrument", "phase", "BTC-USD", "halt"),
+        ("instrument", "phase", "BTC-USD", "halt", "--until", "+90"),
+        ("instrument", "guards", "BTC-USD", "--static-band-ppm", "50000"),
+        ("instrument", "mark", "BTC-USD", "100"),
+        ("instrument", "fee-market", "BTC-USD", "none"),
+        ("instrument", "kill", "BTC-USD"),
+        ("account", "limits", "alice", "--open-orders", "5"),
+        ("account", "fee-asset", "alice", "on"),
+        ("account", "kill", "alice"),
+        ("rules",),
+        ("rules", "use", "2"),
     ],
     ids=" ".join,
 )
@@ -140,3 +150,25 @@ def test_the_doctor_says_how_to_mend_what_is_wrong(taken_port: int, tmp_path: Pa
     found = {each.name: each for each in examine(tmp_path, taken_port)}
     assert (found["port"].ok, found["data version"].ok) == (False, False)
     assert f"bourse up --port {taken_port + 1}" in found["port"].fix
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("rules", "--data", "x", "use", "2"), "behind the inner command"),
+        (("rules", "use", "99"), "knows rules 1 to 2"),
+        (("instrument", "phase", "BTC-USD", "lunch"), "There is no phase lunch"),
+        (("instrument", "phase", "BTC-USD", "halt", "--until", "noon"), "is no moment"),
+        (("instrument", "phase", "BTC-USD", "halt", "--until", "2030-01-31T09:00"), "no moment"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_asked_is_said_before_anybody_is(asked: tuple[str, ...], said: str) -> None:
+    answer = bourse(*asked)
+    assert answer.exit_code != 0
+    assert said in " ".join(answer.stderr.replace("│", " ").split())
+
+
+def test_a_moment_is_a_time_of_a_zone() -> None:
+    assert read_moment("2030-01-31T09:00:00Z") == 1_896_080_400_000_000
+    assert read_moment("2030-01-31T10:00:00.000001+01:00") == 1_896_080_400_000_001

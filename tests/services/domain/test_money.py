@@ -160,3 +160,14 @@ def _plain(text: str) -> Plain:
     value = money.read(text)
     assert value is not None
     return value
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "above"),
+    [("0.21", "0.2", True), ("0.2", "0.20", False), ("0.2", "0.21", False), ("10", "9.9", True)],
+)
+def test_what_exceeds_what(value: str, other: str, above: bool) -> None:
+    first, second = money.read(value), money.read(other)
+    assert first is not None
+    assert second is not None
+    assert money.exceeds(first, second) is above

@@ -42,7 +42,9 @@ def test_an_id_says_its_shard() -> None:
 def test_words_are_those_of_the_contract() -> None:
     assert words.SIDES == {types.SIDE_BUY: "buy", types.SIDE_SELL: "sell"}
     assert words.SELF_TRADE_PREVENTION_OF["cancel_taker"] == 3
-    assert set(words.ORDER_STATE_OF) == {"open", "filled", "cancelled", "expired"}
+    states = {"waiting", "open", "filled", "cancelled", "expired"}
+    assert set(words.ORDER_STATE_OF) == states
+    assert words.TRIGGER_OF == {"last": 1, "mark": 2}
     assert set(words.INTERVAL_OF) == {"1m", "5m", "1h", "1d"}
     assert words.END_REASONS[types.END_REASON_FOK_UNFILLABLE] == "fok_unfillable"
 

@@ -137,3 +137,42 @@ def test_where_too_much_was_missed_the_sockets_that_hear_trades_are_closed(tmp_p
         await house.feed.book("BTC-USD", 7)
 
     story(told)
+
+
+def test_an_auction_is_told_as_it_changes(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with (
+            gateway(tmp_path) as (house, client),
+            following(house) as market,
+            client.socket() as socket,
+        ):
+            pacing = asyncio.create_task(house.feed.pace())
+            await market.say(said(7, auctions=[auction(7, 10_200, 6_000, -4_000)]))
+            await house.feed._wait_until(7)
+            await ask(socket, op="subscribe", id=1, channels=["auction.BTC-USD"])
+            assert await socket.receive_json() == {
+                "type": "auction",
+                "channel": "auction.BTC-USD",
+                "instrument": "BTC-USD",
+                "price": "102",
+                "volume": "0.6",
+                "surplus": "-0.4",
+                "sequence": 7,
+            }
+            await market.say(said(8, auctions=[auction(8, 0, 0, 0)]))
+            while (over := await socket.receive_json())["sequence"] < 8:
+                pass
+            assert (over["price"], over["volume"], over["surplus"]) == (None, "0", "0")
+            pacing.cancel()
+
+    story(told)
+
+
+def auction(sequence: int, ticks: int, lots: int, surplus: int) -> marketdata.Auction:
+    return marketdata.Auction(
+        instrument=1024,
+        price_ticks=ticks,
+        volume_lots=lots,
+        surplus_lots=surplus,
+        sequence=sequence,
+    )

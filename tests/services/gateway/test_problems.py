@@ -67,6 +67,21 @@ def test_limits_are_named(refusal: "matching.Refusal", sentence: str) -> None:
     assert problems.refused(matching.Outcome(refusal=refusal), BTC_USD).detail == sentence
 
 
+def test_who_sends_too_much_is_told_when_to_come_back() -> None:
+    outcome = matching.Outcome(refusal=matching.REFUSAL_TOO_MANY_COMMANDS)
+    problem = problems.refused(outcome, BTC_USD)
+    assert problems.response(problem, "r").headers["Retry-After"] == "1"
+
+
+def test_a_refusal_says_which_order_of_several_it_is_about() -> None:
+    outcome = matching.Outcome(refusal=matching.REFUSAL_WOULD_TRIGGER, member=2)
+    body = problems.response(problems.refused(outcome, BTC_USD), "r").body
+    assert b'"member":2' in bytes(body)  # type: ignore[arg-type]  # it is bytes, not a payload
+    outcome.member = 0
+    body = problems.response(problems.refused(outcome, BTC_USD), "r").body
+    assert b"member" not in bytes(body)  # type: ignore[arg-type]  # as above
+
+
 def test_what_was_not_decided() -> None:
     assert problems.undecided(Undecided.NOT_TAKEN).kind.status == 503
     assert problems.undecided(Undecided.UNKNOWN).code == "outcome_unknown"

@@ -118,6 +118,18 @@ def test_an_open_order_without_trades_needs_no_history(tmp_path: Path) -> None:
     story(told)
 
 
+def test_an_order_that_waits_comes_from_the_engine_too(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with rooms(tmp_path) as (engine, history, client):
+            engine.says = matching.GetOrderResponse(found=True, order=OPEN, sequence=9)
+            engine.says.order.state = types.ORDER_STATE_WAITING
+            answer = await look(client)
+            assert (answer.status, answer.body["state"]) == (200, "waiting")
+            assert history.asked == []
+
+    story(told)
+
+
 def test_an_open_order_is_shown_with_the_fills_up_to_its_last_change(tmp_path: Path) -> None:
     async def told() -> None:
         async with rooms(tmp_path) as (engine, history, client):

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.gateway import shaping, translate
+from services.domain.words import ORDER_TYPE_OF, SIDE_OF, TIME_IN_FORCE_OF, TRIGGER_OF
+from services.gateway import shaping, terms, translate
 from services.gateway.problems import Problem
 from services.matching import core
 from tests.services.gateway.test_shaping import BTC_USD, LIMIT, MARKET, ORDERS, placed, refused
@@ -59,6 +62,46 @@ TAKEN = [
     {**LEAST, "time_in_force": "ioc"},
     {**LEAST, "display_quantity": "0.1"},
 ]
+
+
+ANY_ORDER = st.fixed_dictionaries(
+    {"instrument": st.just("BTC-USD"), "side": st.sampled_from(sorted(SIDE_OF))},
+    optional={
+        "type": st.sampled_from(sorted(ORDER_TYPE_OF)),
+        "time_in_force": st.sampled_from(sorted(TIME_IN_FORCE_OF)),
+        "post_only": st.booleans(),
+        "price": st.just("100"),
+        "quantity": st.sampled_from(["0.1", "0.3"]),
+        "quote_quantity": st.just("20"),
+        "trigger_price": st.just("90"),
+        "trigger_by": st.sampled_from(sorted(TRIGGER_OF)),
+        "trail": st.just("5"),
+        "trail_ppm": st.just(9),
+        "activation_price": st.just("95"),
+        "expires_us": st.just(9),
+        "display_quantity": st.just("0.2"),
+        "min_fill_quantity": st.just("0.2"),
+        "protection_price": st.just("99"),
+    },
+)
+
+
+def as_sent(order: dict[str, Any]) -> matching.PlaceOrder:
+    """The command that an order would be, whether its shape is right or not."""
+    asked = ORDERS.body(json.dumps(order).encode())
+    decimals, _ = shaping.look_at(asked)
+    decimals = decimals._replace(terms=terms.read(asked, None, []))
+    command = translate.place_order(shaping.order_words(asked, decimals, BTC_USD, "x"))
+    assert isinstance(command, matching.PlaceOrder)
+    return command
+
+
+@settings(max_examples=1000, deadline=None)
+@given(ANY_ORDER)
+def test_the_edge_takes_what_the_codec_takes(order: dict[str, Any]) -> None:
+    _, mistakes = shaping.look_at(ORDERS.body(json.dumps(order).encode()))
+    taken = not mistakes.missing and not mistakes.wrong
+    assert taken == passes_the_codec(place_order=as_sent(order))
 
 
 @pytest.mark.parametrize("order", TAKEN)

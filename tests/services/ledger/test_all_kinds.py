@@ -51,6 +51,26 @@ def test_the_walks_come_to_what_is_new() -> None:
     assert matching.COMMAND_KIND_TIME in kinds
 
 
+def test_what_a_record_credits_may_be_traded_behind_it_in_the_same_record() -> None:
+    credit = matching.MoveEvent(source=1, number=1, account=ALICE, asset=USD, amount_minor=300)
+    trade = matching.TradeEvent(
+        command=1,
+        taker_side=types.SIDE_BUY,
+        taker_account=ALICE,
+        maker_account=BOB,
+        base_asset=BTC,
+        quote_asset=USD,
+        base_minor=10,
+        quote_minor=300,
+    )
+    books = Books()
+    books.load([(CLEARING, USD, NO_SHARD, 300), (BOB, BTC, 0, 10)])
+    draft = Draft(books)
+    draft.follow(matching.EventRecord(commands=[{}, {}], moves=[credit], trades=[trade]))
+    draft.commit()
+    assert (books.posted(ALICE, USD, 0), books.posted(ALICE, BTC, 0)) == (0, 10)
+
+
 @pytest.mark.parametrize("side", [types.SIDE_BUY, types.SIDE_SELL], ids=["buys", "sells"])
 def test_a_fee_in_another_asset_is_paid_in_it_and_comes_off_nothing(side: types.Side) -> None:
     trade = matching.TradeEvent(

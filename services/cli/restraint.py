@@ -1,0 +1,185 @@
+"""What an operator holds an account to: its settings and limits, cancelling for it, and its end.
+
+The commands are of the group `bourse account`, which lists them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bourse.matching import v1 as matching
+from services.cli.engine import open_session, refusal_sentence
+from services.cli.rooms import PATIENCE_S, Rooms, account_named, open_rooms, read_markets
+from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, perform, show
+
+Name = Annotated[str, typer.Argument(help="The account's name.")]
+Limit = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="0: no limit of its own.")]
+
+_SETTINGS: Final = (
+    "fee_tier",
+    "self_trade_prevention",
+    "suspended",
+    "max_open_orders",
+    "max_commands_per_second",
+    "pays_fee_asset",
+)
+"""What SetAccount puts, all of it at once."""
+
+_AT_A_TIME: Final = 64
+"""Accounts that matching is asked about together."""
+
+
+class Switch(Enum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+def suspend(
+    name: Name,
+    lift: Annotated[bool, typer.Option("--lift", help="Let it trade again.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Let an account do nothing but cancel. Its open orders stay: see cancel-all and kill."""
+    said = perform(_set(data, name, suspended=not lift))
+    what = "may trade again" if lift else "may only cancel from now on"
+    show(said, as_json, f"{name} {what}.")
+
+
+def fee_tier(
+    name: Name,
+    tier: Annotated[int, typer.Argument(min=0, max=15, help="0 is the standard.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Put an account into a fee tier, from its next trade on."""
+    said = perform(_set(data, name, fee_tier=tier))
+    show(said, as_json, f"{name} is in fee tier {tier}.")
+
+
+def fee_asset(
+    name: Name,
+    switch: Annotated[Switch, typer.Argument(help="Only where a market has a fee market.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Let an account pay its fees in a market's fee asset, or in what it receives."""
+    said = perform(_set(data, name, pays_fee_asset=switch is Switch.ON))
+    what = "in the fee asset where there is one" if switch is Switch.ON else "in what it receives"
+    show(said, as_json, f"{name} pays its fees {what}.")
+
+
+def limits(
+    name: Name,
+    open_orders: Limit = None,
+    commands_per_second: Limit = None,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Limit an account's open and waiting orders, and how fast it may place and change them."""
+    wanted = {"max_open_orders": open_orders, "max_commands_per_second": commands_per_second}
+    said = perform(_set(data, name, **wanted))
+    show(
+        said,
+        as_json,
+        f"{name}: {said['max_open_orders'] or 'as many as anybody'} open orders,"
+        f" {said['max_commands_per_second'] or 'any number of'} commands a second.",
+    )
+
+
+async def _set(data: Path, name: str, **wanted: int | None) -> dict[str, Any]:
+    """Change settings. All of them travel together, so the others are read first."""
+    async with open_rooms(data) as rooms:
+        account = (await account_named(rooms, name)).account
+        now = await _settings(rooms, account)
+        put = matching.SetAccount()
+        for setting in _SETTINGS:
+            value = wanted.get(setting)
+            setattr(put, setting, getattr(now, setting) if value is None else value)
+        async with open_session(rooms.channel("matching")) as session:
+            await session.ask(matching.Command(account=account, set_account=put))
+        return {"account_id": str(account), "name": name, **_plain(put)}
+
+
+def _plain(said: matching.SetAccount | matching.GetAccountResponse) -> dict[str, Any]:
+    """Settings as a script reads them."""
+    shown = (name for name in _SETTINGS if name != "self_trade_prevention")
+    return {name: getattr(said, name) for name in shown}
+
+
+async def _settings(rooms: Rooms, account: int) -> matching.GetAccountResponse:
+    request = matching.GetAccountRequest(account=account)
+    return await rooms.matching.GetAccount(request, timeout=PATIENCE_S)
+
+
+async def settings_of(rooms: Rooms, accounts: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The settings of accounts as the core has them, with when their dead man's switch is due."""
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(accounts), _AT_A_TIME):
+        some = accounts[start : start + _AT_A_TIME]
+        answers = await asyncio.gather(*(_settings(rooms, account) for account in some))
+        for account, said in zip(some, answers, strict=True):
+            found[account] = {**_plain(said), "dead_man_us": said.dead_man_us}
+    return found
+
+
+_IN_WORDS: Final[dict[str, Callable[[int], str]]] = {
+    "suspended": lambda _: "suspended",
+    "fee_tier": lambda tier: f"tier {tier}",
+    "max_open_orders": lambda most: f"{most} orders",
+    "max_commands_per_second": lambda most: f"{most}/s",
+    "pays_fee_asset": lambda _: "fee asset",
+    "dead_man_us": lambda _: "dead man's switch",
+}
+
+
+def summary(settings: dict[str, Any]) -> str:
+    """Settings that are not the usual ones, in a few words."""
+    return ", ".join(say(settings[name]) for name, say in _IN_WORDS.items() if settings.get(name))
+
+
+def cancel_all(
+    name: Name,
+    instrument: Annotated[str, typer.Option(help="Only in this instrument.")] = "",
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """End all open orders of an account, as an operator."""
+    said = perform(_cancel_all(data, name, instrument))
+    show(said, as_json, f"{len(said['cancelled'])} orders of {name} are cancelled.")
+
+
+async def _cancel_all(data: Path, name: str, symbol: str) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        instrument = (await read_markets(rooms)).market(symbol).id if symbol else 0
+        every = matching.CancelAll(instrument=instrument, by_operator=True)
+        return await _end(rooms, name, matching.Command(cancel_all=every))
+
+
+def kill(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Suspend an account and end all its orders, open and waiting, in one step."""
+    said = perform(_kill(data, name))
+    show(said, as_json, f"{name} may only cancel; {len(said['cancelled'])} orders are cancelled.")
+
+
+async def _kill(data: Path, name: str) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        return await _end(rooms, name, matching.Command(kill=matching.Kill()))
+
+
+async def _end(rooms: Rooms, name: str, command: matching.Command) -> dict[str, Any]:
+    """Send a command that ends orders of an account; says which it ended. Raises Refused."""
+    command.account = (await account_named(rooms, name)).account
+    async with open_session(rooms.channel("matching")) as session:
+        answer = await session.submit(command)
+    for outcome in answer.outcomes:
+        if outcome.refusal:
+            raise Refused(refusal_sentence(outcome.refusal))
+    ended = [str(each.order_id) for each in answer.cancelled]
+    return {"account_id": str(command.account), "cancelled": ended}
