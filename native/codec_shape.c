@@ -2,7 +2,7 @@
 
 #include "codec_shape.h"
 
-#include <string.h>
+#include "codec_wire.h"
 
 /* Only what no refusal of the core has a name for: the rest is the core's to refuse, one command at a time. */
 
@@ -80,17 +80,24 @@ static bool is_leg(const struct codec_place_order *leg) {
     return is_order(leg) && (leg->post_only || is_waiting_type(leg));
 }
 
-/* A third order that is there is an exit, so it has a side. */
-static bool is_third_whole(const struct codec_place_group *group) {
-    static const struct codec_place_order nothing;
-    return group->third.side != SIDE_UNSPECIFIED || memcmp(&group->third, &nothing, sizeof nothing) == 0;
+/* Does a group that was read before have a third order, be it an empty one? */
+static bool has_third(const struct codec_sent *command) {
+    struct wire_reader reader = wire_reader_of(command->sent.at, command->sent.length);
+    while (reader.at != reader.end) {
+        uint64_t tag, value;
+        struct wire_reader body;
+        if (!wire_take(&reader, &tag) || tag == PLACE_GROUP_THIRD_TAG) return true;
+        bool is_there = (tag & 7) == WIRE_LENGTH ? wire_take_bytes(&reader, UINT32_MAX, &body) : wire_take(&reader, &value);
+        if (!is_there) return true;
+    }
+    return false;
 }
 
 static bool is_group(const struct codec_sent *command) {
     struct codec_place_group sent;
     const struct codec_place_group *group = &sent;
     codec_read_group(command, &sent);
-    if (!is_third_whole(group)) return false;
+    if (has_third(command) != (group->third.side != SIDE_UNSPECIFIED)) return false;
     const struct codec_place_order *first = &group->first;
     const struct codec_place_order *second = &group->second;
     if (group->kind == GROUP_KIND_OCO) {
