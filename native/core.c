@@ -393,6 +393,7 @@ int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record,
 }
 
 void core_facts(const core *c, struct core_facts *out) {
+    const struct timer *first = timers_first(&c->timers);
     *out = (struct core_facts){
         .shard = c->shard,
         .rules = c->rules,
@@ -404,5 +405,6 @@ void core_facts(const core *c, struct core_facts *out) {
         .open_orders = c->pool->order_count,
         .client_order_id_memory_us = c->sizes.client_order_id_memory_us,
         .markets_changed = c->markets_changed,
+        .next_due_us = first ? first->due_us : 0,
     };
 }

@@ -62,6 +62,7 @@ struct core_facts {
     uint64_t open_orders;
     int64_t client_order_id_memory_us;
     uint64_t markets_changed; /* sequence of the last change of an asset or an instrument */
+    int64_t next_due_us;      /* when the first thing that waits for time is due; 0: nothing does */
 };
 
 /* A new, empty core of a shard (0..1023; CORE_FOREIGN if it is not). CORE_NO_ROOM if memory is short. */

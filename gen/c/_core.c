@@ -1787,6 +1787,7 @@ static void _cffi_checkfld_struct_core_facts(struct core_facts *p)
   (void)((p->open_orders) | 0);  /* check that 'struct core_facts.open_orders' is an integer */
   (void)((p->client_order_id_memory_us) | 0);  /* check that 'struct core_facts.client_order_id_memory_us' is an integer */
   (void)((p->markets_changed) | 0);  /* check that 'struct core_facts.markets_changed' is an integer */
+  (void)((p->next_due_us) | 0);  /* check that 'struct core_facts.next_due_us' is an integer */
 }
 struct _cffi_align_struct_core_facts { char x; struct core_facts y; };
 
@@ -1894,6 +1895,9 @@ static const struct _cffi_field_s _cffi_fields[] = {
   { "markets_changed", offsetof(struct core_facts, markets_changed),
                        sizeof(((struct core_facts *)0)->markets_changed),
                        _CFFI_OP(_CFFI_OP_NOOP, 2) },
+  { "next_due_us", offsetof(struct core_facts, next_due_us),
+                   sizeof(((struct core_facts *)0)->next_due_us),
+                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "events", offsetof(struct core_part, events),
               sizeof(((struct core_part *)0)->events),
               _CFFI_OP(_CFFI_OP_NOOP, 32) },
@@ -1925,9 +1929,9 @@ static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
   { "core_batch", 75, _CFFI_F_CHECK_FIELDS,
     sizeof(struct core_batch), offsetof(struct _cffi_align_struct_core_batch, y), 5, 5 },
   { "core_facts", 76, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct core_facts), offsetof(struct _cffi_align_struct_core_facts, y), 10, 10 },
+    sizeof(struct core_facts), offsetof(struct _cffi_align_struct_core_facts, y), 10, 11 },
   { "core_part", 77, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct core_part), offsetof(struct _cffi_align_struct_core_part, y), 20, 7 },
+    sizeof(struct core_part), offsetof(struct _cffi_align_struct_core_part, y), 21, 7 },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {

@@ -50,18 +50,22 @@ def phase(
 ) -> None:
     """Change what a market takes. Where it begins to trade, what was gathered is uncrossed."""
     wanted = phase.lower().replace("-", "_")
-    if wanted not in PHASE_OF:
-        raise typer.BadParameter(f"There is no phase {phase}. Known: {', '.join(PHASE_OF)}.")
     until_us = read_moment(until) if until else 0
-    put = matching.SetPhase(until_us=until_us)
-    put.phase = PHASE_OF[wanted]  # type: ignore[assignment]  # a number of the contract's enum
+
+    said = perform(_put_phase(data, symbol, wanted, until_us))
+    show(said, as_json, f"{said['instrument']} is in {wanted} from now on.")
+
+
+async def _put_phase(data: Path, symbol: str, phase: str, until_us: int) -> dict[str, Any]:
+    if phase not in PHASE_OF:
+        raise Refused(f"There is no phase {phase}. Known: {', '.join(PHASE_OF)}.")
 
     def command(market: Market, _: Markets) -> matching.Command:
-        put.instrument = market.id
+        put = matching.SetPhase(instrument=market.id, until_us=until_us)
+        put.phase = PHASE_OF[phase]  # type: ignore[assignment]  # a number of the contract's enum
         return matching.Command(set_phase=put)
 
-    said = perform(_put(data, symbol, command)) | {"phase": wanted, "until_us": until_us}
-    show(said, as_json, f"{said['instrument']} is in {wanted} from now on.")
+    return await _put(data, symbol, command) | {"phase": phase, "until_us": until_us or None}
 
 
 def read_moment(text: str) -> int:

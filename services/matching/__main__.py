@@ -40,8 +40,8 @@ class Shard:
         self.publisher = publisher
         self.health = Health()
         limits = Limits(config.queue_batches, config.queue_bytes, config.patience_s)
-        topic, clock = commands_topic(config.shard), SystemClock()
-        self.sequencer = Sequencer(log, topic, config.shard, replica, clock, limits)
+        topic, self.clock = commands_topic(config.shard), SystemClock()
+        self.sequencer = Sequencer(log, topic, config.shard, replica, self.clock, limits)
         self.lease = Lease(config.postgres, f"matching.{config.shard}", uuid.uuid4().hex)
 
     def services(self) -> list[Service]:
@@ -68,11 +68,21 @@ class Shard:
         await self.health.serving(True)
 
     async def keep_time(self) -> None:
-        """While this replica leads, append a tick whenever a second has passed without a record."""
+        """While this replica leads, append a tick when a second has passed without a record.
+
+        Sooner if something is due: what waits for time looks at the log's clock alone.
+        """
         while True:
             await asyncio.sleep(TICK_LOOK_S)
-            due = tick_due(self.replica.progress, stopwatch_us()) and self.replica.has_caught_up
-            if due and self.publisher.leading and not self.sequencer.queued_batches:
+            due_us = self.replica.facts.next_due_us
+            is_due = 0 < due_us <= self.clock.now_us()
+            due = tick_due(self.replica.progress, stopwatch_us(), is_due)
+            if (
+                due
+                and self.replica.has_caught_up
+                and self.publisher.leading
+                and not self.sequencer.queued_batches
+            ):
                 self.sequencer.offer(_tick())
 
     async def close(self) -> None:

@@ -107,6 +107,8 @@ class Facts(NamedTuple):
     client_order_id_memory_us: int
     markets_changed: int
     """Sequence of the last change of an asset or an instrument."""
+    next_due_us: int
+    """When the first thing that waits for time is due, microseconds since 1970; 0: nothing does."""
 
 
 class Core:
@@ -195,6 +197,7 @@ class Core:
             facts.open_orders,
             facts.client_order_id_memory_us,
             facts.markets_changed,
+            facts.next_due_us,
         )
 
     # --- questions: each answers with an encoded message of matching_service.proto -----------

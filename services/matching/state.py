@@ -11,6 +11,8 @@ SERVES_WITHIN_US: Final = 200_000
 
 TICK_US: Final = 1_000_000
 """So much time may pass on the log without a record; then the leader appends a tick."""
+DUE_TICK_US: Final = 100_000
+"""So much, while something waits for a time that has come."""
 
 NEVER_US: Final = -(1 << 62)
 
@@ -42,9 +44,9 @@ def may_serve(progress: Progress, now_us: int) -> bool:
     return now_us - progress.fresh_at_us <= SERVES_WITHIN_US
 
 
-def tick_due(progress: Progress, now_us: int) -> bool:
-    """Whether the shard's time would stand still without a tick."""
-    return now_us - progress.applied_at_us >= TICK_US
+def tick_due(progress: Progress, now_us: int, something_is_due: bool) -> bool:
+    """Whether the shard's time would stand still without a tick, or something wait for it."""
+    return now_us - progress.applied_at_us >= (DUE_TICK_US if something_is_due else TICK_US)
 
 
 def snapshot_due(progress: Progress, pace: SnapshotPace, next_offset: int, sequence: int) -> bool:

@@ -8,6 +8,7 @@ from tests.journey.client import open_socket
 from tests.journey.contract.exchange import LIMIT, MARKET, Exchange, Floor, told
 from tests.journey.house import command
 
+NO_LIMITS = {"max_open_orders": 0, "max_commands_per_second": 0, "pays_fee_asset": False}
 CROSSING = {**LIMIT, "price": "12", "post_only": True}
 
 
@@ -21,7 +22,7 @@ def test_a_phase_forbids_what_it_forbids_and_nothing_else(exchange: Exchange) ->
             ended = await alice.open("buy", "8", "1")
             said = operator("instrument", "phase", "BTC-USD", phase)
             word = phase.replace("-", "_")
-            assert said == {"instrument": "BTC-USD", "phase": word}
+            assert said == {"instrument": "BTC-USD", "phase": word, "until_us": None}
             shown = (await alice.ask("GET", "/instruments")).body["instruments"]
             assert [each["phase"] for each in shown if each["instrument"] == "BTC-USD"] == [word]
             shut = (422, "market_not_open")
@@ -48,7 +49,7 @@ def test_a_suspended_account_may_only_cancel(exchange: Exchange) -> None:
         first = await alice.open("buy", "9", "1", client_order_id="before")
         await alice.open("buy", "8", "1")
         said = operator("account", "suspend", "alice")
-        assert said == {**_named(exchange, "alice"), "fee_tier": 0, "suspended": True}
+        assert said == {**_named(exchange, "alice"), "fee_tier": 0, "suspended": True, **NO_LIMITS}
         path, barred = f"/orders/{first['order_id']}", (403, "account_suspended")
         for body in (LIMIT, {**LIMIT, "quantity": "0.0001"}, {**MARKET, "quantity": "1"}):
             assert told(await alice.ask("POST", "/orders", body)) == barred
@@ -140,7 +141,7 @@ def test_the_command_line_says_exactly_what_it_did(exchange: Exchange) -> None:
         assert moved.pop("sequence") > 0
         assert moved == number
     tier = operator("account", "fee-tier", "carol", "3")
-    assert tier == {**carol, "fee_tier": 3, "suspended": False}
+    assert tier == {**carol, "fee_tier": 3, "suspended": False, **NO_LIMITS}
     listed = operator("account", "list")
     assert {"accounts", "house", "sequence"} <= listed.keys()
     assert {each["name"] for each in listed["accounts"]} == exchange.accounts.keys() - {"reader"}

@@ -3,6 +3,7 @@
 import pytest
 
 from services.matching.state import (
+    DUE_TICK_US,
     NEVER_US,
     SERVES_WITHIN_US,
     TICK_US,
@@ -28,12 +29,19 @@ def test_a_replica_serves_near_the_end_of_the_log(fresh_at_us: int, serves: bool
 
 
 @pytest.mark.parametrize(
-    ("applied_at_us", "due"), [(NEVER_US, True), (5_000_000 - TICK_US, True), (4_000_001, False)]
+    ("applied_at_us", "something_is_due", "due"),
+    [
+        (NEVER_US, False, True),
+        (5_000_000 - TICK_US, False, True),
+        (4_000_001, False, False),
+        (5_000_000 - DUE_TICK_US, True, True),
+        (4_900_001, True, False),
+    ],
 )
-def test_a_tick_is_due_when_a_second_went_by_without_a_record(
-    applied_at_us: int, due: bool
+def test_a_tick_is_due_when_a_second_went_by_without_a_record_or_sooner_if_something_waits(
+    applied_at_us: int, something_is_due: bool, due: bool
 ) -> None:
-    assert tick_due(Progress(applied_at_us=applied_at_us), 5_000_000) is due
+    assert tick_due(Progress(applied_at_us=applied_at_us), 5_000_000, something_is_due) is due
 
 
 @pytest.mark.parametrize(
