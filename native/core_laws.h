@@ -181,6 +181,11 @@ static inline bool core_is_expired(const struct core *c) {
     return until_us != 0 && until_us < c->clock_us;
 }
 
+/* So much later than now; the end of time, where the clock was set as far as it goes. */
+static inline int64_t core_later(const struct core *c, int64_t span_us) {
+    return span_us < INT64_MAX - c->clock_us ? c->clock_us + span_us : INT64_MAX;
+}
+
 /* Is there anything about an order that only rules 2 know? Then this is what is more of it (core_more.c). */
 bool core_has_more(const struct codec_place_order *body);
 struct core_more core_plain_more(uint8_t side, uint8_t type, uint8_t time_in_force);

@@ -331,7 +331,7 @@ static void stop_at_band(struct core *c) {
     struct core_incoming *in = &c->incoming;
     struct core_instrument *instrument = core_market(c);
     int64_t auction_us = instrument->volatility_auction_us;
-    if (auction_us != 0) core_put_phase(c, instrument, PHASE_VOLATILITY_AUCTION, c->clock_us + auction_us);
+    if (auction_us != 0) core_put_phase(c, instrument, PHASE_VOLATILITY_AUCTION, core_later(c, auction_us));
     if (auction_us != 0 && core_may_rest(in)) return;
     in->state = ORDER_STATE_EXPIRED;
     in->reason = END_REASON_PRICE_BAND;

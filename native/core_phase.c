@@ -43,7 +43,11 @@ static uint8_t next_phase(uint8_t phase) {
     }
 }
 
-bool core_is_phase(uint32_t rules, uint8_t phase) { return rules < CORE_RULES_MORE ? RULES_1 >> phase & 1 : phase != 0 && phase <= PHASE_LAST; }
+bool core_is_phase(uint32_t rules, uint8_t phase) {
+    /* It may be from a snapshot, and then any number. */
+    if (phase == PHASE_UNSPECIFIED || phase > PHASE_LAST) return false;
+    return rules >= CORE_RULES_MORE || RULES_1 >> phase & 1;
+}
 
 bool core_is_first_phase(uint32_t rules, uint8_t phase) { return (rules < CORE_RULES_MORE ? RULES_1 : FIRST) >> phase & 1; }
 

@@ -62,5 +62,5 @@ void core_set_dead_man(struct core *c) {
     if (account == RISK_NONE && c->risk.account_count >= c->sizes.accounts) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;
     if (account == RISK_NONE) account = risk_add_account(&c->risk, command->account);
-    set_dead_man(c, account, timeout_us == 0 ? 0 : c->clock_us + timeout_us);
+    set_dead_man(c, account, timeout_us == 0 ? 0 : core_later(c, timeout_us));
 }

@@ -24,6 +24,15 @@ struct counted {
     uint64_t hash;
 };
 
+/* A timer says what its owner says: when, of which kind, and whose it is. No time, no timer. */
+static bool is_timer(const struct core *c, uint32_t handle, int64_t due_us, enum timer_kind kind, uint64_t id, uint32_t ref) {
+    const struct timers *timers = &c->timers;
+    if (handle == TIMER_NONE) return due_us == 0;
+    if (handle > timers->fresh || timers->at[handle] > timers->count) return false;
+    const struct timer *timer = &timers->heap[timers->at[handle]];
+    return timer->handle == handle && timer->due_us == due_us && due_us != 0 && timer->kind == kind && timer->id == id && timer->ref == ref;
+}
+
 /* What every order that was taken in has, wherever it is: a name of its own, its account's balances. */
 static int validate_taken(const struct core *c, const struct core_instrument *instrument, uint32_t slot, uint32_t side,
                           struct counted *counted) {
@@ -46,8 +55,7 @@ static int validate_taken(const struct core *c, const struct core_instrument *in
     }
     if (cold->has_more) {
         const struct core_more *more = &c->more[slot];
-        CHECK((more->timer != TIMER_NONE) == (more->expires_us != 0));
-        if (more->timer != TIMER_NONE) CHECK(c->timers.heap[c->timers.at[more->timer]].ref == slot);
+        CHECK(is_timer(c, more->timer, more->expires_us, TIMER_ORDER, order->order_id, slot));
         counted->timers += more->timer != TIMER_NONE;
         counted->trailing += more->type == ORDER_TYPE_TRAILING_STOP;
     }
@@ -130,11 +138,12 @@ static int validate_instrument(const struct core *c, uint32_t place, struct coun
     CHECK(instrument->quote >= 1 && instrument->quote <= c->risk.asset_count);
     CHECK(instrument->lot_minor >= 1 && instrument->tick_lot_minor >= 1 && instrument->last_price_ticks >= 0);
     CHECK(instrument->market_hash == core_market_hash(instrument) && instrument->is_auction_touched == 0);
-    CHECK((instrument->timer != TIMER_NONE) == (instrument->phase_until_us != 0));
+    CHECK(is_timer(c, instrument->timer, instrument->phase_until_us, TIMER_PHASE, instrument->id, place));
     CHECK(instrument->book->may_cross == core_may_cross(instrument->phase));
     counted->timers += instrument->timer != TIMER_NONE;
     counted->hash += instrument->market_hash + core_instrument_hash(instrument);
     CHECK_FILE(FILE_BOOK, book_validate(instrument->book));
+    for (uint32_t kind = 0; kind < 2; kind++) CHECK_FILE(FILE_BOOK, book_validate(instrument->waiting[kind]));
     for (uint32_t side = BOOK_BUY; side <= BOOK_SELL; side++) {
         uint32_t slot = book_best_order(instrument->book, side);
         int line = validate_hidden(c, instrument->book, side);
@@ -144,7 +153,6 @@ static int validate_instrument(const struct core *c, uint32_t place, struct coun
         for (uint32_t kind = 0; kind < 2 && line == 0; kind++) line = validate_waiting(c, instrument, kind, side, counted);
         if (line != 0) return line;
     }
-    for (uint32_t kind = 0; kind < 2; kind++) CHECK_FILE(FILE_BOOK, book_validate(instrument->waiting[kind]));
     return validate_counts(c, instrument);
 }
 
@@ -180,7 +188,7 @@ static int validate_account(const struct core *c, uint32_t place, struct counted
         last_id = order->order_id;
     }
     CHECK(orders == account->open_orders && account->last_order == older);
-    CHECK((account->timer != TIMER_NONE) == (account->dead_man_us != 0));
+    CHECK(is_timer(c, account->timer, account->dead_man_us, TIMER_ACCOUNT, account->id, place));
     counted->timers += account->timer != TIMER_NONE;
     counted->orders += orders;
     return 0;

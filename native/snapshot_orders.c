@@ -118,6 +118,7 @@ static bool read_entry(const struct core *c, const uint64_t image[CORE_ORDER_WOR
     if (!is_flagged || !book || owner < 1 || owner > c->risk.account_count || !snapshot_is_id(c, image[0], c->orders_given)) return false;
     bool is_known = image[11] >= 1 && image[11] <= c->sequence && image[6] <= INT64_MAX && (int64_t)image[7] >= 0;
     if (!is_known || book_find(c->pool, image[0]) != BOOK_NONE) return false;
+    if (more->whereabouts != ORDER_IN_BOOK && more->hidden_lots != 0) return false;
     if (more->whereabouts == ORDER_PARKED) return image[1] == 0 && image[2] == 0 && image[3] == 0;
     bool is_priced = image[1] >= 1 && image[1] <= BOOK_MAX_PRICE;
     if (more->whereabouts != ORDER_IN_BOOK) return is_priced && image[2] == 1 && image[3] >= 1;

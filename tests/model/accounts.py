@@ -53,7 +53,7 @@ def set_dead_man(s: State, command: matching.Command) -> matching.Outcome:
     if no_room(s, command.account):
         return matching.Outcome(refusal=matching.REFUSAL_CAPACITY_FULL)
     s.meet(command.account)
-    s.dead_man_us[command.account] = s.clock_us + timeout_us if timeout_us else 0
+    s.dead_man_us[command.account] = s.later(timeout_us) if timeout_us else 0
     state_account(s, command.account)
     return matching.Outcome()
 

@@ -277,7 +277,7 @@ def finish(s: State, order: types.Order, limit_ticks: int, course: Plan) -> None
     instrument = s.instruments[order.instrument]
     auction_us = instrument.volatility_auction_us if course.stop == "band" else 0
     if auction_us:
-        put_phase(s, instrument, VOLATILITY, s.clock_us + auction_us)
+        put_phase(s, instrument, VOLATILITY, s.later(auction_us))
     at_once = order.time_in_force in (types.TIME_IN_FORCE_IOC, types.TIME_IN_FORCE_FOK)
     if course.stop == "band" and (at_once or not auction_us):
         end(s, order, types.ORDER_STATE_EXPIRED, types.END_REASON_PRICE_BAND)

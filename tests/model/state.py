@@ -104,6 +104,10 @@ class State:
         self.gathered: set[int] = set()
         """Instruments of which an auction's end, beginning or book is to be stated."""
 
+    def later(self, span_us: int) -> int:
+        """So much later than now; the end of time, where the clock was set as far as it goes."""
+        return min(self.clock_us + span_us, 2**63 - 1)
+
     @property
     def command(self) -> int:
         """Index in the record of the command under way."""

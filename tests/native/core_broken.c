@@ -87,33 +87,6 @@ static int tell(const struct tally *tally) {
     return !is_well;
 }
 
-/* ---- The state ------------------------------------------------------------------------------------------------------ */
-
-static void order(struct driven *driven, struct grammar *g, uint32_t account, uint64_t side, uint64_t price, uint64_t name) {
-    struct grammar_given given[] = {{"instrument", CORE_SHARDS}, {"side", side}, {"price_ticks", price}, {"quantity_lots", 1},
-                                    {"client_order_id", name}, {NULL, 0}};
-    if (name == 0) given[4] = given[5];
-    g->account = account;
-    driven_apply(driven, grammar_command(g, COMMAND_PLACE_ORDER, given));
-}
-
-/* Orders near and far, with names and without, of which some have ended; a second session; a source. */
-static void open_world(struct driven *driven, struct grammar *g) {
-    static const uint64_t asks[] = {101, 101, 103, 5000, 5001, 70000, 70016, 1000000, 50000000, UINT64_C(1) << 40};
-    driven_open(driven, 0);
-    grammar_begin(g, driven->core, (struct fuzz_input){NULL, NULL});
-    driven_begin(driven, g);
-    driven_apply(driven, grammar_command(g, COMMAND_OPEN_SESSION, NULL));
-    for (uint32_t i = 0; i < sizeof asks / sizeof *asks; i++) order(driven, g, 1000 + i % 3, SIDE_SELL, asks[i], i % 2 ? 0 : i + 1);
-    for (uint32_t i = 0; i < 6; i++) order(driven, g, 1003 + i % 2, SIDE_BUY, 90 + i / 2, 20 + i);
-    struct grammar_given cancel[] = {{"client_order_id", 20}, {"order_id", 0}, {NULL, 0}};
-    for (; cancel[0].value < 24; cancel[0].value += 2) {
-        g->account = 1003;
-        driven_apply(driven, grammar_command(g, COMMAND_CANCEL_ORDER, cancel));
-    }
-    FUZZ_CHECK(driven->core->pool->order_count == 14 && driven->core->names.ended == 2 && driven->core->pool->node_count > 0);
-}
-
 /* ---- Its things ----------------------------------------------------------------------------------------------------- */
 
 static int spoil_money(core *core) {
@@ -184,6 +157,23 @@ static int spoil_orders(core *core) {
     return tell(&hot) + tell(&cold) + tell(&levels) + tell(&nodes) + tell(&ids) + tell(&counts);
 }
 
+/* What is more of orders that have more, what levels hide, and what is due. */
+static int spoil_more(core *core) {
+    struct tally more = {.what = "what is more of orders", .harmless_percent = 25}, hidden = {.what = "hidden lots", .harmless_percent = 20};
+    struct tally timers = {.what = "timers", .harmless_percent = 16};
+    const struct book_pool *pool = core->pool;
+    for (uint32_t slot = 1; slot < pool->fresh_order; slot++) {
+        bool is_there = book_find(pool, pool->orders[slot].order_id) == slot && core->cold[slot].has_more;
+        if (is_there) spoil(core, &more, &core->more[slot], sizeof *core->more);
+    }
+    for (uint32_t level = 1; level < pool->fresh_level; level++) {
+        if (pool->levels[level].orders != 0) spoil(core, &hidden, &core->hidden[level], sizeof *core->hidden);
+    }
+    for (uint32_t place = 1; place <= core->timers.count; place++) spoil(core, &timers, &core->timers.heap[place], sizeof *core->timers.heap);
+    spoil(core, &timers, &core->timers.count, sizeof core->timers.count);
+    return tell(&more) + tell(&hidden) + tell(&timers);
+}
+
 static int spoil_markets(core *core) {
     struct tally all = {.what = "instruments", .harmless_percent = 5}, books = {.what = "books", .harmless_percent = 5};
     struct tally head = {.what = "the core", .harmless_percent = 50};
@@ -220,9 +210,9 @@ int main(void) {
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGABRT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
-    open_world(&driven, &grammar);
+    driven_world(&driven, &grammar, CORE_KNOWN_RULES);
     int broken = spoil_money(driven.core) + spoil_names(driven.core) + spoil_sessions(driven.core);
-    broken += spoil_orders(driven.core) + spoil_markets(driven.core);
+    broken += spoil_orders(driven.core) + spoil_more(driven.core) + spoil_markets(driven.core);
     tell_by_verify(driven.core);
     int rules = 0;
     for (int line = 0; line < MOST_LINES; line++) rules += lines[line];

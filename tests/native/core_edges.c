@@ -83,6 +83,22 @@ static void refuse_sizes(struct driven *driven, struct grammar *g) {
     }
 }
 
+/* A clock set as far as it goes: what is to come later comes at the end of time, and time stands. */
+static void come_to_the_end_of_time(struct driven *driven, struct grammar *g) {
+    struct grammar_given end[] = {{"time_us", INT64_MAX}, {NULL, 0}};
+    struct grammar_given minute[] = {{"timeout_us", 60000000}, {NULL, 0}};
+    driven_use_rules(driven, g);
+    driven_apply(driven, grammar_command(g, COMMAND_SET_CLOCK, end));
+    driven_apply(driven, grammar_command(g, COMMAND_TICK, NULL));
+    driven_apply(driven, grammar_command(g, COMMAND_OPEN_SESSION, NULL));
+    g->account = 1000;
+    driven_apply(driven, grammar_command(g, COMMAND_SET_DEAD_MAN, minute));
+    FUZZ_CHECK(driven->core->timers.count == 1 && driven->core->timers.heap[1].due_us == INT64_MAX);
+    driven_restore(driven, 1u << 20);
+    driven_apply(driven, grammar_command(g, COMMAND_TICK, NULL));
+    FUZZ_CHECK(driven->core->clock_us == INT64_MAX && driven->core->timers.count == 0);
+}
+
 /* ---- The book ------------------------------------------------------------------------------------------------------- */
 
 static enum book_result place(struct book *book, struct book_taker taker, size_t capacity) {
@@ -157,6 +173,7 @@ int main(void) {
     refuse_sizes(&driven, &grammar);
     refuse_what_is_out_of_turn(&driven, &grammar);
     refuse_small_buffers(driven.core);
+    come_to_the_end_of_time(&driven, &grammar);
     driven_close(&driven);
     struct book_pool *pool = book_pool_open(1, 10);
     struct book *book = book_open(pool, 0);

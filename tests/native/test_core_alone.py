@@ -1,4 +1,4 @@
-"""The core in C without Python: memory that runs out, words that are wrong, callers that are."""
+"""The core in C without Python: no memory, words that are wrong, snapshots that are, callers."""
 
 from pathlib import Path
 
@@ -34,3 +34,12 @@ def test_callers_who_are_wrong_change_nothing(folder: Path, native: Path) -> Non
 def test_the_validator_notices_every_word_that_means_something(folder: Path, native: Path) -> None:
     said = run(build_driven(folder, native, "core_broken", ["-O1"]))
     assert int(said.splitlines()[-1].split()[0]) >= 100, "rules that found something"
+
+
+def test_a_snapshot_with_a_wrong_word_is_refused_or_a_state_like_any(
+    folder: Path, native: Path
+) -> None:
+    said = run(build_driven(folder, native, "core_snapshots", SANITIZED)).split()
+    tried, let_in = int(said[0]), int(said[2])
+    assert tried > 30_000
+    assert let_in < tried / 2

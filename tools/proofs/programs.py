@@ -12,15 +12,23 @@ from tools.proofs.building import (
     ROOT,
     SMALL,
     SMALL_PART_BYTES,
+    WATCH_RESTORE,
     compile_program,
     copy_native,
 )
 
 TESTS: Final = ROOT / "tests" / "native"
 DRIVEN: Final = tuple(
-    FUZZ / f"{name}.c" for name in ("fuzz", "grammar", "grammar_values", "driven")
+    FUZZ / f"{name}.c" for name in ("fuzz", "grammar", "grammar_orders", "grammar_values", "driven")
 )
 NO_MEMORY: Final = tuple(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "aligned_alloc"))
+DRIVE_A_CORE: Final[dict[str, tuple[Sequence[str], Sequence[str]]]] = {
+    "core_memory": ((), NO_MEMORY),
+    "core_broken": ((), ()),
+    "core_edges": ((), ()),
+    "core_snapshots": (("fuzz_snapshot.c",), (WATCH_RESTORE,)),
+}
+"""What each is made of besides itself, and what the linker is told."""
 
 
 class Failed(Exception):
@@ -42,10 +50,10 @@ def small_native(folder: Path) -> Path:
 
 
 def build_driven(folder: Path, native: Path, name: str, flags: Sequence[str]) -> Path:
-    """core_memory, core_broken or core_edges, which drive a core with the fuzz targets' grammar."""
-    extra = NO_MEMORY if name == "core_memory" else ()
-    sources = [TESTS / f"{name}.c", *DRIVEN]
-    return compile_program(folder / name, native, sources, flags=[*flags, *extra])
+    """One of DRIVE_A_CORE, which drive a core with the fuzz targets' grammar."""
+    sources, linked = DRIVE_A_CORE[name]
+    files = [TESTS / f"{name}.c", *DRIVEN, *(FUZZ / source for source in sources)]
+    return compile_program(folder / name, native, files, flags=[*flags, *linked])
 
 
 def build_book(folder: Path, name: str, flags: Sequence[str]) -> Path:

@@ -10,7 +10,7 @@ from typing import Final
 from tools.proofs.building import NATIVE, ROOT, compile_extension, compile_fuzz
 from tools.proofs.covering import FLAGS
 from tools.proofs.packs import TARGETS, pack_of
-from tools.proofs.programs import TESTS, build_book, build_driven, run, small_native
+from tools.proofs.programs import DRIVE_A_CORE, TESTS, build_book, build_driven, run, small_native
 
 FROM_PYTHON: Final = (
     "tests/model",
@@ -69,7 +69,7 @@ def _codec(folder: Path) -> Path:
 
 def _programs(folder: Path) -> None:
     native = small_native(folder)
-    for name in ("core_memory", "core_broken", "core_edges"):
+    for name in DRIVE_A_CORE:
         run(build_driven(folder, native, name, FLAGS))
     run(build_book(folder, "book_stories", FLAGS))
     random = build_book(folder, "book_random", FLAGS)

@@ -129,6 +129,76 @@ void driven_begin(struct driven *driven, struct grammar *grammar) {
     FUZZ_CHECK(is_open && "the opening opens what it is meant to");
 }
 
+void driven_use_rules(struct driven *driven, struct grammar *grammar) {
+    struct grammar_given newest[] = {{"version", CORE_KNOWN_RULES}, {NULL, 0}};
+    driven_apply(driven, grammar_command(grammar, COMMAND_USE_RULES, newest));
+}
+
+/* ---- A world -------------------------------------------------------------------------------------------------------- */
+
+#define MOST_GIVEN 8
+
+/* A command of an account, with these fields. */
+static void give(struct driven *driven, struct grammar *g, uint32_t account, uint32_t kind, const struct grammar_given *given) {
+    g->account = account;
+    driven_apply(driven, grammar_command(g, kind, given));
+}
+
+static void order(struct driven *driven, struct grammar *g, uint32_t account, uint64_t side, uint64_t price, uint64_t name) {
+    struct grammar_given given[] = {{"instrument", CORE_SHARDS}, {"side", side}, {"price_ticks", price}, {"quantity_lots", 1},
+                                    {"client_order_id", name}, {NULL, 0}};
+    if (name == 0) given[4] = given[5];
+    give(driven, g, account, COMMAND_PLACE_ORDER, given);
+}
+
+/* Near and far, with names and without, of which some have ended. */
+static void place_orders(struct driven *driven, struct grammar *g) {
+    static const uint64_t asks[] = {101, 101, 103, 5000, 5001, 70000, 70016, 1000000, 50000000, UINT64_C(1) << 40};
+    for (uint32_t i = 0; i < sizeof asks / sizeof *asks; i++) order(driven, g, 1000 + i % 3, SIDE_SELL, asks[i], i % 2 ? 0 : i + 1);
+    for (uint32_t i = 0; i < 6; i++) order(driven, g, 1003 + i % 2, SIDE_BUY, 90 + i / 2, 20 + i);
+    for (uint64_t name = 20; name < 24; name += 2) {
+        struct grammar_given cancel[] = {{"client_order_id", name}, {NULL, 0}};
+        give(driven, g, 1003, COMMAND_CANCEL_ORDER, cancel);
+    }
+    FUZZ_CHECK(driven->core->pool->order_count == 14 && driven->core->names.ended == 2 && driven->core->pool->node_count > 0);
+}
+
+/* What only the newer rules know: orders that wait, hide and end by themselves, groups, switches, bands, an auction. */
+static void place_more(struct driven *driven, struct grammar *g) {
+    uint64_t later = (uint64_t)g->time_us + 3600000000;
+    struct {
+        uint32_t kind;
+        struct grammar_given given[MOST_GIVEN];
+    } more[] = {
+        {COMMAND_PLACE_ORDER, {{"type", ORDER_TYPE_STOP_LIMIT}, {"side", SIDE_BUY}, {"trigger_ticks", 200}, {"price_ticks", 210}}},
+        {COMMAND_PLACE_ORDER, {{"type", ORDER_TYPE_TRAILING_STOP}, {"side", SIDE_SELL}, {"trail_ticks", 3}, {"trail_ppm", 0}}},
+        {COMMAND_PLACE_ORDER, {{"side", SIDE_SELL}, {"price_ticks", 104}, {"quantity_lots", 4}, {"display_lots", 1}}},
+        {COMMAND_PLACE_ORDER,
+         {{"side", SIDE_SELL}, {"price_ticks", 105}, {"time_in_force", TIME_IN_FORCE_GTD}, {"expires_us", later}}},
+        {COMMAND_PLACE_GROUP, {{"kind", GROUP_KIND_OCO}, {"side", SIDE_SELL}, {"price_ticks", 110}, {"trigger_ticks", 50}}},
+        {COMMAND_PLACE_GROUP, {{"kind", GROUP_KIND_BRACKET}, {"side", SIDE_BUY}, {"price_ticks", 89}, {"trigger_ticks", 80}}},
+        {COMMAND_SET_DEAD_MAN, {{"timeout_us", 30000000}}},
+        {COMMAND_SET_ACCOUNT, {{"max_open_orders", 9}, {"max_commands_per_second", 7}}},
+        {COMMAND_SET_GUARDS, {{"reference_ticks", 100}, {"static_band_ppm", 900000}, {"volatility_auction_us", 5000000}}},
+        {COMMAND_SET_MARK, {{"price_ticks", 100}}},
+        {COMMAND_SET_PHASE, {{"instrument", 2 * CORE_SHARDS}, {"phase", PHASE_CLOSING_AUCTION}, {"until_us", later}}},
+        {COMMAND_PLACE_ORDER, {{"instrument", 2 * CORE_SHARDS}, {"side", SIDE_BUY}, {"price_ticks", 105}}},
+        {COMMAND_PLACE_ORDER, {{"instrument", 2 * CORE_SHARDS}, {"side", SIDE_SELL}, {"price_ticks", 95}}},
+    };
+    for (uint32_t i = 0; i < sizeof more / sizeof *more; i++) give(driven, g, 1000 + i % 6, more[i].kind, more[i].given);
+    FUZZ_CHECK(driven->core->pool->order_count == 14 + 11 && driven->core->timers.count == 3);
+}
+
+void driven_world(struct driven *driven, struct grammar *g, uint32_t rules) {
+    driven_open(driven, 0);
+    grammar_begin(g, driven->core, (struct fuzz_input){NULL, NULL});
+    driven_begin(driven, g);
+    if (rules > 1) driven_use_rules(driven, g);
+    driven_apply(driven, grammar_command(g, COMMAND_OPEN_SESSION, NULL));
+    place_orders(driven, g);
+    if (rules > 1) place_more(driven, g);
+}
+
 void driven_close(struct driven *driven) {
     core_free(driven->core);
     core_free(driven->twin);

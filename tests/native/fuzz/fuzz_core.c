@@ -49,6 +49,7 @@ void fuzz_core(const uint8_t *bytes, size_t length) {
     driven_open(&driven, choice & 1 ? 7 : 0);
     grammar_begin(&grammar, driven.core, input);
     if (choice < 0xf0) driven_begin(&driven, &grammar);
+    if (choice % 8 >= 2) driven_use_rules(&driven, &grammar);
     input = (struct fuzz_input){bytes, bytes + length};
     for (uint32_t i = 0; i < MOST_RECORDS && !fuzz_is_over(&grammar.input); i++) one_step(&driven, &grammar, &bursts);
     driven_restore(&driven, 32768);

@@ -56,12 +56,13 @@ static int restore(const uint8_t *bytes, size_t length, struct fuzz_input input)
 }
 
 /* Put the hash right: what the first try would have liked to read. */
-static void restore_with_hash(uint8_t *bytes, size_t length, struct fuzz_input input) {
+int driven_restore_any(uint8_t *bytes, size_t length, struct fuzz_input input) {
     wanted.is_known = false;
-    if (restore(bytes, length, input) == CORE_OK || !wanted.is_known || length < 16) return;
+    int result = restore(bytes, length, input);
+    if (result == CORE_OK || !wanted.is_known || length < 16) return result;
     hash_store(bytes + length - 16, wanted.state);
     hash_store(bytes + length - 8, wanted.balances);
-    restore(bytes, length, input);
+    return restore(bytes, length, input);
 }
 
 /* A value beside the one that stands there, or where limits lie, or any. */
@@ -107,6 +108,7 @@ static void live(struct driven *driven, struct grammar *grammar, uint32_t steps)
     driven_open(driven, 0);
     grammar->core = driven->core;
     driven_begin(driven, grammar);
+    if (steps % 4 != 0) driven_use_rules(driven, grammar);
     for (; steps > 0 && !fuzz_is_over(&grammar->input); steps--) driven_apply(driven, grammar_next(grammar));
 }
 
@@ -127,7 +129,7 @@ void fuzz_snapshot(const uint8_t *bytes, size_t length) {
     FUZZ_CHECK(edited != NULL);
     memcpy(edited, snapshot, written);
     written = edit(edited, written, &grammar.input);
-    restore_with_hash(edited, written, grammar.input);
+    driven_restore_any(edited, written, grammar.input);
     free(edited);
     free(snapshot);
     driven_close(&driven);

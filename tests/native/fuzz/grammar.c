@@ -7,62 +7,6 @@
 
 /* ---- Commands ------------------------------------------------------------------------------------------------------- */
 
-/* What goes with what of an order's fields; the rest is mended by leaving out. */
-static void shape_price(uint64_t *order) {
-    uint64_t type = order[PLACE_ORDER_TYPE];
-    if (type == ORDER_TYPE_LIMIT || type == ORDER_TYPE_STOP_LIMIT || type == ORDER_TYPE_TAKE_PROFIT_LIMIT) {
-        order[PLACE_ORDER_QUOTE_MINOR] = order[PLACE_ORDER_PROTECTION_TICKS] = 0;
-        if (order[PLACE_ORDER_PRICE_TICKS] == 0) order[PLACE_ORDER_PRICE_TICKS] = 100;
-        return;
-    }
-    order[PLACE_ORDER_TIME_IN_FORCE] = TIME_IN_FORCE_IOC;
-    order[PLACE_ORDER_POST_ONLY] = order[PLACE_ORDER_PRICE_TICKS] = order[PLACE_ORDER_DISPLAY_LOTS] = 0;
-    order[PLACE_ORDER_MIN_FILL_LOTS] = 0;
-    if (order[PLACE_ORDER_QUOTE_MINOR] != 0) order[PLACE_ORDER_QUANTITY_LOTS] = 0;
-}
-
-static void shape_trigger(uint64_t *order) {
-    bool waits = order[PLACE_ORDER_TYPE] > ORDER_TYPE_MARKET;
-    bool is_trailing = order[PLACE_ORDER_TYPE] == ORDER_TYPE_TRAILING_STOP;
-    if (!waits || is_trailing) order[PLACE_ORDER_TRIGGER_TICKS] = 0;
-    if (waits && !is_trailing && order[PLACE_ORDER_TRIGGER_TICKS] == 0) order[PLACE_ORDER_TRIGGER_TICKS] = 101;
-    if (!waits) order[PLACE_ORDER_TRIGGER_BY] = 0;
-    if (!is_trailing) order[PLACE_ORDER_TRAIL_TICKS] = order[PLACE_ORDER_TRAIL_PPM] = order[PLACE_ORDER_ACTIVATION_TICKS] = 0;
-    if (is_trailing && order[PLACE_ORDER_TRAIL_TICKS] != 0) order[PLACE_ORDER_TRAIL_PPM] = 0;
-}
-
-static void shape_time(uint64_t *order) {
-    bool is_limit = order[PLACE_ORDER_TYPE] == ORDER_TYPE_LIMIT;
-    uint64_t force = order[PLACE_ORDER_TIME_IN_FORCE];
-    if (force != TIME_IN_FORCE_GTD) order[PLACE_ORDER_EXPIRES_US] = 0;
-    if (force == TIME_IN_FORCE_IOC || force == TIME_IN_FORCE_FOK) order[PLACE_ORDER_DISPLAY_LOTS] = order[PLACE_ORDER_POST_ONLY] = 0;
-    if (!is_limit || force == TIME_IN_FORCE_GFA) order[PLACE_ORDER_POST_ONLY] = 0;
-    bool is_free = is_limit && !order[PLACE_ORDER_POST_ONLY] && force != TIME_IN_FORCE_FOK && force != TIME_IN_FORCE_GFA;
-    if (!is_free) order[PLACE_ORDER_MIN_FILL_LOTS] = 0;
-}
-
-static void shape_order(struct values *values) {
-    uint64_t *order = values->numbers;
-    if (order[PLACE_ORDER_SIDE] == 0) order[PLACE_ORDER_SIDE] = SIDE_SELL;
-    if (order[PLACE_ORDER_TYPE] == 0) order[PLACE_ORDER_TYPE] = ORDER_TYPE_LIMIT;
-    if (order[PLACE_ORDER_TIME_IN_FORCE] == 0) order[PLACE_ORDER_TIME_IN_FORCE] = TIME_IN_FORCE_GTC;
-    shape_price(order);
-    shape_trigger(order);
-    shape_time(order);
-}
-
-/* By id or by name. */
-static void shape_named(struct values *values, uint32_t id, uint32_t name) {
-    if (values->pieces[name].length != 0) values->numbers[id] = 0;
-    else if (values->numbers[id] == 0) values->numbers[id] = CORE_SHARDS;
-}
-
-static void shape(uint32_t kind, struct values *values) {
-    if (kind == COMMAND_PLACE_ORDER) shape_order(values);
-    if (kind == COMMAND_AMEND_ORDER) shape_named(values, AMEND_ORDER_ORDER_ID, AMEND_ORDER_CLIENT_ORDER_ID);
-    if (kind == COMMAND_CANCEL_ORDER) shape_named(values, CANCEL_ORDER_ORDER_ID, CANCEL_ORDER_CLIENT_ORDER_ID);
-}
-
 /* A batch being written: its head is chosen, its commands come one by one. */
 struct batch {
     uint64_t session, number;
@@ -151,8 +95,7 @@ static void draw_command(struct grammar *g, struct batch *batch, const struct fi
     struct values envelope = {.room = pieces[0], .end = pieces[1]};
     struct values body = {.room = pieces[1], .end = pieces[1] + MOST_PIECES};
     draw_envelope(g, &envelope, is_odd);
-    grammar_draw(g, kind->of, &body);
-    shape(kind->number, &body);
+    grammar_draw_body(g, kind, &envelope, &body);
     put_mended(batch, &envelope, kind, &body);
 }
 

@@ -37,11 +37,17 @@ struct values {
 /* The field of Command with this number, if it is one of the kinds; or NULL. */
 const struct field *grammar_kind(uint32_t number);
 
+/* What was given for the field, or NULL. */
+const struct grammar_given *grammar_given_for(const struct grammar *g, const char *field);
+
 /* Values for all fields of a message, from the input. */
 void grammar_draw(struct grammar *g, const struct message *message, struct values *values);
 
 /* Values for what stands around all kinds. */
 void grammar_draw_envelope(struct grammar *g, struct values *values);
+
+/* Values for the body of a command, such that they go with each other; the account in the envelope may have to go. */
+void grammar_draw_body(struct grammar *g, const struct field *kind, struct values *envelope, struct values *body);
 
 /* Give a field bytes of its own. */
 void grammar_set_piece(struct values *values, uint32_t number, const void *bytes, uint32_t length);

@@ -147,14 +147,14 @@ static bool is_relative(const struct grammar *g, const char *name, uint8_t choic
     return true;
 }
 
-static const struct grammar_given *given_for(const struct grammar *g, const struct field *field) {
+const struct grammar_given *grammar_given_for(const struct grammar *g, const char *field) {
     const struct grammar_given *given = g->given;
-    while (given && given->field && strcmp(given->field, field->name) != 0) given++;
+    while (given && given->field && strcmp(given->field, field) != 0) given++;
     return given && given->field ? given : NULL;
 }
 
 static uint64_t draw_number(struct grammar *g, struct field *field) {
-    const struct grammar_given *given = given_for(g, field);
+    const struct grammar_given *given = grammar_given_for(g, field->name);
     if (given) return given->value;
     uint8_t choice = fuzz_byte(&g->input);
     if (choice >= 0xf0) return fuzz_word(&g->input);
@@ -214,7 +214,7 @@ static void draw_text(struct grammar *g, const struct field *field, struct value
     bool is_name = ends_with(field->name, "client_order_id");
     bool is_optional = is_name || field->kind == BYTES;
     uint8_t choice = fuzz_byte(&g->input);
-    const struct grammar_given *given = given_for(g, field);
+    const struct grammar_given *given = grammar_given_for(g, field->name);
     if (choice == 0 && is_optional && !given) return;
     uint32_t which = given ? (uint32_t)given->value : (choice + g->salt) % (choice < 0x80 ? 20 : 200);
     int length = snprintf(text, sizeof text, is_name ? "n-%u" : "T%u", which);
