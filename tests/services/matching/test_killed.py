@@ -146,7 +146,7 @@ async def _another_leads(dsn: str) -> AsyncIterator[None]:
     "place",
     [
         "matching.after_append:9",
-        "matching.before_publish:8",
+        "matching.before_publish:3",
         "matching.after_publish:8",
         "matching.snapshot_before_publish:2",
     ],

@@ -103,8 +103,17 @@ const struct codec_command *codec_batch_next_kept(struct codec_batch *batch, con
     return NULL;
 }
 
-void codec_read_instrument(const struct codec_add_instrument *from, struct codec_instrument *instrument) {
+void codec_read_instrument(const struct codec_sent *from, struct codec_instrument *instrument) {
     memcpy(instrument, from->sent.at, sizeof *instrument);
+}
+
+/* No market here has any. */
+void codec_read_replacement(const struct codec_sent *from, struct codec_replace_order *replacement) {
+    memcpy(replacement, from->sent.at, sizeof *replacement);
+}
+
+void codec_read_group(const struct codec_sent *from, struct codec_place_group *group) {
+    memcpy(group, from->sent.at, sizeof *group);
 }
 
 int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, uint32_t *where) {
@@ -165,8 +174,12 @@ uint8_t *codec_put_trade_again_in(uint8_t *at, uint32_t tag, uint32_t command, c
     return put(put_head(at, tag, sizeof(struct codec_trade_event)), written + sizeof(struct field), sizeof(struct codec_trade_event));
 }
 
-uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, struct codec_bytes order) {
-    uint8_t *body = put_head(at, SUBMIT_RESPONSE_OUTCOMES_TAG, sizeof *outcome + order.length);
-    if (order.length) body = put(body, order.at, order.length);
+uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, const struct codec_bytes orders[CODEC_GROUP]) {
+    uint32_t length = 0;
+    for (uint32_t i = 0; i < CODEC_GROUP; i++) length += orders[i].length;
+    uint8_t *body = put_head(at, SUBMIT_RESPONSE_OUTCOMES_TAG, sizeof *outcome + length);
+    for (uint32_t i = 0; i < CODEC_GROUP; i++) {
+        if (orders[i].length) body = put(body, orders[i].at, orders[i].length);
+    }
     return put(body, outcome, sizeof *outcome);
 }
