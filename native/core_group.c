@@ -57,14 +57,14 @@ static int64_t remaining_lots(const struct core *c, uint32_t slot) {
     return book_order_at(c->pool, slot)->remaining_lots + core_hidden(c, slot);
 }
 
+/* Of two that are linked one rests at most: the one that lots come off, because the other traded, does not. */
 void core_follow_link(struct core *c, struct core_link link) {
     if (link.lots == 0 || remaining_lots(c, link.slot) <= link.lots) {
         core_end_order(c, link.slot, ORDER_STATE_CANCELLED, END_REASON_LINKED, 0);
-    } else if (core_whereabouts(c, link.slot) == ORDER_IN_BOOK) {
-        core_shrink_order(c, link.slot, link.lots);
-    } else {
-        core_shrink_waiting(c, link.slot, link.lots);
+        return;
     }
+    assert(core_whereabouts(c, link.slot) != ORDER_IN_BOOK);
+    core_shrink_waiting(c, link.slot, link.lots);
 }
 
 /* ---- A group's members ---------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-"""One command of which so much follows that it goes on in another part, beside the model."""
+"""What follows from one command, beside the model: in more parts than one, or much later."""
 
 from random import Random
 
@@ -143,4 +143,26 @@ def test_hundreds_of_exits_come_out_at_once() -> None:
     kill.kill.instrument = MARKET
     answer = house.give(kill)
     assert len(answer.cancelled) == 2_400
+    house.comparison.compare_state()
+
+
+def test_an_exit_whose_market_is_halted_is_kept_in_its_place() -> None:
+    """Behind the exits of an older entry, before those of a younger one."""
+    house = House()
+    for price in (99, 101, 98):
+        entry = order(types.SIDE_BUY, price, 2)
+        exits = order(types.SIDE_SELL, 104, 0), stop(types.SIDE_SELL, 90, 0)
+        house.give(group(BUYER, types.GROUP_KIND_BRACKET, entry, *exits))
+    house.give(placed(SELLER, order(types.SIDE_SELL, 101)))
+    phase = matching.SetPhase(instrument=MARKET, phase=types.PHASE_HALT)
+    house.give(matching.Command(set_phase=phase))
+    half = next(o for o in house.comparison.model.model.orders.values() if o.filled_lots)
+    cancel = matching.CancelOrder(order_id=half.order_id)
+    house.give(matching.Command(account=BUYER, cancel_order=cancel))
+    house.comparison.restore()
+    house.comparison.compare_state()
+    phase.phase = types.PHASE_CONTINUOUS
+    house.give(matching.Command(set_phase=phase))
+    asks = house.comparison.core.depth(MARKET, types.SIDE_SELL)
+    assert asks == [(104, 1)], "the exit has arrived"
     house.comparison.compare_state()
