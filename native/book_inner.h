@@ -7,9 +7,8 @@
 #ifndef BOURSE_BOOK_INNER_H
 #define BOURSE_BOOK_INNER_H
 
-#include <assert.h>
-
 #include "book.h"
+#include "insist.h"
 
 /* ---- Free lists ----------------------------------------------------------------------------------------------- */
 

@@ -30,12 +30,17 @@ static bool are_sizes(const struct codec_set_sizes *sizes) {
 /* Take the head and open a core for it. CORE_OK, or what is wrong and no core. */
 static int take_head(struct snapshot_reader *reader, struct core **out) {
     uint64_t image[CORE_WORDS];
-    bool is_ours = snapshot_word(reader) == SNAPSHOT_MAGIC && snapshot_word(reader) == SNAPSHOT_VERSION;
+    uint64_t halt[CORE_HALT_WORDS] = {0};
+    bool is_ours = snapshot_word(reader) == SNAPSHOT_MAGIC;
+    uint64_t version = snapshot_word(reader);
     snapshot_take(reader, image, CORE_WORDS);
+    if (version == SNAPSHOT_VERSION) snapshot_take(reader, halt, CORE_HALT_WORDS);
+    is_ours = is_ours && (version == SNAPSHOT_UNHALTED || (version == SNAPSHOT_VERSION && (halt[0] != 0 || halt[1] != 0)));
+    bool is_halted_well = halt[0] <= image[1] && halt[1] <= image[1];
     struct codec_set_sizes sizes = sizes_of(image);
     bool is_known = (uint32_t)image[0] < CORE_SHARDS && image[0] >> 32 >= 1 && (int64_t)image[3] >= 0 && image[10] >> 32 == 0;
     bool is_counted = image[4] < UINT64_MAX / CORE_SHARDS && image[5] < UINT64_MAX / CORE_SHARDS && image[6] <= image[1];
-    if (!snapshot_expect(reader, is_ours && is_known && is_counted && are_sizes(&sizes))) return CORE_BROKEN;
+    if (!snapshot_expect(reader, is_ours && is_known && is_counted && is_halted_well && are_sizes(&sizes))) return CORE_BROKEN;
     if (image[0] >> 32 > CORE_KNOWN_RULES) return CORE_UNKNOWN_RULES;
     struct core *c;
     if (core_new((uint32_t)image[0], &c) != CORE_OK) return CORE_NO_ROOM;
@@ -47,6 +52,8 @@ static int take_head(struct snapshot_reader *reader, struct core **out) {
     c->orders_given = image[4];
     c->trades_given = image[5];
     c->markets_changed = image[6];
+    c->halt_sequence = halt[0];
+    c->resume_sequence = halt[1];
     if (!core_reserve(c, &sizes, 0)) return CORE_NO_ROOM;
     c->sizes = sizes;
     return book_pool_set_limit(c->pool, sizes.orders) ? CORE_OK : CORE_NO_ROOM;

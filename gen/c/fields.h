@@ -65,6 +65,8 @@ enum {
   COMMAND_SET_DEAD_MAN = 28, COMMAND_SET_DEAD_MAN_TAG = 226,
   COMMAND_KILL = 29, COMMAND_KILL_TAG = 234,
   COMMAND_SET_FEE_MARKET = 30, COMMAND_SET_FEE_MARKET_TAG = 242,
+  COMMAND_HALT = 31, COMMAND_HALT_TAG = 250,
+  COMMAND_RESUME = 32, COMMAND_RESUME_TAG = 258,
 };
 #define COMMAND_FIELDS(X) \
   X(request_id, 1, BYTES, ) \
@@ -96,7 +98,9 @@ enum {
   X(set_mark, 27, ONEOF_MESSAGE, set_mark) \
   X(set_dead_man, 28, ONEOF_MESSAGE, set_dead_man) \
   X(kill, 29, ONEOF_MESSAGE, kill) \
-  X(set_fee_market, 30, ONEOF_MESSAGE, set_fee_market)
+  X(set_fee_market, 30, ONEOF_MESSAGE, set_fee_market) \
+  X(halt, 31, ONEOF_MESSAGE, halt) \
+  X(resume, 32, ONEOF_MESSAGE, resume)
 
 /* bourse.matching.v1.PlaceOrder */
 enum {
@@ -376,6 +380,24 @@ enum {
   X(instrument, 1, UINT32, ) \
   X(fee_market, 2, UINT32, ) \
   X(discount_ppm, 3, UINT32, )
+
+/* bourse.matching.v1.Halt */
+enum {
+  HALT_SEQUENCE = 1, HALT_SEQUENCE_TAG = 8,
+  HALT_STATE_HASH = 2, HALT_STATE_HASH_TAG = 16,
+  HALT_COMMAND_OFFSET = 3, HALT_COMMAND_OFFSET_TAG = 24,
+};
+#define HALT_FIELDS(X) \
+  X(sequence, 1, UINT64, ) \
+  X(state_hash, 2, UINT64, ) \
+  X(command_offset, 3, UINT64, )
+
+/* bourse.matching.v1.Resume */
+enum {
+  RESUME_SEQUENCE = 1, RESUME_SEQUENCE_TAG = 8,
+};
+#define RESUME_FIELDS(X) \
+  X(sequence, 1, UINT64, )
 
 /* bourse.matching.v1.SubmitResponse */
 enum {

@@ -36,6 +36,7 @@ _SENTENCES: Final = {
     "name_taken": "That name is taken by something else.",
     "phase_forbids_it": "The market cannot go to that phase from the one it is in.",
     "rules_too_old": "The rules in force do not know this; see `bourse rules`.",
+    "shard_halted": "The shard is halted and does nothing; see `bourse shard status`.",
     "setting_invalid": "Tick, lot, limits, fees or times do not fit; docs/matching.md says how.",
 }
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.matching.core import PART_BYTES, Core
+from services.matching.core import PART_BYTES, Core, Part
 from tests.model.invariants import broken
 from tests.model.model import Model
 
@@ -20,6 +20,11 @@ class Engine(Protocol):
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         """The events of a record as one part, and the answers of its batches."""
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        """The same of a record that operators had to skip."""
 
     def balance(self, account: int, asset: int) -> tuple[int, int]:
         """Available and held, minor units."""
@@ -44,6 +49,11 @@ class ModelEngine:
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         return self.model.apply(offset, time_us, record)
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        return self.model.skip(offset, time_us, record)
 
     def balance(self, account: int, asset: int) -> tuple[int, int]:
         balance = self.model.balance(account, asset)
@@ -74,7 +84,17 @@ class CoreEngine:
     def apply(
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
-        parts = list(self.core.apply(offset, time_us, record.SerializeToString()))
+        return self._made(self.core.apply(offset, time_us, record.SerializeToString()), record)
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        return self._made(self.core.skip(offset, time_us, record.SerializeToString()), record)
+
+    def _made(
+        self, made: Iterable[Part], record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        parts = list(made)
         self.parts = [part.events for part in parts]
         assert all(len(part) <= PART_BYTES for part in self.parts)
         whole = join([matching.EventRecord.FromString(part) for part in self.parts])

@@ -71,6 +71,9 @@ class State:
         self.clock_us = 0
         self.clock_to_set_us: int | None = None
         self.sequence = 0
+        self.halt_sequence = 0
+        """Of the Halt that stopped the shard; 0: it trades."""
+        self.resume_sequence = 0
         self.orders_given = self.trades_given = self.instruments_given = 0
         self.sizes = matching.SetSizes()
         self.sizes.CopyFrom(FIRST_SIZES)
@@ -97,6 +100,9 @@ class State:
         self.meet(FEES)
         # Of the record under way.
         self.record = matching.EventRecord()
+        self.stands_still = False
+        """Nothing that is due happens in it: the shard is halted, or the record is skipped."""
+        self.is_skipped = False
         self.queue: list[types.Order] = []
         """Orders whose time has come, and which have not been looked at yet."""
         self.own: list[types.Order] = []

@@ -157,6 +157,8 @@ static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
         PUT_KIND(set_dead_man, SET_DEAD_MAN)
         PUT_KIND(kill, KILL)
         PUT_KIND(set_fee_market, SET_FEE_MARKET)
+        PUT_KIND(halt, HALT)
+        PUT_KIND(resume, RESUME)
     case COMMAND_REPLACE_ORDER:
         return wire_close(body, put_replacement(body, &command->replace_order));
     case COMMAND_PLACE_GROUP:

@@ -35,6 +35,7 @@ __all__ = (
     "GetOrderResponse",
     "GetStatusRequest",
     "GetStatusResponse",
+    "Halt",
     "InstrumentEvent",
     "Kill",
     "Level",
@@ -49,6 +50,7 @@ __all__ = (
     "PlaceOrder",
     "Refusal",
     "ReplaceOrder",
+    "Resume",
     "SetAccount",
     "SetClock",
     "SetDeadMan",
@@ -128,6 +130,11 @@ class BatchStatus(betterproto2.Enum):
     The queue is full or the log is out of reach. It never reached the log.
     """
 
+    HALTED = 8
+    """
+    From a source: the shard has stopped (Halt). Nothing of it was applied and none of its numbers taken; send it again later.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -139,6 +146,7 @@ class BatchStatus(betterproto2.Enum):
             5: "BATCH_STATUS_SOURCE_GAP",
             6: "BATCH_STATUS_MALFORMED",
             7: "BATCH_STATUS_UNAVAILABLE",
+            8: "BATCH_STATUS_HALTED",
         }
 
     @classmethod
@@ -152,6 +160,7 @@ class BatchStatus(betterproto2.Enum):
             "BATCH_STATUS_SOURCE_GAP": 5,
             "BATCH_STATUS_MALFORMED": 6,
             "BATCH_STATUS_UNAVAILABLE": 7,
+            "BATCH_STATUS_HALTED": 8,
         }
 
 
@@ -290,6 +299,16 @@ class CommandKind(betterproto2.Enum):
     SetFeeMarket.
     """
 
+    HALT = 31
+    """
+    Halt.
+    """
+
+    RESUME = 32
+    """
+    Resume.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -319,6 +338,8 @@ class CommandKind(betterproto2.Enum):
             28: "COMMAND_KIND_SET_DEAD_MAN",
             29: "COMMAND_KIND_KILL",
             30: "COMMAND_KIND_SET_FEE_MARKET",
+            31: "COMMAND_KIND_HALT",
+            32: "COMMAND_KIND_RESUME",
         }
 
     @classmethod
@@ -350,6 +371,8 @@ class CommandKind(betterproto2.Enum):
             "COMMAND_KIND_SET_DEAD_MAN": 28,
             "COMMAND_KIND_KILL": 29,
             "COMMAND_KIND_SET_FEE_MARKET": 30,
+            "COMMAND_KIND_HALT": 31,
+            "COMMAND_KIND_RESUME": 32,
         }
 
 
@@ -366,6 +389,11 @@ class Refusal(betterproto2.Enum):
     CLIENT_ORDER_ID_REUSED = 10
     """
     The client order id is in use, or was lately, with another body. Looked up before everything else.
+    """
+
+    SHARD_HALTED = 15
+    """
+    The shard has stopped because its replicas do not agree; it did nothing, and does nothing until an operator resumes it.
     """
 
     EXPIRED_IN_TRANSIT = 20
@@ -508,6 +536,7 @@ class Refusal(betterproto2.Enum):
         return {
             0: "REFUSAL_UNSPECIFIED",
             10: "REFUSAL_CLIENT_ORDER_ID_REUSED",
+            15: "REFUSAL_SHARD_HALTED",
             20: "REFUSAL_EXPIRED_IN_TRANSIT",
             30: "REFUSAL_ACCOUNT_SUSPENDED",
             32: "REFUSAL_RULES_TOO_OLD",
@@ -542,6 +571,7 @@ class Refusal(betterproto2.Enum):
         return {
             "REFUSAL_UNSPECIFIED": 0,
             "REFUSAL_CLIENT_ORDER_ID_REUSED": 10,
+            "REFUSAL_SHARD_HALTED": 15,
             "REFUSAL_EXPIRED_IN_TRANSIT": 20,
             "REFUSAL_ACCOUNT_SUSPENDED": 30,
             "REFUSAL_RULES_TOO_OLD": 32,
@@ -1143,6 +1173,20 @@ class Command(betterproto2.Message):
     )
     """
     In what other asset a market's fees may be paid.
+    """
+
+    halt: "Halt | None" = betterproto2.field(
+        31, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Stop everything, since replicas do not agree. Travels alone.
+    """
+
+    resume: "Resume | None" = betterproto2.field(
+        32, betterproto2.TYPE_MESSAGE, optional=True, group="kind"
+    )
+    """
+    Go on after a Halt.
     """
 
 
@@ -1775,6 +1819,32 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class Halt(betterproto2.Message):
+    """
+    Stop the shard from here on: sent by a replica that made of the commands something else than what is published. Whatever is asked
+    of a shard that has stopped is refused (shard_halted), but a Resume; nothing trades and nothing ends. Another Halt changes nothing.
+    """
+
+    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    Last sequence that whoever sends it had applied. One from before the last Resume comes too late and is refused (setting_invalid).
+    """
+
+    state_hash: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    Hash of its whole state then.
+    """
+
+    command_offset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    Command record of the first event record that differs.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "Halt", Halt)
+
+
+@dataclass(eq=False, repr=False)
 class InstrumentEvent(betterproto2.Message):
     """
     An instrument after an operator's change.
@@ -2243,6 +2313,21 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class Resume(betterproto2.Message):
+    """
+    Let a shard that has stopped go on, from the next record on. Only from an operator.
+    """
+
+    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
+    """
+    Sequence of the Halt that stopped it.
+    """
+
+
+default_message_pool.register_message("bourse.matching.v1", "Resume", Resume)
+
+
+@dataclass(eq=False, repr=False)
 class SetAccount(betterproto2.Message):
     """
     Settings of the command's account. All of them hold from now on.
@@ -2597,7 +2682,7 @@ class SubmitRequest(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    1..4096 commands. Outside sessions and sources: exactly one OpenSession, or exactly one Tick.
+    1..4096 commands. Outside sessions and sources: exactly one OpenSession, Tick or Halt.
     """
 
 
@@ -2651,7 +2736,7 @@ class SubmitResponse(betterproto2.Message):
 
     expected: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
     """
-    After a gap: the number the source should send next.
+    After a gap, or where the shard has stopped: the number the source should send next.
     """
 
     outcomes: "list[Outcome]" = betterproto2.field(
