@@ -21,6 +21,7 @@ from services.runtime.lease import Lease
 from services.runtime.log import Log, commands_topic, events_topic, open_log
 from services.runtime.main import launch, run
 from services.runtime.publisher import Publisher
+from services.runtime.replicas import Registration, Standing
 from services.runtime.rpc import Health, Service, raw_service, serve, service
 from services.runtime.sequencer import Sequencer
 from services.runtime.telemetry import Telemetry, start_telemetry
@@ -42,7 +43,15 @@ class Shard:
         limits = Limits(config.queue_batches, config.queue_bytes, config.patience_s)
         topic, self.clock = commands_topic(config.shard), SystemClock()
         self.sequencer = Sequencer(log, topic, config.shard, replica, self.clock, limits)
-        self.lease = Lease(config.postgres, f"matching.{config.shard}", uuid.uuid4().hex)
+        name = uuid.uuid4().hex
+        self.lease = Lease(config.postgres, f"matching.{config.shard}", name)
+        self.registration = Registration(
+            config.postgres, config.shard, name, config.listen_address(), self._stands
+        )
+
+    def _stands(self) -> Standing:
+        facts = self.replica.facts
+        return Standing(facts.next_offset - 1, facts.sequence, facts.state_hash, self.lease.epoch)
 
     def services(self) -> list[Service]:
         """Its two faces."""
@@ -125,6 +134,7 @@ async def main() -> None:
             _at_the_end(shard.leave_nothing_unpublished),
             shard.publisher.run(),
             shard.lease.keep(lambda epoch: shard.publisher.lead(epoch != 0)),
+            shard.registration.keep(),
             telemetry=telemetry,
         )
     finally:

@@ -116,7 +116,12 @@ class Lease:
         connection = await connect(
             self._address, f"lease {self._name}", patience_s=0, statement_timeout=limit
         )
-        await migrate(connection, SCHEMA)
+        try:
+            await migrate(connection, SCHEMA)
+        except BaseException:
+            # Given up in the middle, it would hold the lock of all who migrate.
+            connection.terminate()
+            raise
         return connection
 
     def _pause_s(self) -> float:
