@@ -17,7 +17,7 @@ from services.matching.answers import answers_from_events
 from services.matching.core import BrokenSnapshot, Core, CoreError, Facts, Malformed
 from services.matching.state import NEVER_US, Progress, SnapshotPace, may_serve, snapshot_due
 from services.matching.store import Snapshot, SnapshotBroken, SnapshotStore
-from services.runtime.clock import stopwatch_us
+from services.runtime.clock import Stopwatch, stopwatch_us
 from services.runtime.crash import crash_point
 from services.runtime.events import EventKey
 from services.runtime.final import NeedsMending
@@ -63,6 +63,7 @@ class Replica:
         publisher: Publisher,
         store: SnapshotStore,
         pace: SnapshotPace,
+        stopwatch: Stopwatch = stopwatch_us,
     ) -> None:
         self.core = core
         self.is_closed = False
@@ -80,6 +81,7 @@ class Replica:
         self._publisher = publisher
         self._store = store
         self._pace = pace
+        self.stopwatch = stopwatch
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()
         self._expected: Flight | None = None
@@ -140,13 +142,13 @@ class Replica:
         Raises ReplicaStopped, and of LogError what waiting cannot mend.
         """
         while True:
-            if stopwatch_us() - self.progress.fresh_at_us >= LOOK_S * 1_000_000:
+            if self.stopwatch() - self.progress.fresh_at_us >= LOOK_S * 1_000_000:
                 await self._look()
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
         await self._publisher.room()
-        looked_us, known = stopwatch_us(), self.facts.next_offset
+        looked_us, known = self.stopwatch(), self.facts.next_offset
         try:
             end = await self._log.end(self._topic)
             if end < known:
@@ -200,7 +202,7 @@ class Replica:
 
     def _applied(self) -> None:
         self.facts = self.core.facts()
-        self.progress.applied_at_us = stopwatch_us()
+        self.progress.applied_at_us = self.stopwatch()
         if snapshot_due(self.progress, self._pace, self.facts.next_offset, self.facts.sequence):
             self._snapshot_wanted.set()
         self._wake()
@@ -232,7 +234,7 @@ class Replica:
         self._wake()
 
     def _stands(self, after_sequence: int) -> bool:
-        fresh = may_serve(self.progress, stopwatch_us())
+        fresh = may_serve(self.progress, self.stopwatch())
         return fresh and self.facts.sequence >= after_sequence
 
     def _is_fresh(self, at_us: int) -> None:
