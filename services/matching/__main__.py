@@ -19,6 +19,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.intake import Limits
 from services.runtime.lease import Lease
+from services.runtime.lease_rows import PostgresLeaseRows
 from services.runtime.log import Log, commands_topic, events_topic, open_log
 from services.runtime.main import launch, run
 from services.runtime.publisher import Publisher
@@ -101,7 +102,7 @@ class Member(Shard):
         sequencer = Sequencer(log, topic, config.shard, replica, clock, limits)
         super().__init__(replica, publisher, sequencer, clock)
         name = uuid.uuid4().hex
-        self.lease = Lease(config.postgres, f"matching.{config.shard}", name)
+        self.lease = Lease(PostgresLeaseRows(config.postgres), f"matching.{config.shard}", name)
         self.registration = Registration(
             config.postgres, config.shard, name, config.listen_address(), self._stands
         )

@@ -18,6 +18,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.runtime.config import LogConfig, PostgresConfig, run_folder
 from services.runtime.lease import Lease
+from services.runtime.lease_rows import PostgresLeaseRows
 from services.runtime.postgres_log import open_postgres_log
 from services.runtime.rpc import is_serving, open_channel
 from tests.services.matching.rig import (
@@ -132,7 +133,8 @@ async def _check(shard: Shard, dsn: str, answered: int) -> None:
 async def _another_leads(dsn: str) -> AsyncIterator[None]:
     """Hold the shard's lease, and publish nothing."""
     held = asyncio.Event()
-    lease = Lease(PostgresConfig(address=SecretStr(dsn)), "matching.0", "another")
+    rows = PostgresLeaseRows(PostgresConfig(address=SecretStr(dsn)))
+    lease = Lease(rows, "matching.0", "another")
     keeping = asyncio.create_task(lease.keep(lambda _: held.set()))
     try:
         await held.wait()

@@ -9,16 +9,17 @@ from pydantic import SecretStr
 
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import Lease
+from services.runtime.lease_rows import PostgresLeaseRows
 
 
 class Claim:
     """A lease being kept, and what it told."""
 
     def __init__(self, dsn: str, holder: str, duration_s: float) -> None:
-        config = PostgresConfig(address=SecretStr(dsn))
+        rows = PostgresLeaseRows(PostgresConfig(address=SecretStr(dsn)))
         self.told: list[int] = []
         self._changed = asyncio.Event()
-        self.lease = Lease(config, "publisher.0", holder, duration_s=duration_s)
+        self.lease = Lease(rows, "publisher.0", holder, duration_s=duration_s)
         self.keeping = asyncio.create_task(self.lease.keep(self._tell))
 
     def _tell(self, epoch: int) -> None:
