@@ -1,10 +1,11 @@
 """A lease: one holder at a time, by a row and by the clock of whoever keeps the row.
 
 Whether a lease has expired is judged by the keeper of the rows alone (`lease_rows.py`: Postgres).
-The holder, for its part, stops believing in it once so much of its own stopwatch has passed since
-it *asked* for the last renewal: it cannot have longer than that. A process that sleeps in between
-may still overlap the next holder for a moment, so whatever it guards must bear that; the epoch
-tells holders apart.
+A holder goes on until an answer tells it that its time is over: rows that cannot be asked stop
+nobody. So one that has slept, or that alone cannot ask, overlaps the next holder, and whatever a
+lease guards must bear that. `epoch`, which tells holders apart, is stricter: it is 0 once so much
+of the own stopwatch has passed since the last renewal was *asked* for that the lease may be
+another's.
 
     RowsUnreachable    the rows cannot be asked, or the answer was lost
 """
@@ -17,7 +18,13 @@ import structlog
 
 from services.runtime.clock import Stopwatch, stopwatch_us
 
-RETRY_S: Final = 0.5
+DURATION_S: Final = 1.2
+"""A holder that dies is followed so long after its last renewal, and a look, at the latest."""
+
+RENEWALS: Final = 4
+"""So often a lease is renewed in its duration: one or two that are lost do not lose it."""
+
+LOOK_S: Final = 0.1
 """How often a lease that another holds is asked for."""
 
 _log = structlog.get_logger("lease")
@@ -63,7 +70,7 @@ class Lease:
         name: str,
         holder: str,
         *,
-        duration_s: float = 5.0,
+        duration_s: float = DURATION_S,
         stopwatch: Stopwatch = stopwatch_us,
     ) -> None:
         self._rows = rows
@@ -76,20 +83,21 @@ class Lease:
 
     @property
     def epoch(self) -> int:
-        """The lease's number while it is held, else 0."""
+        """The lease's number while it is certainly held, else 0."""
         return self._epoch if self._epoch and self._stopwatch() < self._believed_until_us else 0
 
     async def keep(self, changed: Callable[[int], None]) -> None:
         """Acquire, renew, and acquire again, for ever. Tells `changed` each epoch won, 0 when lost.
 
-        Lets go of the lease when cancelled. A Postgres that cannot be reached is waited for.
+        Lets go of the lease when cancelled. Rows that cannot be asked are waited for, and meanwhile
+        nothing changes.
         """
         told = 0
         try:
             while True:
                 await self._try_once()
-                if self.epoch != told:
-                    told = self.epoch
+                if self._epoch != told:
+                    told = self._epoch
                     _log.info("lease_held" if told else "lease_lost", name=self._name, epoch=told)
                     changed(told)
                 await asyncio.sleep(self._pause_s())
@@ -103,7 +111,7 @@ class Lease:
             async with asyncio.timeout(self._duration_s / 3):
                 epoch = await self._ask()
         except (RowsUnreachable, TimeoutError) as error:
-            _log.warning("lease_unreachable", name=self._name, why=str(error))
+            _log.warning("lease_unreachable", name=self._name, why=str(error) or "no answer")
             self._rows.drop()
             return
         self._epoch = epoch
@@ -121,7 +129,7 @@ class Lease:
 
     def _pause_s(self) -> float:
         """Until the next try: well before the end of what we hold, but soon for what we do not."""
-        return self._duration_s / 3 if self.epoch else min(RETRY_S, self._duration_s / 3)
+        return self._duration_s / RENEWALS if self.epoch else LOOK_S
 
     async def _release(self) -> None:
         """Let the next one have it at once. If that fails it has to wait, no more."""

@@ -9,14 +9,20 @@ from services.runtime.postgres_wake import GONE, Opened
 
 SCHEMA: Final = "runtime"
 
+# Whoever only looks takes no lock and writes nothing. An acquisition whose answer was lost is found
+# again, under its epoch; and no crash may forget one, or two would get the same epoch.
 _ACQUIRE: Final = """
     insert into lease as l (name, holder, epoch, expires_at)
-    values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+    select $1, $2, 1, clock_timestamp() + make_interval(secs => $3)
+    where not exists (
+        select from lease where name = $1 and holder <> $2 and expires_at > clock_timestamp()
+    )
     on conflict (name) do update
-        set holder = excluded.holder, epoch = l.epoch + 1,
+        set holder = excluded.holder,
+            epoch = l.epoch + (l.holder <> $2 or l.expires_at <= clock_timestamp())::int,
             expires_at = clock_timestamp() + make_interval(secs => $3)
-        where l.expires_at <= clock_timestamp()
-    returning epoch
+        where l.holder = $2 or l.expires_at <= clock_timestamp()
+    returning epoch, set_config('synchronous_commit', 'on', true)
 """
 _RENEW: Final = """
     update lease set expires_at = clock_timestamp() + make_interval(secs => $4)
@@ -70,7 +76,12 @@ class PostgresLeaseRows:
         # A question we have given up must not be answered later, with nobody there to hold it.
         limit = f"{int(duration_s * 1000 / 3)}ms"
         connection = await connect(
-            self._address, f"lease {name}", patience_s=0, statement_timeout=limit
+            self._address,
+            f"lease {name}",
+            patience_s=0,
+            statement_timeout=limit,
+            # A renewal that a crash forgets makes the lease shorter; it need not wait for the disk.
+            synchronous_commit="off",
         )
         try:
             await migrate(connection, SCHEMA)
