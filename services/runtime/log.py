@@ -12,6 +12,7 @@ Everything above this file speaks to `Log` and cannot tell which implementation 
       CutAway                 the records asked for have been cut off the log
       PastEnd                 the reader stands beyond the end: the log lost records, or is another
       RolledBack              what a reader read last is gone, or another record stands there
+      TopicUnsound            a hole, somebody else's record, or settings that would lose records
 """
 
 import asyncio
@@ -112,13 +113,19 @@ class RolledBack(LogError, NeedsMending):
         )
 
 
+class TopicUnsound(LogError, NeedsMending):
+    """A topic is not as this log makes it. Says what was found, and how to put it right."""
+
+
 class Record(NamedTuple):
     """One record as the log keeps it."""
 
     offset: int
     """Its place in the topic: 0, 1, 2, … without gaps. Never shown to the public."""
     time_us: int
-    """When the log took it. Never smaller than the time of the record before it."""
+    """When the log took it, by the log's own clock. In Postgres never smaller than the time of the
+    record before it; in Kafka, where a clock may be set back and leaders change, it may be. Whoever
+    wants a time that never goes back takes the greatest seen, as the core does."""
     body: bytes
 
     @property
@@ -146,10 +153,11 @@ class Log(Protocol):
     ) -> Appended:
         """Put records at the end, together and next to each other; durable once this returns.
 
-        `clock_us` is the caller's clock. Without `ring` readers of other processes that wait are
-        not woken and find the records when they next look, which costs less. Appends of one caller
-        to one topic happen in the order they are made; those of several callers in any order, never
-        interleaved.
+        `clock_us` is the caller's clock; a log that cannot compare it with its own before it takes
+        the records (Kafka) leaves that to the caller, who is given their time. Without `ring`
+        readers of other processes that wait need not be woken, and find the records when they next
+        look, which costs less. Appends of one caller to one topic happen in the order they are
+        made; those of several callers in any order, never interleaved.
         Raises LogUnavailable, ClockApart, RecordTooLarge or TopicUnknown (nothing was done), or
         OutcomeUnknown. ValueError for no records at all.
         """
@@ -205,6 +213,10 @@ def events_topic(shard: int) -> str:
 async def open_log(config: "LogConfig") -> Log:
     """The log that the configuration names. Raises LogUnavailable if it cannot be reached."""
     # Imported here so that whoever needs only the interface loads no driver.
+    if config.address.get_secret_value().startswith("kafka:"):
+        from services.runtime.kafka_log import open_kafka_log
+
+        return await open_kafka_log(config)
     from services.runtime.postgres_log import open_postgres_log
 
     return await open_postgres_log(config)
