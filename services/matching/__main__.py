@@ -11,12 +11,16 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.domain.clock import Clock
 from services.matching.config import MatchingConfig
-from services.matching.reader import Lagging, Replica, recover
+from services.matching.reader import Lagging, Replica
+from services.matching.recovery import recover
+from services.matching.retention import Retention
 from services.matching.server import Matching, OrderEntry
+from services.matching.snapshots import Snapshots
 from services.matching.state import SnapshotPace, tick_due
 from services.matching.store import SnapshotStore
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
+from services.runtime.holds import Holds
 from services.runtime.intake import Limits
 from services.runtime.lease import Lease
 from services.runtime.lease_rows import PostgresLeaseRows
@@ -26,6 +30,7 @@ from services.runtime.publisher import Publisher
 from services.runtime.replicas import Registration, Standing
 from services.runtime.rpc import Health, Service, raw_service, serve, service
 from services.runtime.sequencer import Sequencer
+from services.runtime.storage import open_storage
 from services.runtime.telemetry import Telemetry, start_telemetry
 
 STOP_S: Final = 5.0
@@ -95,7 +100,12 @@ class Member(Shard):
     """A replica among others, as its configuration wants it: with its lease, row and faces."""
 
     def __init__(
-        self, config: MatchingConfig, log: Log, replica: Replica, publisher: Publisher
+        self,
+        config: MatchingConfig,
+        log: Log,
+        replica: Replica,
+        publisher: Publisher,
+        store: SnapshotStore,
     ) -> None:
         limits = Limits(config.queue_batches, config.queue_bytes, config.patience_s)
         topic, clock = commands_topic(config.shard), SystemClock()
@@ -105,6 +115,17 @@ class Member(Shard):
         self.lease = Lease(PostgresLeaseRows(config.postgres), f"matching.{config.shard}", name)
         self.registration = Registration(
             config.postgres, config.shard, name, config.listen_address(), self._stands
+        )
+        others_live = self.registration.others_live
+        self.snapshots = Snapshots(replica, store, publisher, config.data, others_live)
+        self.retention = Retention(
+            log,
+            config.shard,
+            store,
+            Holds(config.postgres),
+            leads=lambda: publisher.leading,
+            every_s=config.cut_every_s,
+            silent_s=config.silent_s,
         )
 
     def _stands(self) -> Standing:
@@ -127,6 +148,9 @@ class Member(Shard):
         telemetry.count("malformed_batches", lambda: self.sequencer.malformed)
         telemetry.count("unavailable_batches", lambda: self.sequencer.unavailable)
         telemetry.count("retained_bytes", lambda: self.publisher.retained_bytes)
+        telemetry.count("proven_snapshot", lambda: self.snapshots.proven_offset)
+        telemetry.count("cut_records", lambda: self.retention.cut_records)
+        telemetry.count("lost_holds", lambda: self.retention.lost_holds)
 
 
 async def main() -> None:
@@ -145,6 +169,8 @@ async def main() -> None:
             shard.sequencer.run(),
             shard.replica.follow(),
             shard.replica.snapshots(),
+            shard.snapshots.run(),
+            shard.retention.run(),
             _at_the_end(shard.leave_snapshot),
             _at_the_end(shard.leave_nothing_unpublished),
             shard.publisher.run(),
@@ -160,14 +186,15 @@ async def _recovered(config: MatchingConfig, log: Log) -> Member:
     """The replica as the newest believable snapshot has it."""
     await log.create(commands_topic(config.shard))
     await log.create(events_topic(config.shard))
-    store = SnapshotStore(config.data, config.shard, config.keep_snapshots)
-    store.prepare()
+    storage = open_storage(config.snapshots, str(config.shard))
+    store = SnapshotStore(storage, config.shard, config.keep_snapshots)
     found = await recover(log, config.shard, store)
     events = events_topic(config.shard)
     publisher = Publisher(log, events, SystemClock(), retained_bytes=config.retained_bytes)
     publisher.start_after(found.last_key, found.event_offset)
     pace = SnapshotPace(config.snapshot_records, config.snapshot_commands)
-    return Member(config, log, Replica(found.core, log, publisher, store, pace), publisher)
+    replica = Replica(found.core, log, publisher, store, pace)
+    return Member(config, log, replica, publisher, store)
 
 
 async def _at_the_end(action: Callable[[], Awaitable[None]]) -> None:

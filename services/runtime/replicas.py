@@ -152,6 +152,15 @@ class Registration:
             await self._attempt(self._leave)
             self._drop()
 
+    async def others_live(self) -> bool:
+        """Whether another replica of the shard lives. Raises what Postgres raises."""
+        connection = await open_registry(self._config)
+        try:
+            rows = await list_replicas(connection, self._shard)
+        finally:
+            await connection.close()
+        return any(row.is_live and row.replica != self.replica for row in rows)
+
     async def stopped(self, offset: int, why: str) -> None:
         """Say that this replica has stopped at a record, if Postgres can be reached just now."""
         await self._attempt(self._write)
