@@ -94,8 +94,7 @@ bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t 
            timers_reserve(&c->timers, sizes->orders + sizes->accounts + sizes->instruments);
 }
 
-int core_new(uint32_t shard, core **out) {
-    const struct codec_set_sizes *sizes = &core_first_sizes;
+int core_open(uint32_t shard, const struct codec_set_sizes *sizes, struct core **out) {
     if (shard >= CORE_SHARDS) return CORE_FOREIGN;
     struct core *c = calloc(1, sizeof *c);
     if (!c) return CORE_NO_ROOM;
@@ -113,6 +112,8 @@ int core_new(uint32_t shard, core **out) {
     *out = c;
     return CORE_OK;
 }
+
+int core_new(uint32_t shard, core **out) { return core_open(shard, &core_first_sizes, out); }
 
 void core_free(core *c) {
     if (!c) return;

@@ -385,6 +385,10 @@ struct core {
 /* The sizes a core begins with. */
 extern const struct codec_set_sizes core_first_sizes;
 
+/* An empty core with these sizes, and room for them; free it with core_free. CORE_OK, CORE_FOREIGN if there is no such shard, or
+ * CORE_NO_ROOM. */
+int core_open(uint32_t shard, const struct codec_set_sizes *sizes, struct core **out);
+
 /* Reserve room for these sizes and this many instruments' books; never less than there is. False: no memory, and the state is as it was. */
 bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t books);
 

@@ -43,7 +43,7 @@ static int take_head(struct snapshot_reader *reader, struct core **out) {
     if (!snapshot_expect(reader, is_ours && is_known && is_counted && is_halted_well && are_sizes(&sizes))) return CORE_BROKEN;
     if (image[0] >> 32 > CORE_KNOWN_RULES) return CORE_UNKNOWN_RULES;
     struct core *c;
-    if (core_new((uint32_t)image[0], &c) != CORE_OK) return CORE_NO_ROOM;
+    if (core_open((uint32_t)image[0], &sizes, &c) != CORE_OK) return CORE_NO_ROOM;
     *out = c;
     c->rules = (uint32_t)(image[0] >> 32);
     c->sequence = image[1];
@@ -54,9 +54,7 @@ static int take_head(struct snapshot_reader *reader, struct core **out) {
     c->markets_changed = image[6];
     c->halt_sequence = halt[0];
     c->resume_sequence = halt[1];
-    if (!core_reserve(c, &sizes, 0)) return CORE_NO_ROOM;
-    c->sizes = sizes;
-    return book_pool_set_limit(c->pool, sizes.orders) ? CORE_OK : CORE_NO_ROOM;
+    return CORE_OK;
 }
 
 /* ---- Accounts, assets, balances ------------------------------------------------------------------------------- */

@@ -65,8 +65,8 @@ async def _backup(folder: Path, data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         if rooms.config.log.address != rooms.config.postgres.address:
             raise Refused(
-                "The log has a Postgres of its own here: back up both with their own tools, the log"
-                " last, and keep DATA/secrets with them."
+                "The log is not in the rooms' Postgres here: back up both with their own tools, the"
+                " log last, and keep DATA/secrets with them."
             )
         _make_empty(folder)
         with errors.status("the cores' snapshot"):

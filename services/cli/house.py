@@ -1,6 +1,6 @@
 """The processes of one data folder: started side by side, stopped one after the other.
 
-    postgres · clickhouse            the stores, unless they are somewhere else
+    postgres · clickhouse · kafka    the stores, unless they are somewhere else; kafka if wanted
     matching · ledger · orders · marketdata · notifications · accounts · gateway
     demo                             where the folder was made with one
 
@@ -20,7 +20,7 @@ from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
 from services.cli.rooms import Rooms
-from services.cli.stores import PostgresKeeper
+from services.cli.stores import PostgresKeeper, kafka_plan
 from services.cli.terminal import Refused
 from services.runtime.config import ROOMS, run_folder
 
@@ -32,11 +32,13 @@ STOP_ORDER: Final[Sequence[Sequence[str]]] = (
     ("gateway",),
     ("accounts", "ledger", "marketdata", "notifications", "orders"),
     ("matching",),
-    ("clickhouse",),
+    ("clickhouse", "kafka"),
 )
 """Postgres comes after all of them."""
 
-_STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0}
+STORES: Final = ("postgres", "clickhouse", "kafka")
+
+_STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0, "kafka": 30.0}
 _STOP_OTHERS_S: Final = 20.0
 
 
@@ -49,6 +51,8 @@ class Wanted(NamedTuple):
     demo: bool
     """The bots are to trade."""
     made_with_demo: bool
+    kafka: str = ""
+    """The address of a Kafka in the data folder that is to keep the log; empty: there is none."""
 
 
 class House:
@@ -73,8 +77,9 @@ class House:
 
     async def start(self) -> None:
         """Start the stores and every room. Raises EmbeddedError."""
-        if "clickhouse" in self.children:
-            self.children["clickhouse"].start()
+        for store in ("kafka", "clickhouse"):
+            if store in self.children:
+                self.children[store].start()
         if self.postgres:
             await self.postgres.start()
         for room in ROOMS:
@@ -114,7 +119,7 @@ class House:
 
     def state(self) -> dict[str, Any]:
         """What `state.json` says."""
-        stores = [kept for kept in self.all() if kept.name in ("postgres", "clickhouse")]
+        stores = [kept for kept in self.all() if kept.name in STORES]
         demo = self.children.get("demo")
         return {
             "pid": os.getpid(),
@@ -160,6 +165,8 @@ class House:
             plans.append(
                 Plan("clickhouse", "services.clickhouse", answers, environment=environment)
             )
+        if self.wanted.kafka:
+            plans.append(kafka_plan(data, self.wanted.kafka))
         if self.wanted.demo:
             bots = ("demo", "--data", str(data))
             plans.append(Plan("demo", "services.cli", self._demo_trades, bots, environment))

@@ -1,4 +1,4 @@
-"""The embedded Postgres as one of the processes of the house: kept running, stopped last."""
+"""The embedded stores as processes of the house: kept running, stopped last."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from services.cli.child import Backoff, ChildState, Severity, Tell
+from services.cli.child import Backoff, ChildState, Plan, Severity, Tell
+from services.cli.terminal import Refused, errors
 from services.runtime.embedded import (
     EmbeddedError,
     EmbeddedPostgres,
     start_postgres,
     stop_postgres,
 )
+from services.runtime.embedded_kafka import prepare_kafka
+from services.runtime.kafka_jars import KafkaMissing, fetch_kafka, kafka_jars
+from services.runtime.kafka_link import Access, count_brokers
+from services.runtime.log import LogError
 
 
 class PostgresKeeper:
@@ -88,6 +93,43 @@ class PostgresKeeper:
         self.state = state
         self.since_us = time.time_ns() // 1000
         self.on_change()
+
+
+def have_kafka() -> None:
+    """Fetch Kafka if it is not on this machine. Raises Refused."""
+    try:
+        with contextlib.suppress(KafkaMissing):
+            kafka_jars()
+            return
+        with errors.status("fetching Kafka, once"):
+            fetch_kafka()
+    except KafkaMissing as error:
+        raise Refused(str(error)) from error
+
+
+def prepared_kafka(data: Path) -> str:
+    """Have the folder's own Kafka ready to be started; its address. Raises Refused.
+
+    Nothing is prepared, and nothing is to be started, where BOURSE_LOG_ADDRESS names a log.
+    """
+    if os.environ.get("BOURSE_LOG_ADDRESS"):
+        return ""
+    have_kafka()
+    try:
+        return prepare_kafka(data).address
+    except EmbeddedError as error:
+        raise Refused(str(error)) from error
+
+
+def kafka_plan(data: Path, address: str) -> Plan:
+    """The broker of a data folder, as one of the processes of the house."""
+
+    async def answers() -> bool:
+        with contextlib.suppress(LogError):
+            return await count_brokers(Access(address)) == 1
+        return False
+
+    return Plan("kafka", "services.runtime.embedded_kafka", answers, (str(data), "1"))
 
 
 async def _ended(pid: int) -> None:

@@ -10,6 +10,7 @@ from services.runtime.config import load
 from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
+from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
 from services.runtime.rpc import open_channel, serve, service
 from services.runtime.telemetry import start_telemetry
@@ -23,6 +24,7 @@ async def main() -> None:
     log = await open_log(config.log)
     await log.create(topic)
     pool = await open_postgres(config.postgres, "ledger")
+    await same_log(pool, log, topic)
     keeper = Bookkeeper(pool, topic)
     await keeper.open()
     outbox = Outbox(pool, open_channel(config.address_of("matching")))

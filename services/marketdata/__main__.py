@@ -11,6 +11,7 @@ from services.runtime.config import load
 from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
+from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
 from services.runtime.rpc import open_channel, serve, service
 from services.runtime.telemetry import start_telemetry
@@ -24,6 +25,7 @@ async def main() -> None:
     log = await open_log(config.log)
     await log.create(topic)
     pool = await open_postgres(config.postgres, "marketdata")
+    await same_log(pool, log, topic)
     tape = Tape(pool, topic, config)
     core = MatchingServiceStub(open_channel(config.address_of("matching")))
     reader = MarketdataReader(log, topic, tape, core, config)

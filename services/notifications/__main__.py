@@ -9,6 +9,7 @@ from services.runtime.config import load
 from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
+from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
@@ -22,6 +23,7 @@ async def main() -> None:
     log = await open_log(config.log)
     await log.create(topic)
     pool = await open_postgres(config.postgres, "notifications")
+    await same_log(pool, log, topic)
     reader = NotificationsReader(log, topic, pool, config)
     await reader.open()
     server = Notifications(reader, config.backlog, Lag(log, topic, clock))

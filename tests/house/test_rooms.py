@@ -65,6 +65,10 @@ BESIDES = {
     "matching": {
         "answers": "tells a repeated batch what it was answered, from published events alone",
         "core": "the only file that knows there is C",
+        "prove": "a process that finds out whether a snapshot holds, so that no replica falls with it",
+        "recovery": "what a snapshot must stand up to before a core is made of it",
+        "retention": "cuts both logs below everybody who reads them",
+        "snapshots": "has snapshots proven by a process that did not write them",
     },
     "orders": {
         "checks": "the invariants of history, which read every order and change none",

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.native.codec_library import SOURCES
 from tools.proofs.building import NATIVE, ROOT, compile_extension, compile_fuzz
 from tools.proofs.covering import FLAGS
 from tools.proofs.packs import TARGETS, pack_of
-from tools.proofs.programs import DRIVE_A_CORE, TESTS, build_book, build_driven, run, small_native
+from tools.proofs.programs import DRIVE_A_CORE, build_book, build_driven, run, small_native
 
 FROM_PYTHON: Final = (
     "tests/model",
@@ -19,7 +20,9 @@ FROM_PYTHON: Final = (
     "tests/services/matching/test_core.py",
     "tests/services/matching/test_answers.py",
     "tests/native/test_codec.py",
+    "tests/native/test_codec_fields.py",
     "tests/native/test_codec_shape.py",
+    "tests/native/test_codec_shape_more.py",
 )
 """Tests that call the core, or the codec, in C: they get the counting one by environment."""
 BOOK_RUNS: Final = 15
@@ -62,7 +65,7 @@ def _codec(folder: Path) -> Path:
     target = folder / "codec" / "codec.so"
     target.parent.mkdir()
     command = ["gcc", "-std=c11", "-g", "-fno-wrapv", "-fPIC", "-shared", *FLAGS, f"-I{NATIVE}"]
-    command += [str(TESTS / "codec_echo.c"), str(NATIVE / "codec_write.c"), "-o", str(target)]
+    command += [*map(str, SOURCES), "-o", str(target)]
     subprocess.run(command, check=True, timeout=120)
     return target
 

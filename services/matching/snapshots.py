@@ -1,0 +1,119 @@
+"""What becomes of snapshots once they are taken: each is proven by a process that did not write it.
+
+Only a proven one counts: older ones are removed because of it, and the logs are cut below it. The
+proving process is started by a replica that did not take the snapshot, or by the one that did where
+no other lives; it restores what nobody has seen yet, so it is never a replica itself.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from services.matching.reader import Replica
+from services.matching.store import Kept, SnapshotStore
+from services.runtime.crash import VARIABLE
+from services.runtime.postgres import PostgresError
+from services.runtime.postgres_wake import GONE
+from services.runtime.publisher import Publisher
+from services.runtime.storage import StorageError
+
+LOOK_S: Final = 5.0
+"""How often a replica looks at what snapshots there are."""
+
+OTHERS_US: Final = 30_000_000
+"""So long whoever took a snapshot leaves its proof to others that live."""
+
+PROVING_S: Final = 900.0
+"""A process that takes longer is ended, and another one tries later."""
+
+AGAIN_US: Final = 60_000_000
+"""After a try that has found out nothing."""
+
+_log = structlog.get_logger("snapshots")
+
+
+class Snapshots:
+    """Sees to the snapshots of a shard, beside the replica that takes some of them."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: SnapshotStore,
+        publisher: Publisher,
+        data: Path,
+        others_live: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._replica = replica
+        self._store = store
+        self._publisher = publisher
+        self._data = data
+        self._others_live = others_live
+        self._tried_at_us: dict[int, int] = {}
+        self.proven_offset = -1
+        """Of the newest snapshot that is known to hold; -1: none is."""
+
+    async def run(self) -> None:
+        """Look, have the newest proven, remove what it makes superfluous, without end."""
+        while True:
+            try:
+                await self.look()
+            except StorageError as error:
+                _log.error("snapshots_out_of_reach", why=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Do once what there is to do. Raises StorageError."""
+        kept = await self._replica.see_snapshots()
+        wanted = unproven(kept)
+        if wanted is not None and await self._is_ours(wanted):
+            self._tried_at_us = {wanted: self._replica.stopwatch()}
+            await prove_in_a_process(self._data, wanted)
+            await self._store.prune(self._publisher.last_key.command_offset)
+            kept = await self._replica.see_snapshots()
+        self.proven_offset = max((one.offset for one in kept if one.is_proven), default=-1)
+
+    async def _is_ours(self, offset: int) -> bool:
+        """Whether this replica is to have it proven, and now."""
+        now_us, progress = self._replica.stopwatch(), self._replica.progress
+        if now_us - self._tried_at_us.get(offset, -AGAIN_US) < AGAIN_US:
+            return False
+        if offset != progress.taken_next_offset - 1 or now_us - progress.taken_at_us >= OTHERS_US:
+            return True
+        try:
+            return not await self._others_live()
+        except (*GONE, PostgresError, TimeoutError):
+            return False
+
+
+def unproven(kept: Sequence[Kept]) -> int | None:
+    """The newest snapshot that is newer than all that are proven; None if there is none."""
+    for one in kept:
+        if one.is_proven:
+            return None
+        if not one.is_refuted:
+            return one.offset
+    return None
+
+
+async def prove_in_a_process(data: Path, offset: int) -> None:
+    """Have another process find out whether a snapshot holds; what it found stands beside it."""
+    command = ("-m", "services.matching.prove", "--data", str(data), str(offset))
+    # A place where a test kills this process is not one for its child.
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, env=environment)
+    try:
+        async with asyncio.timeout(PROVING_S):
+            code = await process.wait()
+        if code:
+            _log.warning("snapshot_not_judged", offset=offset, exit_code=code)
+    except TimeoutError:
+        _log.warning("snapshot_not_judged", offset=offset, waited_s=PROVING_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
