@@ -65,6 +65,7 @@ def total_hash(account: int, asset: int, total_minor: int) -> int:
 class State:
     """Everything a later outcome can depend on, and the event record under way."""
 
+    # Long because a shard is a long list of plain facts.
     def __init__(self, shard: int) -> None:
         self.shard = shard
         self.rules = 1

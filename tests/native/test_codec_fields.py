@@ -19,7 +19,7 @@ TOO_LARGE = {
     FieldDescriptor.TYPE_SINT32: 2**32,
     FieldDescriptor.TYPE_BOOL: 2,
 }
-ALONE = ("tick", "open_session")
+ALONE = ("tick", "open_session", "halt")
 MOVES = ("credit", "debit")
 KINDS = matching.Command.DESCRIPTOR.oneofs_by_name["kind"].fields
 
