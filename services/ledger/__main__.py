@@ -8,6 +8,7 @@ from services.ledger.server import Ledger
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.lag import Lag
+from services.runtime.holds import Holds
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
 from services.runtime.place import same_log
@@ -29,10 +30,16 @@ async def main() -> None:
     await keeper.open()
     outbox = Outbox(pool, open_channel(config.address_of("matching")))
     reader = LedgerReader(log, topic, keeper, config.pause_s)
-    server = Ledger(pool, keeper, outbox, config, clock, Lag(log, topic, clock))
+    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
+    server = Ledger(pool, keeper, outbox, config, clock, lag)
     entry = service(rpc.LEDGER_SERVICE, rpc.add_LedgerServiceServicer_to_server, server)
     await run(
-        serve(config.listen_address(), entry), reader.run(), outbox.run(), telemetry=telemetry
+        serve(config.listen_address(), entry),
+        reader.run(),
+        outbox.run(),
+        holds.keep(topic, "ledger", keeper.held),
+        lag.keep(lambda: keeper.place.position.next_offset, telemetry),
+        telemetry=telemetry,
     )
 
 

@@ -9,6 +9,7 @@ from services.marketdata.tape import Tape
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.lag import Lag
+from services.runtime.holds import Holds
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
 from services.runtime.place import same_log
@@ -30,7 +31,8 @@ async def main() -> None:
     core = MatchingServiceStub(open_channel(config.address_of("matching")))
     reader = MarketdataReader(log, topic, tape, core, config)
     await reader.open()
-    server = Marketdata(reader, config, Lag(log, topic, clock))
+    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
+    server = Marketdata(reader, config, lag)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
     try:
         await run(
@@ -39,6 +41,8 @@ async def main() -> None:
             reader.keep(),
             reader.tell(),
             telemetry=telemetry,
+            holds.keep(topic, "marketdata", tape.held),
+            lag.keep(lambda: tape.place.position.next_offset, telemetry),
         )
     finally:
         await tape.close()
