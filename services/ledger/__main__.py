@@ -5,15 +5,16 @@ from services.ledger.config import LedgerConfig
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper, LedgerReader
 from services.ledger.server import Ledger
+from services.runtime.choice import Choice
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
-from services.runtime.lag import Lag
 from services.runtime.holds import Holds
+from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
 from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
-from services.runtime.rpc import open_channel, serve, service
+from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
 
@@ -28,7 +29,7 @@ async def main() -> None:
     await same_log(pool, log, topic)
     keeper = Bookkeeper(pool, topic)
     await keeper.open()
-    outbox = Outbox(pool, open_channel(config.address_of("matching")))
+    outbox = Outbox(pool, Choice(config.address_of("matching")))
     reader = LedgerReader(log, topic, keeper, config.pause_s)
     lag, holds = Lag(log, topic, clock), Holds(config.postgres)
     server = Ledger(pool, keeper, outbox, config, clock, lag)
