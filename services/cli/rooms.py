@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-import grpc
-
 from bourse.accounts import v1 as accounts
 from bourse.accounts.v1.rpc import AccountsServiceStub
 from bourse.ledger.v1.rpc import LedgerServiceStub
@@ -20,8 +18,8 @@ from bourse.types import v1 as types
 from services.cli.folder import read_birth, read_state
 from services.cli.terminal import Refused
 from services.domain.instruments import Market
+from services.runtime.choice import Choice
 from services.runtime.config import ROOMS, Settings, load
-from services.runtime.rpc import open_channel
 
 T = TypeVar("T")
 
@@ -38,12 +36,12 @@ class Rooms:
         self.config = config
         self.url = url
         """Of the public API, without a slash at its end."""
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels: dict[str, Choice] = {}
 
-    def channel(self, room: str) -> grpc.aio.Channel:
-        """The channel to a room; to the first replica if there are several."""
+    def channel(self, room: str) -> Choice:
+        """The way to a room; to a replica that serves if there are several."""
         if room not in self._channels:
-            self._channels[room] = open_channel(self.config.address_of(room).split(",")[0])
+            self._channels[room] = Choice(self.config.address_of(room))
         return self._channels[room]
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import Position, follow
 from services.runtime.final import NeedsMending
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -97,6 +98,10 @@ class Tape:
         found = await store.count_trades(self.client)
         if found != self.end.trades:
             await self._start_over(log, found)
+
+    async def held(self) -> Held:
+        """What is still needed of the log: from there on it is not on the tape."""
+        return self.place.held()
 
     async def close(self) -> None:
         """Let go of ClickHouse."""

@@ -6,6 +6,7 @@ from services.orders.reader import OrdersReader
 from services.orders.server import Orders
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
+from services.runtime.holds import Holds
 from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
@@ -26,9 +27,16 @@ async def main() -> None:
     await same_log(pool, log, topic)
     reader = OrdersReader(log, topic, pool, config.pause_s)
     await reader.open()
-    server = Orders(pool, topic, reader, config, Lag(log, topic, clock))
+    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
+    server = Orders(pool, topic, reader, config, lag)
     entry = service(rpc.ORDERS_SERVICE, rpc.add_OrdersServiceServicer_to_server, server)
-    await run(serve(config.listen_address(), entry), reader.run(), telemetry=telemetry)
+    await run(
+        serve(config.listen_address(), entry),
+        reader.run(),
+        holds.keep(topic, "orders", reader.held),
+        lag.keep(lambda: reader.place.position.next_offset, telemetry),
+        telemetry=telemetry,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import asyncpg
 
 from services.runtime.events import BEGINNING, EventKey, Position, still_there
 from services.runtime.final import NeedsMending
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.postgres import Connection, Pool
 
@@ -42,6 +43,10 @@ class Place(NamedTuple):
     def then(self, position: Position, sequence: int) -> "Place":
         """Further on: at a position, with everything up to a sequence. That never goes back."""
         return Place(position, max(self.sequence, sequence), self.epoch)
+
+    def held(self) -> Held:
+        """What whoever stands here needs of the log."""
+        return Held(self.position.next_offset, self.position.checksum)
 
 
 NOWHERE: Final = Place(BEGINNING, 0, 0)
