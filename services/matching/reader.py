@@ -195,16 +195,15 @@ class Replica:
         """Apply one record. Between its first part and its last nothing else happens."""
         flight = self._flight_of(record)
         try:
-            # All of it, or nothing of it, is published and answered: it may fail at its last part.
-            parts = list(self.core.apply(record.offset, record.time_us, record.body))
+            parts = self.core.apply(record.offset, record.time_us, record.body)
+            for number, part in enumerate(parts):
+                self._publisher.put(record.offset, number, part.events)
+                if flight is not None:
+                    flight.take(part.answers)
         except CoreError as error:
             raise ReplicaStopped(
                 f"{self._topic} cannot be followed any further. {error}"
             ) from error
-        for number, part in enumerate(parts):
-            self._publisher.put(record.offset, number, part.events)
-            if flight is not None:
-                flight.take(part.answers)
         if flight is not None:
             flight.answered = True
         self._last = record
