@@ -21,7 +21,8 @@ from bourse.types import v1 as types
 from services.matching.core import Core, Part
 from tests.golden.flow import Flow
 from tests.model.engines import ModelEngine
-from tests.model.features import ALL, OF_RULES_2
+from tests.model.features import ALL
+from tests.model.halting import HaltingWriter
 from tests.model.worlds import SMALL
 from tests.model.writer import Gateway, Writer
 
@@ -97,7 +98,7 @@ def log_of_rules_1() -> list[Record]:
 def log_of_rules_2() -> list[Record]:
     """Everything that can be asked, at random, then an auction of more than one part."""
     model = ModelEngine(0)
-    writer = Writer(Random(2), model.model, SMALL, OF_RULES_2)
+    writer = Writer(Random(2), model.model, SMALL, ALL)
     asked = (writer.record(6) for _ in range(220))
     log: list[Record] = []
     for offset, record in enumerate(chain(writer.opening(), asked, auction(writer))):
@@ -109,7 +110,7 @@ def log_of_rules_2() -> list[Record]:
 def log_of_rules_3() -> list[Record]:
     """The same in a shard that is halted now and then, and goes on."""
     model = ModelEngine(0)
-    writer = Writer(Random(3), model.model, SMALL, ALL)
+    writer = HaltingWriter(Random(3), model.model, SMALL)
     opening = writer.opening()
     log: list[Record] = []
     for offset in range(240):

@@ -40,19 +40,6 @@ class SettingsAsker(Chooser):
         )(command)
         return command
 
-    # --- Going on after a halt ---
-
-    def resumes(self) -> int:
-        """How often going on is asked for, where something like 600 is always."""
-        if "halt" not in self.features:
-            return 0
-        return 100 if self.model.halt_sequence else 1
-
-    def resume(self) -> matching.Command:
-        command = self.command(0)
-        command.resume.sequence = 7 if self.one_in(6) else self.model.halt_sequence
-        return command
-
     # --- Guards and switches ---
 
     def guard(self) -> matching.Command:
@@ -249,8 +236,8 @@ class SettingsAsker(Chooser):
 
     def _set_rules_or_clock(self, command: matching.Command) -> None:
         if self.one_in(2):
-            newest = 3 if "halt" in self.features else 2 if self.features else 1
-            command.use_rules.version = self.random.choice(range(newest + 1))
+            versions = (0, 1, 2) if self.features else (0, 1)
+            command.use_rules.version = self.random.choice(versions)
             return
         steps = (-200 * SECOND_US, -SECOND_US, 0, 50 * SECOND_US)
         self.time_us = max(0, self.model.clock_us + self.random.choice(steps))

@@ -43,7 +43,6 @@ class Asker(OrderAsker, SettingsAsker):
             (60 if self.features & {"oco", "bracket"} else 0, self.group),
             (40 if "replace" in self.features else 0, self.replace),
             (25 if "mark" in self.features else 0, self.set_mark),
-            (self.resumes(), self.resume),
         ]
         command = self.weighted(ways)()
         if self.one_in(12):

@@ -16,9 +16,6 @@ from tests.model.features import READY
 from tests.model.worlds import World
 from tests.model.writer import Writer
 
-Made = tuple[matching.EventRecord, list[matching.SubmitResponse]]
-"""The events of a record, and the answers of its batches."""
-
 
 class Given(NamedTuple):
     """A command record and the time the log gave it."""
@@ -55,26 +52,15 @@ class Comparison:
         """Apply a record to both; what its batches were answered. Raises Different."""
         offset = len(self.history)
         self.history.append(given)
-        made, core_made = self.model.apply(offset, *given), self.core.apply(offset, *given)
-        answers = self._compare(offset, made, core_made)
-        self._compare_older(offset, given)
-        return answers
-
-    def skip(self, given: Given) -> None:
-        """Let both skip a record. Raises Different."""
-        offset = len(self.history)
-        self.history.append(given)
-        self._compare(offset, self.model.skip(offset, *given), self.core.skip(offset, *given))
-        self.older = None
-
-    def _compare(self, offset: int, made: Made, core_made: Made) -> list[matching.SubmitResponse]:
-        (events, answers), (core_events, core_answers) = made, core_made
+        events, answers = self.model.apply(offset, *given)
+        core_events, core_answers = self.core.apply(offset, *given)
         same("events", events, core_events)
         for index, (answer, core_answer) in enumerate(zip(answers, core_answers, strict=True)):
             same(f"answer {index}", answer, core_answer)
         self.commands += len(events.commands)
         self.most_parts = max(self.most_parts, len(self.core.parts))
         self._validate(offset)
+        self._compare_older(offset, given)
         self._compare_repeats(core_answers)
         return answers
 

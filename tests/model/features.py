@@ -1,8 +1,8 @@
-"""The features of newer rules that random commands may use, so that they can come in one by one."""
+"""The features of rules 2 that random commands may use, so that they can come in one by one."""
 
 from typing import Final
 
-OF_RULES_2: Final = frozenset(
+ALL: Final = frozenset(
     {
         "gtd",
         "dead_man",
@@ -23,7 +23,5 @@ OF_RULES_2: Final = frozenset(
         "fee_market",
     }
 )
-ALL: Final = OF_RULES_2 | {"halt"}
-"""And of rules 3."""
 READY: Final[frozenset[str]] = ALL
 """Those that the core in C has. With none of them the rules stay at 1."""

@@ -54,7 +54,7 @@ class Writer(Asker):
             command.add_instrument.instrument.CopyFrom(new)
         rules = [self.command(0)] if self.features and not self.one_in(8) else []
         for command in rules:
-            command.use_rules.version = 3 if "halt" in self.features else 2
+            command.use_rules.version = 2
         settings = self.next_batch(self.gateways[0], assets + rules + markets)
         money = [self.credit(account) for account in PEOPLE * 3]
         return [
@@ -88,7 +88,6 @@ class Writer(Asker):
             (2, self._out_of_order),
             (1, self._open_or_close),
             (1, lambda _: self._alone("tick")),
-            (1 if "halt" in self.features else 0, lambda _: self._halt()),
         ]
         return self.weighted(ways)(most_commands)
 
@@ -131,14 +130,6 @@ class Writer(Asker):
         )
         gateway.sent.append(request)
         return request
-
-    def _halt(self) -> matching.SubmitRequest:
-        """By one that differs now, or, too late, by one that differed before."""
-        command = self.command(0)
-        now, late = self.model.sequence, max(0, self.model.resume_sequence - 1)
-        command.halt.sequence = self.random.choice((now, now, late))
-        command.halt.state_hash = self.random.getrandbits(64)
-        return matching.SubmitRequest(commands=[command])
 
     def _alone(self, kind: str) -> matching.SubmitRequest:
         command = self.command(0)
