@@ -91,6 +91,8 @@ class Replica:
         self.stopwatch = stopwatch
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()
+        self.snapshot_taken = asyncio.Event()
+        """Set when this replica has taken one; cleared by whoever looks."""
         self._last: Record | None = None
         """The record applied last; None where the core has not moved since it was made."""
         self._has_lost_log = False
@@ -312,6 +314,7 @@ class Replica:
             if self._publisher.last_key.command_offset < offset:
                 crash_point("matching.snapshot_before_publish")
             await self._store.prune(self._publisher.last_key.command_offset)
+            self.snapshot_taken.set()
             return snapshot
 
     def _last_checksum(self) -> int | None:

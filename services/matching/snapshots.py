@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from services.runtime.publisher import Publisher
 from services.runtime.storage import StorageError
 
 LOOK_S: Final = 5.0
-"""How often a replica looks at what snapshots there are."""
+"""How often a replica looks at what snapshots there are, and when it has taken one."""
 
 OTHERS_US: Final = 30_000_000
 """So long whoever took a snapshot leaves its proof to others that live."""
@@ -64,10 +65,13 @@ class Snapshots:
                 await self.look()
             except StorageError as error:
                 _log.error("snapshots_out_of_reach", why=str(error))
-            await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._replica.snapshot_taken.wait()
 
     async def look(self) -> None:
         """Do once what there is to do. Raises StorageError."""
+        self._replica.snapshot_taken.clear()
         kept = await self._replica.see_snapshots()
         wanted = unproven(kept)
         if wanted is not None and await self._is_ours(wanted):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +31,12 @@ START_S: Final = 60.0
 class House:
     """The rooms of one data folder. Whatever was started is gone after `stop`."""
 
-    def __init__(self, data: Path, rooms: tuple[str, ...] = ROOMS) -> None:
+    def __init__(
+        self, data: Path, rooms: tuple[str, ...] = ROOMS, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
+        self.settings = settings or {}
+        """More of the environment of its rooms."""
         self.names = rooms
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._postgres = 0
@@ -60,6 +65,7 @@ class House:
         logs.mkdir(exist_ok=True)
         environment = {
             **os.environ,
+            **self.settings,
             "BOURSE_DATA": str(self.data),
             "BOURSE_GATEWAY_PORT": "0",
             VARIABLE: crash_at,
