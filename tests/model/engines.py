@@ -161,12 +161,29 @@ def _join_marks(whole: matching.EventRecord, part: matching.EventRecord, first: 
         else:
             whole.commands.append(mark)
     for batch in part.batches:
-        last = whole.batches[-1] if whole.batches else None
         batch.first_command += first
-        if last and _same_batch(last, batch):
-            last.commands = batch.first_command + batch.commands - last.first_command
-        else:
-            whole.batches.append(batch)
+        _join_batch(whole, batch)
+
+
+def _join_batch(whole: matching.EventRecord, batch: matching.BatchMark) -> None:
+    last = whole.batches[-1] if whole.batches else None
+    if last and _same_batch(last, batch):
+        last.commands = batch.first_command + batch.commands - last.first_command
+    else:
+        whole.batches.append(batch)
+
+
+def with_batches_joined(record: matching.EventRecord) -> matching.EventRecord:
+    """Batches of one source under one number, one behind the other, as one.
+
+    Where the first ends with its part, nothing in the parts says that the second is another.
+    """
+    joined = matching.EventRecord()
+    joined.CopyFrom(record)
+    del joined.batches[:]
+    for batch in record.batches:
+        _join_batch(joined, batch)
+    return joined
 
 
 def _same_batch(last: matching.BatchMark, next_one: matching.BatchMark) -> bool:

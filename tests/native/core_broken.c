@@ -56,10 +56,12 @@ static uint32_t changed(uint32_t word, int way) {
     case 0: return word + 1;
     case 1: return word - 1;
     case 2: return word ^ UINT32_C(0x80000000);
+    case 3: return word ^ UINT32_C(0x00800000);
+    case 4: return word ^ UINT32_C(0x00008000);
     default: return word == 0 ? 7 : 0;
     }
 }
-enum { WAYS = 4 };
+enum { WAYS = 6 };
 
 /* Change each word of a thing, in each way. */
 static void spoil(const core *core, struct tally *tally, void *thing, size_t size) {
@@ -160,7 +162,7 @@ static int spoil_orders(core *core) {
 /* What is more of orders that have more, what levels hide, and what is due. */
 static int spoil_more(core *core) {
     struct tally more = {.what = "what is more of orders", .harmless_percent = 25}, hidden = {.what = "hidden lots", .harmless_percent = 20};
-    struct tally timers = {.what = "timers", .harmless_percent = 16};
+    struct tally timers = {.what = "timers", .harmless_percent = 19};
     const struct book_pool *pool = core->pool;
     for (uint32_t slot = 1; slot < pool->fresh_order; slot++) {
         bool is_there = book_find(pool, pool->orders[slot].order_id) == slot && core->cold[slot].has_more;
