@@ -86,7 +86,10 @@ async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
     state = read_state(data)
     if not state and not _is_elsewhere():
         raise Refused(_absent(data))
-    rooms = Rooms(load(Settings, ["--data", str(data)]), state.get("url", DEFAULT_URL))
+    config = load(Settings, ["--data", str(data)])
+    # Where its replicas listen, the house that runs has decided.
+    addresses = {**state.get("addresses", {}), **config.addresses}
+    rooms = Rooms(config.model_copy(update={"addresses": addresses}), state.get("url", DEFAULT_URL))
     try:
         yield rooms
     finally:

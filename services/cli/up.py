@@ -22,6 +22,7 @@ from services.cli.edge import ask
 from services.cli.folder import KAFKA, Birth, claimed, complete, open_folder, read_birth
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
+from services.cli.replicas import MOST, place_replicas
 from services.cli.rooms import Markets, Rooms, read_markets
 from services.cli.rules import advice, rules_in_force
 from services.cli.screen import Screen
@@ -58,9 +59,15 @@ def up(
         Literal["postgres", "kafka"] | None,
         typer.Option(help="What keeps the log of a new folder; kafka needs Java 17."),
     ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, help="Of matching: with two, one may die at any time."),
+    ] = None,
 ) -> None:
     """Run the whole exchange in the foreground; Ctrl-C stops it and loses nothing."""
-    perform(_up(data.expanduser().resolve(), host, port, demo, log or ""))
+    data = data.expanduser().resolve()
+    place_replicas(data, replicas)
+    perform(_up(data, host, port, demo, log or ""))
 
 
 async def _up(data: Path, host: str, port: int, with_demo: bool, log: str) -> None:

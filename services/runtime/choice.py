@@ -217,9 +217,14 @@ class Answers:
         self._ask = ask
         self._deadline = deadline
         self._call: Any = None
+        self._answers = self._tell()
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return self._tell()
+        return self._answers
+
+    async def read(self) -> Any:
+        """The next answer; `grpc.aio.EOF` after the last."""
+        return await anext(self._answers, grpc.aio.EOF)
 
     def cancel(self) -> None:
         """Nobody listens any more."""

@@ -143,6 +143,10 @@ def test_a_refusal_before_an_answer_is_put_to_another(tmp_path: Path) -> None:
             assert await room.status() == 1
             room.replicas[1].refuses = 1
             assert await room.markets() == [0, 0, 0]
+            said = room.stub.WatchMarkets(matching.WatchMarketsRequest(), timeout=10)
+            told: list[Any] = [await said.read() for _ in range(4)]
+            assert [each.sequence for each in told[:3]] == [0, 0, 0]
+            assert told[3] is grpc.aio.EOF
 
     run(story)
 
