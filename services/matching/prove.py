@@ -8,6 +8,7 @@ the snapshot, or neither where it could not find out.
 import argparse
 import asyncio
 import os
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -34,9 +35,10 @@ async def main() -> None:
     """Prove the snapshot that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m services.matching.prove")
     parser.add_argument("offset", type=int, help="the snapshot's command record")
-    chosen, others = parser.parse_known_args()
+    parser.add_argument("--data", type=Path, help="the data folder")
+    chosen = parser.parse_args()
     os.nice(NICENESS)
-    config = load(MatchingConfig, others)
+    config = load(MatchingConfig, ["--data", str(chosen.data)] if chosen.data else [])
     start_telemetry("matching", config.telemetry)
     storage = open_storage(config.snapshots, str(config.shard))
     store = SnapshotStore(storage, config.shard, config.keep_snapshots)
