@@ -39,7 +39,8 @@ static int take_head(struct snapshot_reader *reader, struct core **out) {
     bool is_halted_well = halt[0] <= image[1] && halt[1] <= image[1];
     struct codec_set_sizes sizes = sizes_of(image);
     bool is_known = (uint32_t)image[0] < CORE_SHARDS && image[0] >> 32 >= 1 && (int64_t)image[3] >= 0 && image[10] >> 32 == 0;
-    bool is_counted = image[4] < UINT64_MAX / CORE_SHARDS && image[5] < UINT64_MAX / CORE_SHARDS && image[6] <= image[1];
+    bool is_counted = image[1] <= SNAPSHOT_MOST_COUNTED && image[2] <= SNAPSHOT_MOST_COUNTED && image[6] <= image[1];
+    is_counted = is_counted && image[4] <= SNAPSHOT_MOST_COUNTED && image[5] <= SNAPSHOT_MOST_COUNTED;
     if (!snapshot_expect(reader, is_ours && is_known && is_counted && is_halted_well && are_sizes(&sizes))) return CORE_BROKEN;
     if (image[0] >> 32 > CORE_KNOWN_RULES) return CORE_UNKNOWN_RULES;
     struct core *c;
@@ -175,6 +176,7 @@ static bool read_guards(struct core *c, struct core_instrument *instrument, cons
     bool are_prices = image[1] <= BOOK_MAX_PRICE && image[2] <= BOOK_MAX_PRICE;
     bool are_times = (int64_t)image[3] >= 0 && (int64_t)image[3] <= CORE_DAY_US && (int64_t)image[4] >= 0;
     bool are_bands = image[5] >> 32 <= CORE_MAX_BAND_PPM && (uint32_t)image[5] <= CORE_MAX_BAND_PPM;
+    are_bands = are_bands && (uint32_t)image[6] <= RISK_PPM;
     if (image[0] != instrument->id || !are_prices || !are_times || !are_bands || image[7] != 0) return false;
     instrument->mark_ticks = (int64_t)image[1];
     instrument->reference_ticks = (int64_t)image[2];
@@ -207,6 +209,7 @@ static void take_instrument(struct snapshot_reader *reader, struct core *c, uint
                        core_is_phase(c->rules, instrument->phase);
     if (!snapshot_expect(reader, is_possible)) return;
     bool is_market = market[0] == instrument->id && market[1] <= BOOK_MAX_PRICE && market[2] >= 1;
+    is_market = is_market && market[2] <= SNAPSHOT_MOST_COUNTED && market[3] <= SNAPSHOT_MOST_COUNTED;
     if (!snapshot_expect(reader, is_market && read_guards(c, instrument, guards))) return;
     instrument->last_price_ticks = (int64_t)market[1];
     instrument->book->next_priority = market[2];
