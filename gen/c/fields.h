@@ -891,6 +891,7 @@ enum {
   GET_STATUS_RESPONSE_OPEN_ORDERS = 13, GET_STATUS_RESPONSE_OPEN_ORDERS_TAG = 104,
   GET_STATUS_RESPONSE_RULES = 14, GET_STATUS_RESPONSE_RULES_TAG = 112,
   GET_STATUS_RESPONSE_SNAPSHOT_OFFSET = 15, GET_STATUS_RESPONSE_SNAPSHOT_OFFSET_TAG = 120,
+  GET_STATUS_RESPONSE_HALT_SEQUENCE = 16, GET_STATUS_RESPONSE_HALT_SEQUENCE_TAG = 128,
 };
 #define GET_STATUS_RESPONSE_FIELDS(X) \
   X(shard, 1, UINT32, ) \
@@ -907,7 +908,8 @@ enum {
   X(malformed_batches, 12, UINT64, ) \
   X(open_orders, 13, UINT64, ) \
   X(rules, 14, UINT32, ) \
-  X(snapshot_offset, 15, UINT64, )
+  X(snapshot_offset, 15, UINT64, ) \
+  X(halt_sequence, 16, UINT64, )
 
 /* bourse.matching.v1.StreamVerifyRequest */
 #define STREAM_VERIFY_REQUEST_FIELDS(X)
@@ -949,6 +951,25 @@ enum {
   X(command_offset, 1, UINT64, ) \
   X(state_hash, 2, FIXED64, ) \
   X(sequence, 3, UINT64, )
+
+/* bourse.matching.v1.SkippedRecord */
+enum {
+  SKIPPED_RECORD_SHARD = 1, SKIPPED_RECORD_SHARD_TAG = 8,
+  SKIPPED_RECORD_OFFSET = 2, SKIPPED_RECORD_OFFSET_TAG = 16,
+  SKIPPED_RECORD_SHA256 = 3, SKIPPED_RECORD_SHA256_TAG = 26,
+  SKIPPED_RECORD_PROPOSED_BY = 4, SKIPPED_RECORD_PROPOSED_BY_TAG = 34,
+  SKIPPED_RECORD_CONFIRMED_BY = 5, SKIPPED_RECORD_CONFIRMED_BY_TAG = 42,
+  SKIPPED_RECORD_REASON = 6, SKIPPED_RECORD_REASON_TAG = 50,
+  SKIPPED_RECORD_TIME_US = 7, SKIPPED_RECORD_TIME_US_TAG = 56,
+};
+#define SKIPPED_RECORD_FIELDS(X) \
+  X(shard, 1, UINT32, ) \
+  X(offset, 2, UINT64, ) \
+  X(sha256, 3, BYTES, ) \
+  X(proposed_by, 4, STRING, ) \
+  X(confirmed_by, 5, STRING, ) \
+  X(reason, 6, STRING, ) \
+  X(time_us, 7, INT64, )
 
 /* bourse.types.v1.Asset */
 enum {

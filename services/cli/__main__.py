@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import account, doctor, instrument, key, records, rules
+from services.cli import account, doctor, instrument, key, records, rules, shard
 from services.cli.backup import backup, restore
 from services.cli.book import book
 from services.cli.demo import demo
@@ -33,6 +33,7 @@ app.add_typer(instrument.app, name="instrument")
 app.add_typer(key.app, name="key")
 app.add_typer(records.app, name="log")
 app.add_typer(rules.app, name="rules")
+app.add_typer(shard.app, name="shard")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from bourse.matching import v1 as matching
-from services.cli import hold
+from services.cli import hold, skips
 from services.cli.rooms import Rooms, account_named, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -83,6 +83,8 @@ def _values(messages: list[Message], names: tuple[str, ...]) -> list[int]:
 
 app = typer.Typer(help="Print command or event records as text; say who holds the logs.")
 app.add_typer(hold.app, name="hold")
+app.command()(skips.skip)
+app.command()(skips.audit)
 
 
 @app.callback(invoke_without_command=True)

@@ -11,12 +11,14 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.domain.clock import Clock
 from services.matching.config import MatchingConfig
+from services.matching.core import CoreFailed
 from services.matching.reader import Lagging, Replica
 from services.matching.recovery import recover
 from services.matching.retention import Retention
 from services.matching.server import Matching, OrderEntry
 from services.matching.snapshots import Snapshots
 from services.matching.state import SnapshotPace, tick_due
+from services.matching.stops import Stops
 from services.matching.store import SnapshotStore
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
@@ -30,6 +32,7 @@ from services.runtime.publisher import Publisher
 from services.runtime.replicas import Registration, Standing
 from services.runtime.rpc import Health, Service, raw_service, serve, service
 from services.runtime.sequencer import Sequencer
+from services.runtime.skips import read_skips
 from services.runtime.storage import open_storage
 from services.runtime.telemetry import Telemetry, start_telemetry
 
@@ -85,7 +88,7 @@ class Shard:
 
     async def leave_snapshot(self) -> None:
         """Let the next start be a short one."""
-        with suppress(Lagging):
+        with suppress(Lagging, CoreFailed):
             await self.replica.take_snapshot()
 
     async def leave_nothing_unpublished(self) -> None:
@@ -116,6 +119,7 @@ class Member(Shard):
         self.registration = Registration(
             config.postgres, config.shard, name, config.listen_address(), self._stands
         )
+        self.stops = Stops(log, clock, replica, store, config.data, name, self.registration.stopped)
         others_live = self.registration.others_live
         self.snapshots = Snapshots(replica, store, publisher, config.data, others_live)
         self.retention = Retention(
@@ -166,14 +170,15 @@ async def main() -> None:
             serve(config.listen_address(), *shard.services(), health=shard.health),
             shard.announce(),
             shard.keep_time(),
-            shard.sequencer.run(),
-            shard.replica.follow(),
+            shard.stops.watch(shard.sequencer.run()),
+            shard.stops.watch(shard.replica.follow()),
+            shard.stops.keep_halted(),
             shard.replica.snapshots(),
             shard.snapshots.run(),
             shard.retention.run(),
             _at_the_end(shard.leave_snapshot),
             _at_the_end(shard.leave_nothing_unpublished),
-            shard.publisher.run(),
+            shard.stops.watch(shard.publisher.run()),
             shard.lease.keep(lambda epoch: shard.publisher.lead(epoch != 0)),
             shard.registration.keep(),
             telemetry=telemetry,
@@ -193,7 +198,8 @@ async def _recovered(config: MatchingConfig, log: Log) -> Member:
     publisher = Publisher(log, events, SystemClock(), retained_bytes=config.retained_bytes)
     publisher.start_after(found.last_key, found.event_offset)
     pace = SnapshotPace(config.snapshot_records, config.snapshot_commands)
-    replica = Replica(found.core, log, publisher, store, pace)
+    skips = await read_skips(log, config.shard)
+    replica = Replica(found.core, log, publisher, store, pace, skips=skips)
     return Member(config, log, replica, publisher, store)
 
 

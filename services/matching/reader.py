@@ -4,17 +4,18 @@ Everything that changes the core goes through `_apply`, in the order of the log:
 as those of other replicas, after a start as well as in the middle of the day.
 
     ReplicaStopped        this replica cannot go on, and must not; a sentence
+      RecordFailed        its core broke a rule of its own at a command record
     FellBehind            the log has been cut above it: another start begins with a newer snapshot
 """
 
 import asyncio
 from contextlib import aclosing
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from services.matching.answers import answers_from_events
-from services.matching.core import Core, CoreError, Facts, Malformed
+from services.matching.core import Core, CoreError, CoreFailed, Facts, Malformed
 from services.matching.state import NEVER_US, Progress, SnapshotPace, may_serve, snapshot_due
 from services.matching.store import Kept, Snapshot, SnapshotStore
 from services.runtime.clock import Stopwatch, stopwatch_us
@@ -33,6 +34,7 @@ from services.runtime.log import (
 )
 from services.runtime.publisher import Publisher
 from services.runtime.sequencer import Flight
+from services.runtime.skips import NONE, Skips, is_skipped
 from services.runtime.storage import StorageError
 from services.runtime.tail import Tail
 
@@ -52,12 +54,28 @@ class ReplicaStopped(NeedsMending):
     """This replica cannot go on. Says why in a sentence."""
 
 
+class RecordFailed(ReplicaStopped):
+    """The core failed at a record, of which nothing was published. `core_failed` says at what."""
+
+    def __init__(self, topic: str, record: Record, core_failed: CoreFailed) -> None:
+        super().__init__(f"{topic} cannot be followed any further. {core_failed}")
+        self.record = record
+        self.core_failed = core_failed
+
+
 class FellBehind(Exception):
     """The log has been cut above where this replica stands: it starts again, from further on."""
 
 
 class Lagging(Exception):
     """This replica does not stand where an answer could be given."""
+
+
+class Halted(NamedTuple):
+    """The state after the record that halted the shard."""
+
+    snapshot: Snapshot
+    pieces: list[bytes]
 
 
 class Replica:
@@ -71,6 +89,7 @@ class Replica:
         store: SnapshotStore,
         pace: SnapshotPace,
         stopwatch: Stopwatch = stopwatch_us,
+        skips: Skips = NONE,
     ) -> None:
         self.core = core
         self.is_closed = False
@@ -89,6 +108,12 @@ class Replica:
         self._store = store
         self._pace = pace
         self.stopwatch = stopwatch
+        self._skips = skips
+        self.differs = ""
+        """What is published is not what this replica made: it takes nothing more."""
+        self.halted: Halted | None = None
+        """Where the shard was halted, if this replica was there."""
+        self.at_halt = asyncio.Event()
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()
         self.snapshot_taken = asyncio.Event()
@@ -116,6 +141,8 @@ class Replica:
 
     def full(self) -> str:
         """Why nothing more can be taken at the moment; empty if it can."""
+        if self.differs:
+            return self.differs
         if self._publisher.is_full():
             return "Too many events wait to be published."
         return "" if self.has_caught_up else "This replica has not yet come to the log's end."
@@ -197,15 +224,21 @@ class Replica:
         """Apply one record. Between its first part and its last nothing else happens."""
         flight = self._flight_of(record)
         try:
-            parts = self.core.apply(record.offset, record.time_us, record.body)
-            for number, part in enumerate(parts):
-                self._publisher.put(record.offset, number, part.events)
-                if flight is not None:
-                    flight.take(part.answers)
+            work = self.core.apply
+            if is_skipped(self._skips, self._topic, record):
+                work = self.core.skip
+            # All of it, or nothing of it, is published and answered: it may fail at its last part.
+            parts = list(work(record.offset, record.time_us, record.body))
+        except CoreFailed as error:
+            raise RecordFailed(self._topic, record, error) from error
         except CoreError as error:
             raise ReplicaStopped(
                 f"{self._topic} cannot be followed any further. {error}"
             ) from error
+        for number, part in enumerate(parts):
+            self._publisher.put(record.offset, number, part.events)
+            if flight is not None:
+                flight.take(part.answers)
         if flight is not None:
             flight.answered = True
         self._last = record
@@ -222,11 +255,21 @@ class Replica:
         return flight
 
     def _applied(self) -> None:
-        self.facts = self.core.facts()
+        was_halted, self.facts = self.facts.halt_sequence, self.core.facts()
+        if self.facts.halt_sequence != was_halted:
+            self._note_halt()
         self.progress.applied_at_us = self.stopwatch()
         if self._snapshot_is_due():
             self._snapshot_wanted.set()
         self._wake()
+
+    def _note_halt(self) -> None:
+        """Keep the state at a Halt as it is: the replicas' are going to be compared."""
+        self.halted = None
+        if self.facts.halt_sequence:
+            self.halted = Halted(self._snapshot_of(self.facts), list(self.core.snapshot()))
+            self.at_halt.set()
+        _log.warning("halted" if self.halted else "resumed", sequence=self.facts.sequence)
 
     # --- being asked ------------------------------------------------------------------------
 
@@ -303,9 +346,7 @@ class Replica:
             if facts.next_offset == 0:
                 raise Lagging("Nothing has been applied yet")
             offset = facts.next_offset - 1
-            snapshot = Snapshot(
-                facts.shard, offset, facts.sequence, facts.state_hash, self._last_checksum()
-            )
+            snapshot = self._snapshot_of(facts)
             progress = self.progress
             progress.snapshot_next_offset = progress.taken_next_offset = facts.next_offset
             progress.snapshot_sequence, progress.taken_at_us = facts.sequence, self.stopwatch()
@@ -317,8 +358,10 @@ class Replica:
             self.snapshot_taken.set()
             return snapshot
 
-    def _last_checksum(self) -> int | None:
-        return None if self._last is None else self._last.checksum
+    def _snapshot_of(self, facts: Facts) -> Snapshot:
+        checksum = None if self._last is None else self._last.checksum
+        offset = facts.next_offset - 1
+        return Snapshot(facts.shard, offset, facts.sequence, facts.state_hash, checksum)
 
     def _snapshot_is_due(self) -> bool:
         facts, leads = self.facts, self._publisher.leading

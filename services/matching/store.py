@@ -98,7 +98,7 @@ class SnapshotStore:
     async def write(self, snapshot: Snapshot, pieces: Sequence[bytes]) -> None:
         """Make a snapshot durable."""
         name = _name(snapshot.offset, "snapshot")
-        await self._storage.write(name, [_head(snapshot, pieces), *pieces])
+        await self._storage.write(name, [head_of(snapshot, pieces), *pieces])
 
     async def read(self, offset: int) -> tuple[Snapshot, bytes]:
         """A snapshot and what the core wrote. Raises SnapshotBroken, SnapshotNewer."""
@@ -171,7 +171,8 @@ def digest_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def _head(snapshot: Snapshot, pieces: Iterable[bytes]) -> bytes:
+def head_of(snapshot: Snapshot, pieces: Iterable[bytes]) -> bytes:
+    """What stands before the pieces of a snapshot."""
     length, digest = 0, hashlib.sha256()
     for piece in pieces:
         length += len(piece)

@@ -144,6 +144,9 @@ from bourse.matching.v1.refusals_pb2 import (
     REFUSAL_WOULD_TRIGGER as REFUSAL_WOULD_TRIGGER,
     Refusal as Refusal,
 )
+from bourse.matching.v1.skips_pb2 import (
+    SkippedRecord as SkippedRecord,
+)
 
 __all__ = [
     "AccountEvent",
@@ -270,6 +273,7 @@ __all__ = [
     "SetMark",
     "SetPhase",
     "SetSizes",
+    "SkippedRecord",
     "StreamVerifyRequest",
     "StreamVerifyResponse",
     "SubmitRequest",
