@@ -21,6 +21,7 @@ keepalive (15 s) notices that it hangs.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -213,11 +214,9 @@ class Answers:
     """What one replica answers to a question; another one only if it fails before it has begun."""
 
     def __init__(self, choice: Choice, ask: _Ask, deadline: "_Deadline") -> None:
-        self._choice = choice
-        self._ask = ask
-        self._deadline = deadline
-        self._call: Any = None
-        self._answers = self._tell()
+        self._listening = _Listening()
+        # Made so that it knows nothing of us: when nobody has us any more, it ends.
+        self._answers = _answers(choice, ask, deadline, self._listening)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._answers
@@ -228,26 +227,55 @@ class Answers:
 
     def cancel(self) -> None:
         """Nobody listens any more."""
-        if self._call is not None:
-            self._call.cancel()
+        self._listening.cancel()
 
-    async def _tell(self) -> AsyncGenerator[Any, None]:
-        for tries_left in reversed(range(len(self._choice.replicas))):
-            channel = await self._choice.pick()
-            self._call = self._ask(channel, self._deadline.left_s)
-            has_begun = False
-            try:
-                async for answer in _until_it_ends(self._call, channel):
+
+class _Listening:
+    """A call whose answers are read, and the eye that is kept on its replica meanwhile."""
+
+    def __init__(self) -> None:
+        self._under_way: list[Any] = []
+
+    async def to(self, call: Any, channel: grpc.aio.Channel) -> AsyncGenerator[Any, None]:
+        """What a call answers. Raises ReplicaSilent and what gRPC raises."""
+        feeling = asyncio.create_task(_until_silent(channel))
+        try:
+            while True:
+                reading: asyncio.Task[Any] = asyncio.create_task(call.read())
+                self._under_way = [reading, feeling, call]
+                await asyncio.wait({reading, feeling}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    raise ReplicaSilent
+                if (answer := reading.result()) is grpc.aio.EOF:
+                    return
+                yield answer
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End all of it."""
+        for each in self._under_way:
+            each.cancel()
+
+
+async def _answers(
+    choice: Choice, ask: _Ask, deadline: "_Deadline", listening: _Listening
+) -> AsyncGenerator[Any, None]:
+    for tries_left in reversed(range(len(choice.replicas))):
+        channel = await choice.pick()
+        call = ask(channel, deadline.left_s)
+        has_begun = False
+        try:
+            async with aclosing(listening.to(call, channel)) as answers:
+                async for answer in answers:
                     has_begun = True
                     yield answer
-                return
-            except grpc.aio.AioRpcError as error:
-                if _is_lost(error):
-                    self._choice.leave(channel)
-                if has_begun or not tries_left or not _is_lost(error) or self._deadline.is_over:
-                    raise
-            finally:
-                self._call.cancel()
+            return
+        except grpc.aio.AioRpcError as error:
+            if _is_lost(error):
+                choice.leave(channel)
+            if has_begun or not tries_left or not _is_lost(error) or deadline.is_over:
+                raise
 
 
 class _Deadline:
@@ -267,29 +295,13 @@ class _Deadline:
         return self._until_s is not None and time.monotonic() >= self._until_s
 
 
-async def _until_it_ends(call: Any, channel: grpc.aio.Channel) -> AsyncGenerator[Any, None]:
-    """What a call answers. Raises ReplicaSilent and what gRPC raises."""
-    feeling = asyncio.create_task(_until_silent(channel))
-    reading: asyncio.Task[Any] = asyncio.create_task(call.read())
-    try:
-        while True:
-            await asyncio.wait({reading, feeling}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                raise ReplicaSilent
-            if (answer := reading.result()) is grpc.aio.EOF:
-                return
-            yield answer
-            reading = asyncio.create_task(call.read())
-    finally:
-        await _end(reading, feeling)
-
-
 async def _until_silent(channel: grpc.aio.Channel) -> None:
-    """Return once a replica no longer says that it serves."""
+    """Return once a replica no longer says that it serves, or the way to it was closed."""
     await asyncio.sleep(PULSE_S)
-    # Only by asking: the one who is silent says nothing.
-    while await is_serving(channel, timeout_s=SILENCE_S):  # noqa: ASYNC110
-        await asyncio.sleep(PULSE_S)
+    with suppress(grpc.aio.UsageError):
+        # Whoever is silent does not say so.
+        while await is_serving(channel, timeout_s=SILENCE_S):  # noqa: ASYNC110
+            await asyncio.sleep(PULSE_S)
 
 
 async def _end(*tasks: "asyncio.Future[Any]") -> None:
