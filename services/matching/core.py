@@ -23,6 +23,9 @@ _MOST_BATCHES: Final = 4096
 _PIECE_BYTES: Final = 65_536
 _SNAPSHOT_PIECE_BYTES: Final = 1_048_576
 
+_room: Final = ffi.new_allocator(should_clear_after_alloc=False)
+"""For buffers that C fills: a page of them that is never written is never had."""
+
 
 class CoreError(NeedsMending):
     """The core could not do what it was asked, and has not changed (but see CoreFailed)."""
@@ -146,10 +149,10 @@ class Core:
     def _take(self, made: Any) -> None:
         self._core = ffi.gc(made[0], lib.core_free)
         self._failed: CoreFailed | None = None
-        self._events = ffi.new("uint8_t[]", PART_BYTES)
-        self._answers = ffi.new("uint8_t[]", _ANSWER_BYTES)
-        self._index: Any = ffi.new("struct core_answer[]", _MOST_BATCHES)
-        self._piece = ffi.new("uint8_t[]", _PIECE_BYTES)
+        self._events = _room("uint8_t[]", PART_BYTES)
+        self._answers = _room("uint8_t[]", _ANSWER_BYTES)
+        self._index: Any = _room("struct core_answer[]", _MOST_BATCHES)
+        self._piece = _room("uint8_t[]", _PIECE_BYTES)
         self._cursor = ffi.new("uint64_t *")
         self._facts: Any = ffi.new("struct core_facts *")
         self._part: Any = ffi.new(
@@ -288,7 +291,7 @@ class Core:
 
         Take them all before anything else is asked of the core.
         """
-        room = ffi.new("uint8_t[]", _SNAPSHOT_PIECE_BYTES)
+        room = _room("uint8_t[]", _SNAPSHOT_PIECE_BYTES)
         cursor = ffi.new("uint64_t *")
         while True:
             length = lib.core_snapshot(self._whole(), cursor, room, _SNAPSHOT_PIECE_BYTES)
