@@ -54,9 +54,11 @@ class ReplicaSilent(grpc.aio.AioRpcError):
 class Choice(grpc.aio.Channel):
     """A channel to whichever replica serves. Questions put to it must bear to be asked twice."""
 
-    def __init__(self, addresses: str) -> None:
+    def __init__(
+        self, addresses: str, opened: Callable[[str], grpc.aio.Channel] = open_channel
+    ) -> None:
         """The addresses of all replicas, separated by commas."""
-        self.replicas = [open_channel(address.strip()) for address in addresses.split(",")]
+        self.replicas = [opened(address.strip()) for address in addresses.split(",")]
         """A channel to each, in the order of their addresses."""
         self._current = 0
         self._is_trusted = not self.is_several
