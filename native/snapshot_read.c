@@ -190,6 +190,16 @@ static bool read_guards(struct core *c, struct core_instrument *instrument, cons
     return true;
 }
 
+/* A market in whose asset fees are paid is one of this core's, and of the same quote. */
+static bool are_fee_markets(const struct core *c) {
+    for (uint32_t place = 0; place < c->instrument_count; place++) {
+        const struct core_instrument *instrument = &c->instruments[place];
+        const struct core_instrument *market = core_find_instrument(c, instrument->fee_market);
+        if (instrument->fee_market != 0 && (!market || market->quote != instrument->quote)) return false;
+    }
+    return true;
+}
+
 static void take_instrument(struct snapshot_reader *reader, struct core *c, uint32_t place) {
     uint64_t image[CORE_INSTRUMENT_WORDS];
     uint64_t market[CORE_MARKET_WORDS];
@@ -261,6 +271,7 @@ static int take_body(struct snapshot_reader *reader, struct core *c) {
     uint32_t instruments = snapshot_count(reader, c->sizes.instruments);
     if (!core_reserve(c, &c->sizes, instruments)) return CORE_NO_ROOM;
     for (uint32_t place = 0; place < instruments && !reader->is_broken; place++) take_instrument(reader, c, place);
+    if (!reader->is_broken) snapshot_expect(reader, are_fee_markets(c));
     if (!reader->is_broken) snapshot_take_orders(reader, c);
     if (!reader->is_broken) snapshot_take_ended(reader, c);
     if (!reader->is_broken) take_sessions(reader, c);

@@ -140,6 +140,40 @@ static void fail(struct driven *driven, struct grammar *g) {
     FUZZ_CHECK(insist_here == NULL);
 }
 
+/* A snapshot that speaks of what there is not, its hash put right: not let in. */
+static void refuse_a_snapshot_of(struct driven *driven, uint32_t *word, uint32_t wrong) {
+    struct core_instrument *instrument = &driven->core->instruments[0];
+    uint32_t right = *word;
+    uint64_t hash = core_instrument_hash(instrument);
+    *word = wrong;
+    driven->core->hash += core_instrument_hash(instrument) - hash;
+    size_t length;
+    uint8_t *bytes = driven_snapshot(driven->core, 1u << 20, &length);
+    core *restored = NULL;
+    FUZZ_CHECK(core_restore(bytes, length, &restored) == CORE_BROKEN && restored == NULL);
+    free(bytes);
+    driven->core->hash -= core_instrument_hash(instrument) - hash;
+    *word = right;
+    FUZZ_CHECK_ZERO(core_validate(driven->core));
+}
+
+static void refuse_wrong_snapshots(struct driven *driven) {
+    struct core_instrument *instrument = &driven->core->instruments[0];
+    refuse_a_snapshot_of(driven, &instrument->fee_market, 4711);
+    refuse_a_snapshot_of(driven, &instrument->fee_discount_ppm, RISK_PPM + 1);
+}
+
+/* Before anything was applied: a place in the log that is none yet. */
+static void ask_the_newest(void) {
+    struct driven driven;
+    static uint8_t answer[1u << 16];
+    uint64_t cursor = 0;
+    driven_open(&driven, 3);
+    FUZZ_CHECK(core_get_depth(driven.core, CORE_SHARDS, &cursor, answer, sizeof answer) >= 0);
+    FUZZ_CHECK(core_verify(driven.core, &cursor, answer, sizeof answer) >= 0);
+    driven_close(&driven);
+}
+
 /* ---- The book ------------------------------------------------------------------------------------------------------- */
 
 static enum book_result place(struct book *book, struct book_taker taker, size_t capacity) {
@@ -214,6 +248,8 @@ int main(void) {
     refuse_sizes(&driven, &grammar);
     refuse_what_is_out_of_turn(&driven, &grammar);
     refuse_small_buffers(driven.core);
+    refuse_wrong_snapshots(&driven);
+    ask_the_newest();
     come_to_the_end_of_time(&driven, &grammar);
     driven_close(&driven);
     driven_open(&driven, 0);
