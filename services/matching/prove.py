@@ -15,7 +15,7 @@ import structlog
 
 from services.matching.config import MatchingConfig
 from services.matching.recovery import NotPublished, believe, this_process
-from services.matching.store import Proof, SnapshotBroken, SnapshotStore
+from services.matching.store import Proof, SnapshotBroken, SnapshotGone, SnapshotStore
 from services.runtime.config import load
 from services.runtime.log import Log, open_log
 from services.runtime.main import launch
@@ -53,6 +53,9 @@ async def prove(log: Log, store: SnapshotStore, offset: int) -> None:
     """Restore a snapshot once its events are published, and put down what came of it."""
     try:
         proof = await _proof(log, store, offset)
+    except SnapshotGone as error:
+        _log.info("snapshot_not_judged", offset=offset, why=str(error))
+        return
     except SnapshotBroken as error:
         _log.error("snapshot_refuted", offset=offset, why=str(error))
         await store.refute(offset, str(error), this_process())

@@ -116,6 +116,8 @@ class Replica:
         self.at_halt = asyncio.Event()
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()
+        self.taken_at_us: dict[int, int] = {}
+        """Which of the snapshots that are there this replica took, and when."""
         self.snapshot_taken = asyncio.Event()
         """Set when this replica has taken one; cleared by whoever looks."""
         self._last: Record | None = None
@@ -330,6 +332,8 @@ class Replica:
     async def see_snapshots(self) -> list[Kept]:
         """All that are there, newest first. What others took counts for the pace of this one."""
         kept = await self._store.kept()
+        there = {one.offset for one in kept}
+        self.taken_at_us = {one: at for one, at in self.taken_at_us.items() if one in there}
         newest = max((one.offset + 1 for one in kept if not one.is_refuted), default=0)
         if newest > self.progress.snapshot_next_offset:
             self.progress.snapshot_next_offset = newest
@@ -347,11 +351,11 @@ class Replica:
                 raise Lagging("Nothing has been applied yet")
             offset = facts.next_offset - 1
             snapshot = self._snapshot_of(facts)
-            progress = self.progress
-            progress.snapshot_next_offset = progress.taken_next_offset = facts.next_offset
-            progress.snapshot_sequence, progress.taken_at_us = facts.sequence, self.stopwatch()
+            self.progress.snapshot_next_offset = facts.next_offset
+            self.progress.snapshot_sequence = facts.sequence
             pieces = list(self.core.snapshot())
             await self._store.write(snapshot, pieces)
+            self.taken_at_us[offset] = self.stopwatch()
             if self._publisher.last_key.command_offset < offset:
                 crash_point("matching.snapshot_before_publish")
             await self._store.prune(self._publisher.last_key.command_offset)

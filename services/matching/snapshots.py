@@ -8,7 +8,7 @@ no other lives; it restores what nobody has seen yet, so it is never a replica i
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from services.matching.reader import Replica
-from services.matching.store import Kept, SnapshotStore
+from services.matching.store import SnapshotStore, to_prove
 from services.runtime.crash import VARIABLE
 from services.runtime.postgres import PostgresError
 from services.runtime.postgres_wake import GONE
@@ -59,7 +59,7 @@ class Snapshots:
         """Of the newest snapshot that is known to hold; -1: none is."""
 
     async def run(self) -> None:
-        """Look, have the newest proven, remove what it makes superfluous, without end."""
+        """Look, have the next one proven, remove what that makes superfluous, without end."""
         while True:
             try:
                 await self.look()
@@ -73,35 +73,29 @@ class Snapshots:
         """Do once what there is to do. Raises StorageError."""
         self._replica.snapshot_taken.clear()
         kept = await self._replica.see_snapshots()
-        wanted = unproven(kept)
-        if wanted is not None and await self._is_ours(wanted):
-            self._tried_at_us = {wanted: self._replica.stopwatch()}
-            await prove_in_a_process(self._data, wanted)
-            await self._store.prune(self._publisher.last_key.command_offset)
-            kept = await self._replica.see_snapshots()
+        for offset in to_prove(kept):
+            if await self._is_ours(offset):
+                self._tried_at_us[offset] = self._replica.stopwatch()
+                await prove_in_a_process(self._data, offset)
+                await self._store.prune(self._publisher.last_key.command_offset)
+                kept = await self._replica.see_snapshots()
+                break
+        open_ = to_prove(kept)
+        self._tried_at_us = {one: at for one, at in self._tried_at_us.items() if one in open_}
         self.proven_offset = max((one.offset for one in kept if one.is_proven), default=-1)
 
     async def _is_ours(self, offset: int) -> bool:
         """Whether this replica is to have it proven, and now."""
-        now_us, progress = self._replica.stopwatch(), self._replica.progress
-        if now_us - self._tried_at_us.get(offset, -AGAIN_US) < AGAIN_US:
+        now_us = self._replica.stopwatch()
+        if now_us - self._tried_at_us.get(offset, now_us - AGAIN_US) < AGAIN_US:
             return False
-        if offset != progress.taken_next_offset - 1 or now_us - progress.taken_at_us >= OTHERS_US:
+        taken_at_us = self._replica.taken_at_us.get(offset, now_us - OTHERS_US)
+        if now_us - taken_at_us >= OTHERS_US:
             return True
         try:
             return not await self._others_live()
         except (*GONE, PostgresError, TimeoutError):
             return False
-
-
-def unproven(kept: Sequence[Kept]) -> int | None:
-    """The newest snapshot that is newer than all that are proven; None if there is none."""
-    for one in kept:
-        if one.is_proven:
-            return None
-        if not one.is_refuted:
-            return one.offset
-    return None
 
 
 async def prove_in_a_process(data: Path, offset: int) -> None:

@@ -32,11 +32,6 @@ class Progress:
     """`next_offset` of the state in the newest snapshot; 0 if there is none."""
     snapshot_sequence: int = 0
     """Last sequence in the newest snapshot; where another took it, that of when this one saw it."""
-    taken_next_offset: int = 0
-    """`next_offset` of the state in the newest snapshot that this process took; 0 if it took none.
-    It may not prove that one itself while another lives."""
-    taken_at_us: int = NEVER_US
-    """When it took it."""
 
 
 @dataclass(frozen=True)

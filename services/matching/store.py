@@ -9,6 +9,7 @@ replicas may write one offset: what they write of the core is the same.
 
     SnapshotError         a snapshot cannot be used; a sentence
       SnapshotBroken      it is not whole, or not of this shard: an older one may do
+        SnapshotGone      it is not there any more
       SnapshotNewer       it was written by a newer Bourse: nothing older may be put in its place
 """
 
@@ -38,6 +39,10 @@ class SnapshotError(Exception):
 
 class SnapshotBroken(SnapshotError):
     """It is not whole, or not of this shard, or what it says is not so."""
+
+
+class SnapshotGone(SnapshotBroken):
+    """It is not there any more: newer ones have taken its place."""
 
 
 class SnapshotNewer(SnapshotError, NeedsMending):
@@ -88,12 +93,7 @@ class SnapshotStore:
 
     async def kept(self) -> list[Kept]:
         """All of them, newest first."""
-        names = set(await self._storage.names())
-        found = [int(name.split(".")[0]) for name in names if name.endswith(".snapshot")]
-        return [
-            Kept(offset, _name(offset, "proof") in names, _name(offset, "refuted") in names)
-            for offset in sorted(found, reverse=True)
-        ]
+        return _kept(await self._storage.names())
 
     async def write(self, snapshot: Snapshot, pieces: Sequence[bytes]) -> None:
         """Make a snapshot durable."""
@@ -106,7 +106,7 @@ class SnapshotStore:
         try:
             content = await self._storage.read(name)
         except NotStored as error:
-            raise SnapshotBroken(str(error)) from error
+            raise SnapshotGone(str(error)) from error
         snapshot, length, digest, begins = _parse_head(name, content)
         body = content[begins:]
         if len(body) != length or hashlib.sha256(body).digest() != digest:
@@ -136,26 +136,44 @@ class SnapshotStore:
     async def prune(self, published_offset: int) -> None:
         """Remove what no start needs: all but the newest few that are proven, and what is newer.
 
-        While none is proven that is the newest few, and the newest whose events are published: one
-        whose events are not cannot be proven yet. Of the refuted ones the newest stays to be seen.
+        Of what is newer the next to be proven stays, and the newest. While none is proven, the
+        newest whose events are published stays too: one whose events are not cannot be proven yet.
+        Of the refuted ones the newest stays to be seen.
         """
-        there = await self.kept()
-        kept = {one.offset for one in self._wanted(there, published_offset)}
-        kept |= {one.offset for one in [*filter(_is_refuted, there)][:1]}
-        for one in there:
-            if one.offset not in kept:
-                # The proof first: it must never stand for a snapshot that is not there.
-                for kind in ("proof", "refuted", "snapshot"):
-                    await self._storage.remove(_name(one.offset, kind))
+        names = set(await self._storage.names())
+        there = _kept(names)
+        wanted = {one.offset for one in self._wanted(there, published_offset)}
+        wanted |= {one.offset for one in [*filter(_is_refuted, there)][:1]}
+        # The proofs first: none must ever stand for a snapshot that is not there.
+        for name in sorted(names, key=lambda name: name.endswith(".snapshot")):
+            if int(name.split(".")[0]) not in wanted:
+                await self._storage.remove(name)
 
     def _wanted(self, there: Sequence[Kept], published_offset: int) -> list[Kept]:
         sound = [one for one in there if not one.is_refuted]
         proven = [one for one in sound if one.is_proven][: self._keep]
-        if proven:
-            newer = [one for one in sound if one.offset > proven[0].offset]
-            return [*newer[: self._keep], *proven]
-        published = [one for one in sound if one.offset <= published_offset]
-        return [*sound[: self._keep], *published[:1]]
+        newer = [one for one in sound if not proven or one.offset > proven[0].offset]
+        published = [] if proven else [one for one in newer if one.offset <= published_offset]
+        return [*newer[: self._keep], *newer[-1:], *published[:1], *proven]
+
+
+def to_prove(there: Sequence[Kept]) -> list[int]:
+    """The snapshots that are newer than all that are proven, oldest first.
+
+    Not the newest first: while that is being proven there would be a newer one, again and again.
+    """
+    proven = max((one.offset for one in there if one.is_proven), default=-1)
+    return sorted(one.offset for one in there if one.offset > proven and not one.is_refuted)
+
+
+def _kept(names: Iterable[str]) -> list[Kept]:
+    """What there is by these names, newest first."""
+    known = set(names)
+    found = [int(name.split(".")[0]) for name in known if name.endswith(".snapshot")]
+    return [
+        Kept(offset, _name(offset, "proof") in known, _name(offset, "refuted") in known)
+        for offset in sorted(found, reverse=True)
+    ]
 
 
 def _is_refuted(one: Kept) -> bool:
