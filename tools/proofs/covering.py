@@ -5,8 +5,8 @@ its counts when it ends well. gcov says them as JSON, and here they become one t
 line of the same file is the same line whichever program it was compiled into.
 
 A branch is one way out of a condition, so `a && b` has four; a switch has one for each case and one
-past them all. Lines with an assert are counted as lines, their branches not: one of the two is the
-end of the process, and nothing tests that. The lines are found in the text of native/, by the word.
+past them all. Lines with an assert are counted as lines, their branches not: one of the two is a
+broken promise, and nothing brings that about. They are found in the text of native/, by the word.
 """
 
 import gzip
