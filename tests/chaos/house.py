@@ -22,7 +22,12 @@ from services.cli.bootstrap import bootstrap
 from services.cli.rooms import Rooms
 from services.runtime.config import Settings, load, run_folder
 from services.runtime.crash import VARIABLE
-from services.runtime.embedded import postgres_is_stuck, start_postgres, stop_postgres
+from services.runtime.embedded import (
+    EmbeddedError,
+    postgres_is_stuck,
+    start_postgres,
+    stop_postgres,
+)
 from services.runtime.embedded_kafka import running_brokers, start_kafka, stop_kafka
 from services.runtime.rpc import is_serving, open_channel
 from tests.chaos.wire import Place, Wire
@@ -51,6 +56,8 @@ class House:
         """Whom a fault keeps from being started again."""
         self.complaints: list[str] = []
         """Who ended for good, with its last words: nobody may."""
+        self.refusals: list[str] = []
+        """What stores said that could not be started again at once."""
         self.restarts = 0
         self.wires: dict[str, Wire] = {}
         self.port = _free_port()
@@ -102,7 +109,12 @@ class House:
         wire = self.wires.get("log")
         told = f"PLAINTEXT://127.0.0.1:{wire.near.port}" if wire else ""
         settings = {"advertised.listeners": told} if told else {}
-        await asyncio.to_thread(start_kafka, self.data, heap_mb=256, quick=True, settings=settings)
+        place = await asyncio.to_thread(
+            start_kafka, self.data, heap_mb=256, quick=True, settings=settings
+        )
+        if wire:
+            # A port that somebody took meanwhile is another one now.
+            wire.far = Place(port=place.ports[0])
 
     def launch(self, name: str, crash_at: str = "") -> None:
         """Start a room; `crash_at` is the place where it is to kill itself."""
@@ -136,6 +148,8 @@ class House:
             "BOURSE_MATCHING_SNAPSHOT_RECORDS": "2000",
             "BOURSE_POSTGRES_ADDRESS": f"postgresql://postgres@/bourse?host={self._near / 'pg'}",
             "BOURSE_LOG_ADDRESS": self._log_address(),
+            "BOURSE_LOG_REPLICATION": "1",
+            "BOURSE_LOG_MIN_ISR": "1",
         }
 
     # --- who is where ---------------------------------------------------------------------------
@@ -238,16 +252,23 @@ class House:
     # --- staying up -----------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Start again whoever has ended, unless a fault holds it."""
+        """Start again whoever has ended, unless a fault holds it; a full disk may refuse a store."""
         while True:
             await asyncio.sleep(LOOK_S)
-            for name, process in list(self.running.items()):
-                if name not in self.held and process.poll() is not None:
-                    await self._again(name, process.returncode)
-            if "postgres" not in self.held:
-                await self._keep_postgres()
-            if self.log == "kafka" and "kafka" not in self.held and not running_brokers(self.data):
-                await self.start_kafka()
+            try:
+                await self._start_again()
+            except EmbeddedError as error:
+                self.refusals.append(str(error))
+
+    async def _start_again(self) -> None:
+        for name, process in list(self.running.items()):
+            if name not in self.held and process.poll() is not None:
+                await self._again(name, process.returncode)
+        if "postgres" not in self.held:
+            await self._keep_postgres()
+        if self.log == "kafka" and "kafka" not in self.held and not running_brokers(self.data):
+            self.restarts += 1
+            await self.start_kafka()
 
     async def _keep_postgres(self) -> None:
         """Start it again if it has ended, or lives and will never serve: as `bourse up` does."""

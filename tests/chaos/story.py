@@ -29,6 +29,8 @@ from tests.integration.trading import USD, Traders
 REST_AFTER = 8
 """Faults between two rests."""
 
+COMES_BACK_S = 60.0
+
 AT_ONCE = 12
 """Orders each trader keeps under way: a load, but not one that hides what faults do."""
 
@@ -183,20 +185,20 @@ async def _quiet(house: House, clients: Clients, report: Report) -> None:
     journal = clients.traders.journal
     accepted, by_rest = len(journal.accepted), len(clients.rest.accepted)
     saved = clients.deposits.count
-    async with asyncio.timeout(60):
-        for has_gone_on in (
-            lambda: len(journal.accepted) > accepted,
-            lambda: len(clients.rest.accepted) > by_rest,
-            lambda: clients.deposits.count > saved,
-        ):
-            await _until(has_gone_on)
+    await _until(lambda: len(journal.accepted) > accepted, "no order was acknowledged")
+    await _until(lambda: len(clients.rest.accepted) > by_rest, "no order by REST was decided")
+    await _until(lambda: clients.deposits.count > saved, "no deposit was made")
     report.longest_rest_s = max(report.longest_rest_s, time.monotonic() - began)
 
 
-async def _until(it_is_so: Callable[[], bool]) -> None:
-    # Clients do not know that we wait for them.
-    while not it_is_so():  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+async def _until(it_is_so: Callable[[], bool], else_say: str) -> None:
+    """Wait for what must come by itself. Raises AssertionError if it does not."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(COMES_BACK_S):
+            # Clients do not know that we wait for them.
+            while not it_is_so():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert it_is_so(), f"with nothing wrong any more, {else_say} in {COMES_BACK_S:g} s"
 
 
 def small_disk(folder: Path, megabytes: int) -> bool:

@@ -26,7 +26,8 @@ class Wire:
     def __init__(self, name: str, near: Place, far: Place) -> None:
         self.name = name
         self.near = near
-        self._far = far
+        self.far = far
+        """Where connections lead from now on."""
         self._server: asyncio.Server | None = None
         self._is_cut = False
         self._delay_s = 0.0
@@ -100,9 +101,9 @@ class Wire:
             writer.transport.abort()
 
     async def _reach(self) -> _Ends:
-        if self._far.path:
-            return await asyncio.open_unix_connection(self._far.path)
-        return await asyncio.open_connection("127.0.0.1", self._far.port)
+        if self.far.path:
+            return await asyncio.open_unix_connection(self.far.path)
+        return await asyncio.open_connection("127.0.0.1", self.far.port)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
