@@ -1,4 +1,4 @@
-"""`bourse log skip`, `bourse log audit`: leaving out a record that breaks the core, by two people."""
+"""`bourse log skip`, `bourse log audit`: two people leave out a record that breaks the core."""
 
 import hashlib
 import time

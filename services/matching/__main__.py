@@ -11,7 +11,6 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.domain.clock import Clock
 from services.matching.config import MatchingConfig
-from services.matching.core import CoreFailed
 from services.matching.reader import Lagging, Replica
 from services.matching.recovery import recover
 from services.matching.retention import Retention
@@ -38,6 +37,9 @@ from services.runtime.telemetry import Telemetry, start_telemetry
 
 STOP_S: Final = 5.0
 """On an orderly stop, what has come has this long to be answered, and events to be published."""
+
+FLUSH_S: Final = 1.0
+"""One that cannot go on has this long to publish what came before."""
 
 TICK_LOOK_S: Final = 0.1
 """How often it is asked whether a tick is due."""
@@ -83,19 +85,19 @@ class Shard:
         """Take nothing more, answer what has come, end the streams."""
         self.replica.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(0 if self.replica.over else STOP_S):
                 await self.sequencer.close("This replica is stopping.")
 
     async def leave_snapshot(self) -> None:
         """Let the next start be a short one."""
-        with suppress(Lagging, CoreFailed):
+        with suppress(Lagging):
             await self.replica.take_snapshot()
 
     async def leave_nothing_unpublished(self) -> None:
         """Publish what follows from the last records, unless another leads."""
         if self.publisher.leading:
             with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_S):
+                async with asyncio.timeout(FLUSH_S if self.replica.over else STOP_S):
                     await self.publisher.flushed()
 
 

@@ -109,8 +109,8 @@ class Replica:
         self._pace = pace
         self.stopwatch = stopwatch
         self._skips = skips
-        self.differs = ""
-        """What is published is not what this replica made: it takes nothing more."""
+        self.over = ""
+        """Why this replica takes and keeps nothing more; empty: it goes on."""
         self.halted: Halted | None = None
         """Where the shard was halted, if this replica was there."""
         self.at_halt = asyncio.Event()
@@ -143,8 +143,8 @@ class Replica:
 
     def full(self) -> str:
         """Why nothing more can be taken at the moment; empty if it can."""
-        if self.differs:
-            return self.differs
+        if self.over:
+            return self.over
         if self._publisher.is_full():
             return "Too many events wait to be published."
         return "" if self.has_caught_up else "This replica has not yet come to the log's end."
@@ -347,6 +347,8 @@ class Replica:
         """
         async with self._snapshotting:
             facts = self.facts
+            if self.over:
+                raise Lagging(self.over.rstrip("."))
             if facts.next_offset == 0:
                 raise Lagging("Nothing has been applied yet")
             offset = facts.next_offset - 1

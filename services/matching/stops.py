@@ -120,6 +120,7 @@ class Stops:
     async def _leave_failed(self, failed: RecordFailed) -> None:
         """Put down what is known, and raise the sentence to end with."""
         offset, broke = failed.record.offset, failed.core_failed
+        self._replica.over = "The core of this replica has failed."
         folder = self._folder("stopped") / f"{offset:020}"
         await self._marked(offset, f"broke {broke.rule} ({broke.file}:{broke.line})")
         try:
@@ -160,7 +161,7 @@ class Stops:
 
     async def _halt(self, other: PublishedOtherwise) -> None:
         """Halt the shard, come to that record, keep the state there, and say so."""
-        self._replica.differs = "This replica made something else than what is published."
+        self._replica.over = "This replica made something else than what is published."
         facts = self._replica.facts
         _log.error("differs", why=str(other), state_hash=f"{facts.state_hash:016x}")
         if facts.rules >= HALT_RULES and not facts.halt_sequence:
