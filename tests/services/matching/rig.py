@@ -77,10 +77,16 @@ async def running(
     pace: SnapshotPace = NEVER,
     limits: Limits | None = None,
     retained_bytes: int = 64 * 1024 * 1024,
+    store: SnapshotStore | None = None,
 ) -> AsyncIterator[Running]:
     """A replica of shard 0, at the log's end. Leaving is a crash: nothing is finished."""
     replica = await start(
-        log, data, leading=leading, pace=pace, limits=limits, retained_bytes=retained_bytes
+        log,
+        store or snapshots_in(data),
+        leading=leading,
+        pace=pace,
+        limits=limits,
+        retained_bytes=retained_bytes,
     )
     try:
         await replica.replica.stand()
@@ -93,7 +99,7 @@ async def running(
 
 async def start(
     log: Log,
-    data: Path,
+    store: SnapshotStore,
     *,
     leading: bool,
     pace: SnapshotPace,
@@ -102,7 +108,6 @@ async def start(
 ) -> Running:
     for topic in (COMMANDS, EVENTS):
         await log.create(topic)
-    store = snapshots_in(data)
     found = await recover(log, 0, store)
     publisher = Publisher(log, EVENTS, SystemClock(), retained_bytes=retained_bytes)
     publisher.start_after(found.last_key, found.event_offset)
