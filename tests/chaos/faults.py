@@ -8,11 +8,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
 from services.runtime.log import commands_topic
+from tests.chaos.disk import fill
 from tests.chaos.house import House
 
 Action = Callable[[House, Random], Awaitable[str]]
@@ -169,23 +169,12 @@ async def tear_snapshot(house: House, chance: Random) -> str:
 async def fill_disk(house: House, chance: Random) -> str:
     """Not a byte is left for anybody, for a while."""
     ballast = house.data / "ballast"
-    await asyncio.to_thread(_fill, ballast)
+    await asyncio.to_thread(fill, ballast)
     try:
         await _last(chance, 3.0)
     finally:
         ballast.unlink()
     return "disk"
-
-
-def _fill(ballast: Path) -> None:
-    """Take all there is, in ever smaller pieces."""
-    with ballast.open("wb", buffering=0) as file:
-        size = 1 << 30
-        while size >= 1 << 12:
-            try:
-                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
-            except OSError:
-                size //= 2
 
 
 # --- wires and clocks ---------------------------------------------------------------------------

@@ -252,7 +252,7 @@ class House:
     # --- staying up -----------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Start again whoever has ended, unless a fault holds it; a full disk may refuse a store."""
+        """Start again whoever has ended, unless a fault holds it. A full disk may refuse it."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:

@@ -7,13 +7,11 @@ with what the clients wrote down.
 """
 
 import asyncio
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -199,16 +197,3 @@ async def _until(it_is_so: Callable[[], bool], else_say: str) -> None:
             while not it_is_so():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     assert it_is_so(), f"with nothing wrong any more, {else_say} in {COMES_BACK_S:g} s"
-
-
-def small_disk(folder: Path, megabytes: int) -> bool:
-    """Put a disk of its own under an empty folder; False if we may not. Undo with `drop_disk`."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(folder)]
-    with suppress(OSError):
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    return False
-
-
-def drop_disk(folder: Path) -> None:
-    """Take it away again."""
-    subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=False)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.disk import drop_disk, small_disk
 from tests.chaos.house import House
-from tests.chaos.story import drop_disk, run, small_disk
+from tests.chaos.story import run
 
 SEED = 20_261_121
 FAULTS = 14

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tests.chaos.disk import drop_disk, small_disk
 from tests.chaos.house import House
-from tests.chaos.story import Report, drop_disk, run, small_disk
+from tests.chaos.story import Report, run
 
 DISK_MB: Final = 6_000
 
