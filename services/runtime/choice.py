@@ -313,4 +313,5 @@ async def _end(*tasks: "asyncio.Future[Any]") -> None:
 
 
 def _is_lost(error: grpc.aio.AioRpcError) -> bool:
-    return error.code() is grpc.StatusCode.UNAVAILABLE
+    # gRPC says INTERNAL of some streams whose other end was killed.
+    return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
