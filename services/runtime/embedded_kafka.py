@@ -16,6 +16,7 @@ import base64
 import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -34,8 +35,13 @@ from services.runtime.kafka_link import Access, count_brokers
 from services.runtime.log import LogError
 
 HEAP_MB: Final = 512
-START_S: Final = 60.0
+START_S: Final = 120.0
+"""Four seconds on a machine with nothing else to do."""
+
 STOP_S: Final = 30.0
+LEFT_OVER_S: Final = 5.0
+"""How long the port of a killed broker may stay taken. Clients know it, so it is kept."""
+
 HOST: Final = "127.0.0.1"
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -63,6 +69,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log.cleaner.io.buffer.size": "65536",
     "group.initial.rebalance.delay.ms": "0",
 }
+_PORTS: Final = (20_000, 32_000)
 _QUICK: Final = "-XX:TieredStopAtLevel=1"
 _JAVA_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Xshare:auto")
 _LOG4J: Final = """\
@@ -312,7 +319,7 @@ def _with_free_ports(place: Place, first: int) -> Place:
     taken: set[int] = set()
 
     def settled(port: int) -> int:
-        if port == 0 or port in taken or not _is_free(port):
+        if port == 0 or port in taken or not _becomes_free(port):
             port = _any_free(taken)
         taken.add(port)
         return port
@@ -324,6 +331,16 @@ def _with_free_ports(place: Place, first: int) -> Place:
     return Place(place.cluster, ports, [settled(port) for port in place.controller_ports])
 
 
+def _becomes_free(port: int) -> bool:
+    """Whether it is, or soon will be: a broker that was killed may be on its way out still."""
+    deadline = time.monotonic() + LEFT_OVER_S
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def _is_free(port: int) -> bool:
     try:
         with socket.create_server((HOST, port)):
@@ -333,10 +350,10 @@ def _is_free(port: int) -> bool:
 
 
 def _any_free(taken: set[int]) -> int:
+    """One the kernel gives to nobody by itself: a broker that was killed finds it free again."""
     while True:
-        with socket.create_server((HOST, 0)) as tried:
-            port = int(tried.getsockname()[1])
-        if port not in taken:
+        port = random.randrange(*_PORTS)
+        if port not in taken and _is_free(port):
             return port
 
 
@@ -364,7 +381,8 @@ def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     state = _stat(pid)
-    return bool(state) and state[0] != "Z"
+    # Java's first thread is dead before the others, and with them its ports and files.
+    return bool(state) and (state[0] != "Z" or int(state[17]) > 1)
 
 
 def _began(pid: int) -> int:

@@ -63,7 +63,7 @@ def make(address: str, partitions: int = 1, **wrong: str) -> None:
     async def made() -> None:
         settings = wanted_settings(kafka_config(address))
         settings |= {name.replace("_", "."): value for name, value in wrong.items()}
-        asked = (TOPIC, partitions, 1, [], list(settings.items()))
+        asked: tuple[Any, ...] = (TOPIC, partitions, 1, [], list(settings.items()))
         link = Link(Access(address), None)
         answer = await link.ask(CreateTopicsRequest([asked], 10_000, False))
         link.drop()
@@ -109,7 +109,7 @@ def test_wrong_settings_are_named_with_the_command_that_mends_them(kafka: str) -
 def test_each_setting_that_could_lose_records_is_looked_at(
     kafka: str, name: str, value: str
 ) -> None:
-    make(kafka, **{name: value})
+    make(kafka, 1, **{name: value})
     assert f"{name.replace('_', '.')} is {value} and must be" in refusal(kafka)
 
 
