@@ -132,7 +132,7 @@ void far_drop(struct book_pool *pool, uint32_t *root, int64_t key);
 /* The level with the lowest key; the tree is not empty. */
 uint32_t far_first(const struct book_pool *pool, uint32_t root);
 
-/* The level with the lowest key above this one, or BOOK_NONE. */
+/* The level with the lowest key above this one, which is there; or BOOK_NONE. */
 uint32_t far_after(const struct book_pool *pool, uint32_t root, int64_t key);
 
 /* ---- The window ----------------------------------------------------------------------------------------------- */
