@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from services.cli.folder import read_birth, read_state
+from services.cli.rooms import absent, is_elsewhere
 from services.cli.terminal import Refused
 from services.runtime.audit import Deed, deeds, put_down
 from services.runtime.config import Settings, load
@@ -64,6 +65,8 @@ class Desk(NamedTuple):
 @asynccontextmanager
 async def open_desk(data: Path) -> AsyncIterator[Desk]:
     """A desk at the shard of a data folder. Raises Refused if its stores cannot be reached."""
+    if read_birth(data) is None and not is_elsewhere():
+        raise Refused(absent(data))
     config = load(Settings, ["--data", str(data)])
     starts = _is_asleep(config.data)
     try:

@@ -84,8 +84,8 @@ class Rooms:
 async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
     """The rooms of the house that runs on a data folder. Raises Refused if none does."""
     state = read_state(data)
-    if not state and not _is_elsewhere():
-        raise Refused(_absent(data))
+    if not state and not is_elsewhere():
+        raise Refused(absent(data))
     config = load(Settings, ["--data", str(data)])
     # Where its replicas listen, the house that runs has decided.
     addresses = {**state.get("addresses", {}), **config.addresses}
@@ -96,12 +96,13 @@ async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
         await rooms.close()
 
 
-def _is_elsewhere() -> bool:
+def is_elsewhere() -> bool:
     """Whether somebody else runs the rooms, and told us where they are."""
     return any(f"BOURSE_{room.upper()}_ADDRESS" in os.environ for room in ROOMS)
 
 
-def _absent(data: Path) -> str:
+def absent(data: Path) -> str:
+    """Why there is nothing to talk to, and what to do about it."""
     if read_birth(data) is None:
         return f"There is no exchange in {data}. Start one with `bourse up --data {data}`."
     return f"The exchange in {data} does not run. Start it with `bourse up --data {data}`."

@@ -1,7 +1,7 @@
 """`bourse rules`: the version of the rules that the core trades by, and the way to a newer one."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,12 @@ from services.cli.terminal import (
     perform,
     show,
 )
+
+BRINGS: Final = {
+    2: "stop orders, icebergs, auctions, price bands and limits",
+    3: "a halt of the whole shard where its replicas do not agree",
+}
+"""What each version of the rules is for."""
 
 app = typer.Typer(help="The version of the rules that the core trades by.")
 
@@ -45,10 +51,8 @@ def advice(version: int) -> str:
     """How to come to the newest rules, in a sentence; empty if these are."""
     if version >= NEWEST_RULES:
         return ""
-    return (
-        f"`bourse rules use {NEWEST_RULES}` brings stop orders, icebergs, auctions, price bands"
-        " and limits; there is no way back."
-    )
+    brings = [what for rules, what in BRINGS.items() if rules > version]
+    return f"`bourse rules use {NEWEST_RULES}` brings {'; '.join(brings)}. There is no way back."
 
 
 @app.command()

@@ -24,7 +24,7 @@ from services.cli.terminal import (
     print_table,
     show,
 )
-from services.runtime.audit import PROVED, RESUMED, Deed
+from services.runtime.audit import NOT_RESUMED, PROVED, RESUMED, Deed
 from services.runtime.replicas import ReplicaRow
 
 app = typer.Typer(help="The replicas of the shard, and the way on from a Halt.")
@@ -87,7 +87,8 @@ def _row(replica: dict[str, Any]) -> Sequence[str]:
 def was_resumed(done: Sequence[Deed], halt_offset: int) -> bool:
     """Whether operators have let the shard go on after the Halt in this record."""
     proofs = {d.number for d in done if d.detail.get("halt_offset") == halt_offset}
-    return any(d.action == RESUMED and d.detail["proof"] in proofs for d in done)
+    asked = [d for d in done if d.action in (RESUMED, NOT_RESUMED) and d.detail["proof"] in proofs]
+    return bool(asked) and asked[-1].action == RESUMED
 
 
 def _sentence(halt: Halt | None, published: str, resumed: bool) -> str:
@@ -230,12 +231,19 @@ async def _resume(data: Path, who: str, sequence: int) -> None:
         states = halt.states if halt and halt.offset == offset else {}
         if why := why_not(await desk.replicas(), states, right, published):
             raise Refused(why)
-        async with (
-            open_rooms(data) as rooms,
-            open_session(rooms.channel("matching")) as session,
-        ):
-            await session.ask(matching.Command(resume=matching.Resume(sequence=sequence)))
-        await desk.put_down(who, RESUMED, halt_sequence=sequence, proof=proof.number)
+        about = {"halt_sequence": sequence, "proof": proof.number}
+        # Before it happens, so that nothing happens that nobody has put down.
+        await desk.put_down(who, RESUMED, **about)
+        try:
+            await _ask(data, matching.Command(resume=matching.Resume(sequence=sequence)))
+        except Refused:
+            await desk.put_down(who, NOT_RESUMED, **about)
+            raise
+
+
+async def _ask(data: Path, command: matching.Command) -> None:
+    async with open_rooms(data) as rooms, open_session(rooms.channel("matching")) as session:
+        await session.ask(command)
 
 
 def proof_of(done: Sequence[Deed], sequence: int) -> Deed | None:

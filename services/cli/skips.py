@@ -52,12 +52,12 @@ async def _skip(data: Path, offset: int, operator: str, reason: str) -> dict[str
         if first is None or _same(first.who, who):
             return await _propose(desk, offset, digest, who, reason)
         await _agree(desk, offset, digest, first, who, reason)
+        late = [row for row in await desk.replicas() if row.is_live and row.stopped_offset is None]
     sentence = f"Record {offset} is skipped, as {first.who} and {who} have agreed."
-    return {
-        "offset": offset,
-        "skipped": True,
-        "sentence": f"{sentence} Start the replicas again: `bourse up`.",
-    }
+    if late:
+        sentence += f" Replica {late[0].replica} began meanwhile: end it before anything else."
+    sentence += " Start the replicas again: `bourse up`."
+    return {"offset": offset, "skipped": True, "sentence": sentence}
 
 
 async def _propose(desk: Desk, offset: int, digest: str, who: str, reason: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from services.runtime.postgres import Connection
 
 PROVED: Final = "prove"
 RESUMED: Final = "resume"
+NOT_RESUMED: Final = "resume refused"
 SKIP_PROPOSED: Final = "skip proposed"
 SKIPPED: Final = "skip"
 

@@ -49,6 +49,11 @@ def taken_port() -> Iterator[int]:
         ("account", "kill", "alice"),
         ("rules",),
         ("rules", "use", "2"),
+        ("shard", "status"),
+        ("shard", "prove", "--operator", "ann"),
+        ("shard", "resume", "--operator", "ann", "--sequence", "7"),
+        ("log", "skip", "7", "--operator", "ann"),
+        ("log", "audit"),
     ],
     ids=" ".join,
 )
