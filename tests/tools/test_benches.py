@@ -11,7 +11,7 @@ import pytest
 
 from services.cli.edge import Credentials
 from tests.house.tree import ROOT
-from tools.benches import catchup, entry, failover, house, ledger, rest, run
+from tools.benches import catchup, entry, entry_logs, failover, house, ledger, rest, run
 from tools.benches.running import Usage, cores, cpu_seconds, memory_bytes
 from tools.benches.shape import Asked, grouped, quantile_ms
 
@@ -36,7 +36,10 @@ def _bench(*arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["book", "catchup", "core", "entry", "failover", "house", "ledger", "rest", "restart", "run"],
+    [
+        *("book", "catchup", "core", "entry", "entry_logs", "failover", "house", "ledger"),
+        *("rest", "restart", "run"),
+    ],
 )
 def test_each_bench_is_a_module_of_the_same_shape(name: str) -> None:
     module = importlib.import_module(f"tools.benches.{name}")
@@ -58,6 +61,14 @@ def test_batches_are_answered_and_timed_beside_the_disk_and_an_echo() -> None:
     for name in ("quarter", "fdatasync", "fdatasync_paced", "echo"):
         assert 0 < figures[f"{name}_p50_ms"] <= figures[f"{name}_p99_ms"]
     assert entry.say(figures)
+
+
+def test_two_logs_are_told_side_by_side() -> None:
+    waits = {"half_p50_ms": 1.0, "half_p99_ms": 3.0, "fdatasync_p50_ms": 0.5}
+    one = waits | {"orders_per_s": 150_000, "fast_record_bytes": 90_000, "fdatasync_p99_ms": 1.0}
+    figures = {f"{log}_{name}": value for log in entry_logs.LOGS for name, value in one.items()}
+    said = entry_logs.say(figures | {"brokers": 1, "kafka_orders_per_s": 149_999})
+    assert [": met)" in sentence for sentence in said] == [False, True, True, True]
 
 
 def test_orders_of_a_client_come_back_from_an_echo() -> None:
