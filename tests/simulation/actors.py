@@ -306,16 +306,15 @@ class Ledger(Actor):
         async with aclosing(follow(process.log, EVENTS, self._position, pause_s=0.02)) as batches:
             async for parts in batches:
                 for part in parts:
-                    for batch in part.record.batches:
-                        if batch.source == SOURCE:
-                            self._settle(batch, part.key)
+                    for move in part.record.moves:
+                        if move.source == SOURCE:
+                            self._settle(move.number, part.key)
                 self._position = parts[-1].position
 
-    def _settle(self, batch: matching.BatchMark, key: EventKey) -> None:
-        numbers = set(range(batch.number, batch.number + batch.commands))
-        if twice := numbers & self.settled:
-            self.world.fail(f"credits {twice} are in the events again, at {key}")
-        self.settled |= numbers
+    def _settle(self, number: int, key: EventKey) -> None:
+        if number in self.settled:
+            self.world.fail(f"credit {number} is in the events again, at {key}")
+        self.settled.add(number)
 
     async def _send(self, process: Process) -> None:
         turn = 0

@@ -29,6 +29,26 @@ def _strange(house: "House", fate: Fate) -> str:
     return f"{fate.value} by {late_us / S:g} s: {where}"
 
 
+def _while_us(house: "House") -> int:
+    """How long something lasts."""
+    return house.world.random.choice((50 * MS, 300 * MS, 1 * S, 2 * S))
+
+
+def storm(house: "House") -> str:
+    """For a while nobody learns what becomes of an append, and then the log is away."""
+    random, now_us = house.world.random, house.world.time.now_us
+    topic, strange = random.choice((COMMANDS, COMMANDS, EVENTS)), house.world.weather.strange
+    fates = [random.choice(tuple(Fate)) for _ in range(random.randint(3, 20))]
+    strange += [Strange(fate, topic, "", random.choice((20 * MS, 400 * MS))) for fate in fates]
+    begin_us, end_us = random.choice((20 * MS, 200 * MS)), _while_us(house)
+
+    def away() -> None:
+        house.world.weather.away_until_us[topic] = now_us + begin_us + end_us
+
+    house.world.time.after(begin_us, away)
+    return f"{len(fates)} appends to {topic} have odd fates, then {end_us / S:g} s without"
+
+
 def append_late(house: "House") -> str:
     return _strange(house, Fate.LATE)
 
@@ -43,11 +63,6 @@ def append_later(house: "House") -> str:
 
 def append_lost(house: "House") -> str:
     return _strange(house, Fate.LOST)
-
-
-def _while_us(house: "House") -> int:
-    """How long something lasts."""
-    return house.world.random.choice((50 * MS, 300 * MS, 1 * S, 2 * S))
 
 
 def log_away(house: "House") -> str:
@@ -205,6 +220,7 @@ FAULTS: Final[tuple[Callable[["House"], str], ...]] = (
     append_done,
     append_later,
     append_lost,
+    storm,
     log_away,
     log_slow,
     kill,
