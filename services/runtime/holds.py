@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from services.runtime.config import PostgresConfig
+from services.runtime.log import Log
 from services.runtime.postgres import connect, migrate
 from services.runtime.postgres_wake import GONE, Opened
 
@@ -52,6 +53,8 @@ _RELEASE: Final = """
         values ($1, $2, 0, clock_timestamp())
     on conflict (topic, reader) do update set lost_at = clock_timestamp()
 """
+
+_FORGET: Final = "delete from runtime.hold where topic = $1 and reader = $2"
 
 _log = structlog.get_logger("holds")
 
@@ -104,6 +107,17 @@ class Holds:
     async def release(self, topic: str, reader: str) -> None:
         """Take its hold from a reader, until it speaks again; also from one that never spoke."""
         await self._ask("execute", _RELEASE, topic, reader)
+
+    async def forget(self, topic: str, reader: str) -> None:
+        """Remove a row, of somebody who was there for once."""
+        await self._ask("execute", _FORGET, topic, reader)
+
+    async def pin(self, log: Log, topic: str, reader: str) -> None:
+        """Hold a topic as it is now, for somebody who is there for once."""
+        start = -1
+        # What is cut while we say so would not be held.
+        while start != (start := await log.start(topic)):
+            await self.put(topic, reader, Held(start))
 
     async def keep(self, topic: str, reader: str, where: Callable[[], Awaitable[Held]]) -> None:
         """Say where a reader is, for ever. Postgres out of reach is waited for."""

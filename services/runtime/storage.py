@@ -45,7 +45,7 @@ class StorageRefused(StorageError, NeedsMending):
 
 
 class Storage(Protocol):
-    """One level of names. All methods raise StorageError."""
+    """Names, in which a slash may stand. All methods raise StorageError."""
 
     async def names(self) -> list[str]:
         """All names, in no order."""
@@ -65,7 +65,7 @@ class Storage(Protocol):
 
 
 def open_storage(config: SnapshotsConfig, below: str) -> Storage:
-    """The storage of an address, one level further down. Touches nothing yet."""
+    """The storage of an address, or of what is below a name in it. Touches nothing yet."""
     if not config.address.startswith("s3://"):
         return FolderStorage(Path(config.address) / below)
     return BucketStorage(config, below)
@@ -98,28 +98,29 @@ class FolderStorage:
             await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
 
     def _names(self) -> list[str]:
-        self._folder.mkdir(parents=True, exist_ok=True)
         names = []
-        for file in self._folder.iterdir():
-            if file.suffix != ".new":
-                names.append(file.name)
-            elif not Path("/proc", file.name.split(".")[-2]).exists():
-                file.unlink(missing_ok=True)
+        for where, _, files in os.walk(self._folder):
+            for file in (Path(where) / name for name in files):
+                if file.suffix != ".new":
+                    names.append(file.relative_to(self._folder).as_posix())
+                elif not Path("/proc", file.name.split(".")[-2]).exists():
+                    file.unlink(missing_ok=True)
         return names
 
     def _write(self, name: str, pieces: Sequence[bytes]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        half = self._folder / f"{name}.{os.getpid()}.new"
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:
             with half.open("wb") as out:
                 out.writelines(pieces)
                 out.flush()
                 os.fsync(out.fileno())
-            half.rename(self._folder / name)
+            half.rename(file)
         except OSError:
             half.unlink(missing_ok=True)
             raise
-        _bring_to_disk(self._folder)
+        _bring_to_disk(file.parent)
 
 
 def _bring_to_disk(folder: Path) -> None:

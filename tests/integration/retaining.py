@@ -46,6 +46,8 @@ class Sample(NamedTuple):
     events_kept: int
     log_bytes: int
     wal_bytes: int
+    snapshots: int
+    """How many there are; each is as large as the shard's state."""
     snapshot_bytes: int
     index_bytes: int
     """Of the notifications."""
@@ -74,6 +76,7 @@ async def samples(house: House, every_s: float) -> AsyncGenerator[Sample, None]:
                 events_kept=await log.end(events) - await log.start(events),
                 log_bytes=sizes["log"],
                 wal_bytes=sizes["wal"],
+                snapshots=len(list((house.data / "snapshots").rglob("*.snapshot"))),
                 snapshot_bytes=_bytes_in(house.data / "snapshots"),
                 index_bytes=sizes["index"],
                 history_bytes=sizes["history"],

@@ -277,3 +277,18 @@ def test_a_topic_that_is_gone_is_noticed(postgres: str) -> None:
             await put(log, b"b")
 
     tell(postgres, story)
+
+
+def test_a_cut_waits_for_nobody_and_holds_nobody_up(postgres: str) -> None:
+    async def story(log: PostgresLog, admin: Admin) -> None:
+        for _ in range(9):
+            await put(log, b"a")
+        async with admin.transaction():
+            # As a dump does, for as long as it takes.
+            await admin.execute("select count(*) from record")
+            with pytest.raises(LogUnavailable, match="lock timeout"):
+                await log.cut(TOPIC, 8)
+            assert (await put(log, b"b")).first_offset == 9
+        assert await log.cut(TOPIC, 8) == 8
+
+    tell(postgres, story, partition_records=2)
