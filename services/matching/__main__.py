@@ -89,7 +89,9 @@ class Shard:
                 await self.sequencer.close("This replica is stopping.")
 
     async def leave_snapshot(self) -> None:
-        """Let the next start be a short one."""
+        """Let the next start be a short one; but over a Halt it goes again, to say what it sees."""
+        if self.replica.facts.halt_sequence:
+            return
         with suppress(Lagging):
             await self.replica.take_snapshot()
 
@@ -129,7 +131,8 @@ class Member(Shard):
             config.shard,
             store,
             Holds(config.postgres),
-            leads=lambda: publisher.leading,
+            # Who was right is found out from a snapshot before the Halt: until then it stays.
+            leads=lambda: publisher.leading and not replica.facts.halt_sequence,
             every_s=config.cut_every_s,
             silent_s=config.silent_s,
         )

@@ -371,6 +371,6 @@ class Replica:
 
     def _snapshot_is_due(self) -> bool:
         facts, leads = self.facts, self._publisher.leading
-        return snapshot_due(
+        return not facts.halt_sequence and snapshot_due(
             self.progress, self._pace, facts.next_offset, facts.sequence, leads=leads
         )
