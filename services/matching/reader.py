@@ -81,6 +81,7 @@ class Halted(NamedTuple):
 class Replica:
     """One shard's core, kept at the end of its command log."""
 
+    # Long because all that a replica remembers is named here.
     def __init__(
         self,
         core: Core,
