@@ -124,7 +124,7 @@ class Oracle:
             return
         if request.answer is Undecided.NOT_TAKEN:
             self._world.fail(f"applied at {decided.sequence} what was answered 503")
-        if request.is_gone and not decided.outcome.refusal:
+        if request.is_gone and _has_placed(decided.outcome):
             self._world.fail(f"applied at {decided.sequence} after a final 404")
 
     def _credit(self, command: matching.Command, number: int, outcome: matching.Outcome) -> None:
@@ -200,7 +200,7 @@ class Oracle:
         """A read said after its deadline that an order is not there, which is final."""
         request.is_gone = True
         decided = self.decided.get(request.id)
-        if decided is not None and not decided.outcome.refusal:
+        if decided is not None and _has_placed(decided.outcome):
             self._world.fail(f"a final 404 for what was placed at {decided}")
 
     # --- replicas ---------------------------------------------------------------------------
@@ -269,6 +269,11 @@ class Oracle:
             made += [part.events for part in core.apply(*record)]
         if made[len(genesis().events) :] != [self.parts[key] for key in sorted(self.parts)]:
             self._world.fail("a core from nothing makes other events of the same log")
+
+
+def _has_placed(outcome: matching.Outcome) -> bool:
+    """Whether this command made an order; a repeat only meets the one of another command."""
+    return not outcome.refusal and not outcome.repeated
 
 
 def _comparable(answer: matching.SubmitResponse) -> bytes:
