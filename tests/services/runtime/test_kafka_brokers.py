@@ -56,7 +56,7 @@ class Own:
         )
 
     def kill(self) -> None:
-        os.kill(running_brokers(self.data)[1], signal.SIGKILL)
+        stop_kafka(self.data, "immediate")
 
     def _two_doors(self) -> dict[str, str]:
         client, controller = self.place.ports[0], self.place.controller_ports[0]
@@ -253,7 +253,6 @@ def test_a_log_that_was_put_back_is_noticed(own: Own) -> None:
                 while len(seen) < 3:
                     seen += await anext(reader)
             own.kill()
-            stop_kafka(own.data)
             shutil.rmtree(kept)
             older.rename(kept)
             await own.start()
