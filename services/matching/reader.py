@@ -113,7 +113,7 @@ class Replica:
         self.over = ""
         """Why this replica takes and keeps nothing more; empty: it goes on."""
         self.halted: Halted | None = None
-        """Where the shard was halted, if this replica was there."""
+        """Where the shard was halted, until that is kept."""
         self.at_halt = asyncio.Event()
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()

@@ -66,7 +66,8 @@ class Stops:
         self._name = name
         self._marked = marked
         self._shard = replica.facts.shard
-        self._kept = asyncio.Event()
+        self.kept = asyncio.Event()
+        """The state at a Halt is kept, or cannot be."""
         self._ending = asyncio.Lock()
 
     async def watch(self, part: Awaitable[None]) -> None:
@@ -90,7 +91,7 @@ class Stops:
                 await self._keep_halted()
             except StorageError as error:
                 _log.error("halted_state_not_kept", why=str(error))
-            self._kept.set()
+            self.kept.set()
 
     async def _keep_halted(self) -> None:
         halted = self._replica.halted
@@ -107,6 +108,9 @@ class Stops:
             "state_hash": state_hash,
         }
         await storage.write(f"{snapshot.offset:020}-{self._name}.json", [_text(said)])
+        # As large as all there is: on the disk it is enough.
+        if self._replica.halted is halted:
+            self._replica.halted = None
 
     def _folder(self, kind: str) -> Path:
         return self._data / kind / str(self._shard)
@@ -173,7 +177,7 @@ class Stops:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
                     await self._append(halt)
-                    await self._kept.wait()
+                    await self.kept.wait()
         await self._marked(other.command_offset, str(other))
 
     async def _append(self, halt: matching.Halt) -> None:
