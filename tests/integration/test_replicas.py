@@ -31,6 +31,7 @@ SEED: Final = 5_2
 ROOMS: Final = ("accounts", "matching", "ledger", "orders", "marketdata", "notifications")
 FAULTS: Final = ("kill leader", "kill entry", "stop leader", "stop entry")
 TIMES: Final = 2
+AT_ONCE: Final = 10
 
 
 class Market:
@@ -87,7 +88,7 @@ async def trading(data: Path, **more: dict[str, str]) -> AsyncIterator[Market]:
         traders = Traders(rooms, SEED)
         await traders.open()
         stop = asyncio.Event()
-        load = asyncio.create_task(traders.trade(stop))
+        load = asyncio.create_task(traders.trade(stop, at_once=AT_ONCE))
         market = Market(house, rooms, traders)
         await market.goes_on()
         yield market
