@@ -53,70 +53,56 @@ static inline void pool_give_level(struct book_pool *pool, uint32_t level) {
 
 /* ---- Ids ------------------------------------------------------------------------------------------------------ */
 
-/* Odd and near 2^32 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
-#define BOOK_SPREAD UINT32_C(0x9E3779B1)
+/* Odd and near 2^64 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
+#define BOOK_SPREAD UINT64_C(0x9E3779B97F4A7C15)
 
-/* Fold an id to 32 bits. Bits that are the same in all ids are turned to the top first; consecutive ids stay
- * consecutive. */
-static inline uint32_t ids_check(const struct book_ids *ids, uint64_t order_id) {
-    uint64_t turned = ids->id_shift ? order_id >> ids->id_shift | order_id << (64 - ids->id_shift) : order_id;
-    return (uint32_t)turned + (uint32_t)(turned >> 32) * BOOK_SPREAD;
+/* Where an id is looked for. Bits that are the same in all ids are turned to the top first. Consecutive ids have
+ * consecutive homes, up to as many as there are; where a block of so many begins is spread. */
+static inline uint32_t ids_home(const struct book_ids *ids, uint64_t order_id) {
+    uint64_t turned = order_id >> ids->id_shift | order_id << (-(uint32_t)ids->id_shift & 63);
+    uint64_t block = turned >> ids->bits;
+    return ((uint32_t)turned + (uint32_t)(block * BOOK_SPREAD >> 32)) & ids->mask;
 }
 
-/* Where an id would like to stand: groups of eight consecutive ids are spread, within a group they are neighbours. */
-static inline uint32_t ids_home(const struct book_ids *ids, uint32_t check) {
-    uint32_t group = (check >> 3) * BOOK_SPREAD >> (35 - ids->bits);
-    return group << 3 | (check & 7);
+/* The link that follows one of those to ids of one home, BOOK_NONE if it is the last. */
+static inline uint32_t ids_after(const struct book_ids *ids, uint32_t link) {
+    return (link & BOOK_ID_SHARED) != 0 ? ids->next[link & ~BOOK_ID_SHARED] : BOOK_NONE;
 }
 
-static inline uint32_t ids_mask(const struct book_ids *ids) { return (uint32_t)((UINT64_C(1) << ids->bits) - 1); }
+/* The slot of the order with this id, whose home this is, or BOOK_NONE. */
+static inline uint32_t ids_find_at(const struct book_pool *pool, uint32_t home, uint64_t order_id) {
+    for (uint32_t link = pool->ids.first[home]; link != BOOK_NONE; link = ids_after(&pool->ids, link)) {
+        uint32_t slot = link & ~BOOK_ID_SHARED;
+        if (pool->orders[slot].order_id == order_id) return slot;
+    }
+    return BOOK_NONE;
+}
 
 /* The slot of the order with this id, or BOOK_NONE. */
 static inline uint32_t ids_find(const struct book_pool *pool, uint64_t order_id) {
-    const struct book_ids *ids = &pool->ids;
-    uint32_t check = ids_check(ids, order_id);
-    uint32_t mask = ids_mask(ids);
-    for (uint32_t at = ids_home(ids, check);; at = (at + 1) & mask) {
-        struct book_id_entry entry = ids->entries[at];
-        if (entry.slot == BOOK_NONE) return BOOK_NONE;
-        if (entry.check == check && pool->orders[entry.slot].order_id == order_id) return entry.slot;
-    }
+    return ids_find_at(pool, ids_home(&pool->ids, order_id), order_id);
 }
 
-/* Add an id that is not there. The map is at most half full, so there is a place. */
-static inline void ids_put(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
-    uint32_t check = ids_check(ids, order_id);
-    uint32_t mask = ids_mask(ids);
-    uint32_t at = ids_home(ids, check);
-    while (ids->entries[at].slot != BOOK_NONE) at = (at + 1) & mask;
-    ids->entries[at] = (struct book_id_entry){check, slot};
-    ids->count++;
+/* Add an id that is not there, at its home. */
+static inline void ids_put_at(struct book_ids *ids, uint32_t home, uint32_t slot) {
+    uint32_t link = ids->first[home];
+    if (link != BOOK_NONE) {
+        ids->next[slot] = link;
+        slot |= BOOK_ID_SHARED;
+    }
+    ids->first[home] = slot;
 }
 
-/* Move later entries of the run into the hole while that brings them no further than home: so no search ever has to
- * step over a grave. */
-static inline void ids_close_hole(struct book_ids *ids, uint32_t hole) {
-    uint32_t mask = ids_mask(ids);
-    for (uint32_t at = (hole + 1) & mask; ids->entries[at].slot != BOOK_NONE; at = (at + 1) & mask) {
-        uint32_t home = ids_home(ids, ids->entries[at].check);
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            ids->entries[hole] = ids->entries[at];
-            hole = at;
-        }
-    }
-    ids->entries[hole].slot = BOOK_NONE;
-}
+/* Forget the id of a slot, of those that share this home (book_pool.c). */
+void ids_drop_shared(struct book_ids *ids, uint32_t home, uint32_t slot);
 
-/* Forget the id of a slot. */
-static inline void ids_drop(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
-    uint32_t mask = ids_mask(ids);
-    uint32_t at = ids_home(ids, ids_check(ids, order_id));
-    while (ids->entries[at].slot != slot) {
-        assert(ids->entries[at].slot != BOOK_NONE);
-        at = (at + 1) & mask;
+/* Forget the id of a slot, which is entered at this home. */
+static inline void ids_drop_at(struct book_ids *ids, uint32_t home, uint32_t slot) {
+    if (ids->first[home] == slot) {
+        ids->first[home] = BOOK_NONE;
+    } else {
+        ids_drop_shared(ids, home, slot);
     }
-    ids_close_hole(ids, at);
-    ids->count--;
 }
 
 /* ---- The far tree (book_far.c) -------------------------------------------------------------------------------- */
@@ -241,6 +227,11 @@ static inline void level_drop(struct book *book, uint32_t side, uint32_t level) 
         if (level == half->best_level) level_find_best(book, side);
     }
     pool_give_level(book->pool, level);
+}
+
+/* The worst key that an order from the other side with this limit reaches; below that of an empty side. */
+static inline int64_t worst_key(const struct book_half *half, int64_t limit_ticks) {
+    return limit_ticks == BOOK_ANY_PRICE ? INT64_MAX - 1 : limit_ticks ^ half->key_mask;
 }
 
 #endif
