@@ -8,32 +8,41 @@ uint32_t book_claim(struct book *book, const struct book_entry *entry) {
     return claim(book, entry, ids_home(&book->pool->ids, entry->order_id));
 }
 
-/* What a caller promises who lets an order rest. */
-static inline void check_promise(const struct book *book, uint32_t slot, int64_t price_ticks, int64_t lots) {
-    enum book_side side = (enum book_side)book->pool->orders[slot].side;
+/* Attach, if what the caller promised is true. */
+static inline void attach_checked(struct book *book, uint32_t slot, int64_t price_ticks, int64_t lots, uint64_t priority) {
+    const struct book_order *order = &book->pool->orders[slot];
+    enum book_side side = (enum book_side)order->side;
+    assert(order->level == BOOK_NONE && order->book == book->number);
     assert(price_ticks >= 1 && price_ticks <= BOOK_MAX_PRICE && lots >= 1);
     assert(book_side_has_room(book, side, lots) && (book->may_cross || !book_would_cross(book, side, price_ticks)));
+    attach(book, side, slot, price_ticks, lots, priority);
 }
 
 void book_attach(struct book *book, uint32_t slot, int64_t price_ticks, int64_t lots) {
-    check_promise(book, slot, price_ticks, lots);
-    attach(book, slot, price_ticks, lots, book->next_priority++);
+    attach_checked(book, slot, price_ticks, lots, book->next_priority++);
 }
 
 void book_attach_stamped(struct book *book, uint32_t slot, int64_t price_ticks, int64_t lots, uint64_t priority) {
     assert(priority >= 1 && priority < UINT64_MAX);
-    check_promise(book, slot, price_ticks, lots);
-    attach(book, slot, price_ticks, lots, priority);
+    attach_checked(book, slot, price_ticks, lots, priority);
     const struct book_order *order = &book->pool->orders[slot];
     assert(order->previous == BOOK_NONE || book->pool->orders[order->previous].priority < priority);
     if (priority >= book->next_priority) book->next_priority = priority + 1;
 }
 
-void book_detach(struct book *book, uint32_t slot) { detach(book, slot); }
+/* The order in a slot, which rests in this book. */
+static inline struct book_order *resting_order(const struct book *book, uint32_t slot) {
+    struct book_order *order = &book->pool->orders[slot];
+    assert(order->level != BOOK_NONE && order->book == book->number);
+    return order;
+}
+
+void book_detach(struct book *book, uint32_t slot) { detach(book, resting_order(book, slot)); }
 
 void book_release(struct book *book, uint32_t slot) {
-    assert(book->pool->orders[slot].book == book->number);
-    release(book->pool, slot, home_of(book->pool, slot));
+    const struct book_order *order = &book->pool->orders[slot];
+    assert(order->level == BOOK_NONE && order->book == book->number);
+    release(book->pool, slot, ids_home(&book->pool->ids, order->order_id));
 }
 
 uint32_t book_rest(struct book *book, const struct book_entry *entry, int64_t price_ticks, int64_t lots) {
@@ -43,17 +52,29 @@ uint32_t book_rest(struct book *book, const struct book_entry *entry, int64_t pr
 }
 
 void book_remove(struct book *book, uint32_t slot) {
-    uint32_t home = home_of(book->pool, slot);
-    detach(book, slot);
-    release(book->pool, slot, home);
+    struct book_order *order = resting_order(book, slot);
+    detach(book, order);
+    release(book->pool, slot, ids_home(&book->pool->ids, order->order_id));
 }
 
 int64_t book_fill(struct book *book, uint32_t slot, int64_t lots) {
-    assert(slot == book_best_order(book, (enum book_side)book->pool->orders[slot].side));
-    return fill(book, slot, lots);
+    struct book_order *order = resting_order(book, slot);
+    assert(slot == book_best_order(book, (enum book_side)order->side));
+    assert(lots >= 1 && lots <= order->remaining_lots);
+    if (lots < order->remaining_lots) {
+        take_lots(book, order, lots);
+        return order->remaining_lots;
+    }
+    detach(book, order);
+    release(book->pool, slot, ids_home(&book->pool->ids, order->order_id));
+    return 0;
 }
 
-void book_reduce(struct book *book, uint32_t slot, int64_t lots) { take_lots(book, slot, lots); }
+void book_reduce(struct book *book, uint32_t slot, int64_t lots) {
+    struct book_order *order = resting_order(book, slot);
+    assert(lots >= 1 && lots < order->remaining_lots);
+    take_lots(book, order, lots);
+}
 
 uint32_t book_next_order(const struct book *book, uint32_t slot) {
     const struct book_order *order = &book->pool->orders[slot];

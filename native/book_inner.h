@@ -11,6 +11,9 @@
 
 #include "book.h"
 
+/* For what is part of nearly every message: the compiler would make a function of what is used in several places. */
+#define BOOK_INLINE static inline __attribute__((always_inline))
+
 /* ---- Free lists ----------------------------------------------------------------------------------------------- */
 
 /* What was freed last is taken first: its cache line is the warmest there is. */
@@ -46,7 +49,6 @@ static inline uint32_t pool_take_level(struct book_pool *pool) {
 
 static inline void pool_give_level(struct book_pool *pool, uint32_t level) {
     pool->levels[level].first = pool->free_level;
-    pool->levels[level].orders = 0;
     pool->free_level = level;
     pool->level_count--;
 }
@@ -165,40 +167,76 @@ static inline void window_drop(struct book_half *half, int64_t key) {
 
 /* ---- Levels (book_levels.c) ----------------------------------------------------------------------------------- */
 
-/* The level with a key the window does not cover, made if need be: the window is moved there, or brought nearer, or
- * the level is far. */
-uint32_t level_outside(struct book *book, uint32_t side, int64_t key);
+/* Put an order behind the others of a key that the window does not cover: the window is moved there, or brought nearer,
+ * or the level is far. */
+void level_push_outside(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot);
 
 /* The window has become empty while levels are far: move it to the best of them. */
 void window_refill(struct book *book, uint32_t side);
 
-/* A level without orders yet, not entered anywhere. */
-static inline uint32_t level_new(struct book *book, uint32_t side, int64_t key) {
-    uint32_t level = pool_take_level(book->pool);
-    book->pool->levels[level] = (struct book_level){.key = key, .side = side};
+/* A new level with this one order, not entered anywhere. */
+static inline uint32_t level_begin(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
+    uint32_t number = pool_take_level(book->pool);
+    struct book_level *level = &book->pool->levels[number];
+    level->key = key;
+    level->lots = order->remaining_lots;
+    level->first = slot;
+    level->last = slot;
+    level->orders = 1;
+    level->side = side;
+    order->level = number;
+    order->next = BOOK_NONE;
+    order->previous = BOOK_NONE;
     book->half[side].level_count++;
-    return level;
+    return number;
 }
 
-/* Enter a new level into the window, which covers its key and has none at it. */
-static inline uint32_t level_in_window(struct book *book, uint32_t side, int64_t key) {
+/* The same, entered into the window, which covers the key and has none at it. */
+static inline void level_begin_in_window(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
-    uint32_t level = level_new(book, side, key);
-    window_put(book, side, key, level);
+    uint32_t number = level_begin(book, side, key, order, slot);
+    window_put(book, side, key, number);
     if (key < half->best_key) {
         half->best_key = key;
-        half->best_level = level;
+        half->best_level = number;
     }
-    return level;
 }
 
-/* The level with this key, made if need be; the caller puts an order into it at once. */
-static inline uint32_t level_for(struct book *book, uint32_t side, int64_t key) {
+/* Put an order behind the last one of a level that has one at least. */
+static inline void level_push(struct book_pool *pool, uint32_t number, struct book_order *order, uint32_t slot) {
+    struct book_level *level = &pool->levels[number];
+    order->level = number;
+    order->next = BOOK_NONE;
+    order->previous = level->last;
+    pool->orders[level->last].next = slot;
+    level->last = slot;
+    level->lots += order->remaining_lots;
+    level->orders++;
+}
+
+/* Put an order behind the others of its key. */
+BOOK_INLINE void level_push_at(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
-    if (!window_covers(half, key)) return level_outside(book, side, key);
     uint32_t place = window_place(key);
-    if (window_holds(half, place)) return book->window[side][place];
-    return level_in_window(book, side, key);
+    if (!window_covers(half, key)) {
+        level_push_outside(book, side, key, order, slot);
+    } else if (window_holds(half, place)) {
+        level_push(book->pool, book->window[side][place], order, slot);
+    } else {
+        level_begin_in_window(book, side, key, order, slot);
+    }
+}
+
+/* Take an order out of its level's queue, wherever it stands. The level may be empty afterwards. Which links change is
+ * a choice of addresses: conditional moves, where branches would be guessed wrong. */
+static inline void level_unlink(struct book_pool *pool, struct book_level *level, const struct book_order *order) {
+    uint32_t next = order->next, previous = order->previous;
+    uint32_t *forward = previous == BOOK_NONE ? &level->first : &pool->orders[previous].next;
+    uint32_t *backward = next == BOOK_NONE ? &level->last : &pool->orders[next].previous;
+    *forward = next;
+    *backward = previous;
+    level->lots -= order->remaining_lots;
+    level->orders--;
 }
 
 /* The best level has gone: find the next. Whenever a side has levels, its best one is in the window. */

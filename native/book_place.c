@@ -68,12 +68,17 @@ static inline int64_t lower(int64_t one, int64_t other) { return one < other ? o
 
 /* Trade with the resting order it meets, at that one's price. */
 static inline void trade(struct book *book, struct book_taker *taker, uint32_t slot, struct sink *sink) {
-    const struct book_order *maker = book_order_at(book->pool, slot);
+    struct book_order *maker = book_order_at(book->pool, slot);
     int64_t left_lots = maker->remaining_lots;
     int64_t lots = lower(taker->lots, left_lots);
     report_order(sink, maker, BOOK_TRADE, BOOK_NO_REASON, taker->entry.order_id, lots, left_lots - lots);
     taker->lots -= lots;
-    fill(book, slot, lots);
+    if (lots < left_lots) {
+        take_lots(book, maker, lots);
+    } else {
+        detach(book, maker);
+        release(book->pool, slot, ids_home(&book->pool->ids, maker->order_id));
+    }
 }
 
 /* Self-trade prevention takes a resting order away, with this many lots left of it. */
@@ -126,7 +131,7 @@ static inline void last_word(struct book *book, struct book_taker *taker, struct
     taker->stage = STAGE_NEW;
     if (reason == BOOK_NO_REASON) {
         if (taker->slot == BOOK_NONE) taker->slot = claim(book, &taker->entry, ids_home(&book->pool->ids, taker->entry.order_id));
-        attach(book, taker->slot, taker->price_ticks, taker->lots, book->next_priority++);
+        attach(book, taker->entry.side, taker->slot, taker->price_ticks, taker->lots, book->next_priority++);
     } else if (taker->slot != BOOK_NONE) {
         book_release(book, taker->slot);
     }
@@ -203,7 +208,7 @@ enum book_result book_place(struct book *book, struct book_taker *taker, struct 
         *used += 2;
         taker->stage = STAGE_NEW;
         taker->slot = claim(book, entry, home);
-        attach(book, taker->slot, taker->price_ticks, taker->lots, book->next_priority++);
+        attach(book, taker->entry.side, taker->slot, taker->price_ticks, taker->lots, book->next_priority++);
         return BOOK_DONE;
     }
     ++*used;
@@ -242,10 +247,10 @@ enum book_result book_cancel(struct book *book, uint64_t order_id, struct book_r
     uint32_t home = ids_home(&book->pool->ids, order_id);
     uint32_t slot = resting(book, home, order_id);
     if (slot == BOOK_NONE) return BOOK_ORDER_UNKNOWN;
-    const struct book_order *order = book_order_at(book->pool, slot);
+    struct book_order *order = book_order_at(book->pool, slot);
     report_order(&sink, order, BOOK_ENDED, BOOK_BY_OWNER, 0, 0, order->remaining_lots);
     ++*used;
-    detach(book, slot);
+    detach(book, order);
     release(book->pool, slot, home);
     return BOOK_DONE;
 }
@@ -277,7 +282,7 @@ enum book_result book_amend(struct book *book, struct book_taker *taker, struct 
     if (sink.room < BOOK_MIN_REPORTS) return BOOK_BUFFER_TOO_SMALL;
     uint32_t slot = resting(book, ids_home(&book->pool->ids, taker->entry.order_id), taker->entry.order_id);
     if (slot == BOOK_NONE) return BOOK_ORDER_UNKNOWN;
-    const struct book_order *order = book_order_at(book->pool, slot);
+    struct book_order *order = book_order_at(book->pool, slot);
     bool keeps_place = taker->price_ticks == order->price_ticks && taker->lots <= order->remaining_lots;
     enum book_result refusal = keeps_place ? BOOK_DONE : check_amend(book, order, taker->price_ticks, taker->lots);
     if (refusal != BOOK_DONE) return refusal;
@@ -285,10 +290,10 @@ enum book_result book_amend(struct book *book, struct book_taker *taker, struct 
     report_taker(&sink, taker, BOOK_AMENDED, BOOK_NO_REASON, taker->lots);
     ++*used;
     if (keeps_place) {
-        if (taker->lots < order->remaining_lots) take_lots(book, slot, order->remaining_lots - taker->lots);
+        if (taker->lots < order->remaining_lots) take_lots(book, order, order->remaining_lots - taker->lots);
         taker->stage = STAGE_NEW;
         return BOOK_DONE;
     }
-    detach(book, slot);
+    detach(book, order);
     return run(book, taker, sink, used);
 }
