@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "book.h"
+#include "near.h"
 
 /* For what is part of nearly every message: the compiler would make a function of what is used in several places. */
 #define BOOK_INLINE static inline __attribute__((always_inline))

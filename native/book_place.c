@@ -76,7 +76,7 @@ static inline void trade(struct book *book, struct book_taker *taker, uint32_t s
     if (lots < left_lots) {
         take_lots(book, maker, lots);
     } else {
-        detach(book, maker);
+        detach_best(book, maker);
         release(book->pool, slot, ids_home(&book->pool->ids, maker->order_id));
     }
 }

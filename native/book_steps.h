@@ -55,6 +55,34 @@ BOOK_INLINE void detach(struct book *book, struct book_order *order) {
     order->level = BOOK_NONE;
 }
 
+/* Ask memory for the order behind one that has become the best: who sweeps the level meets it next, and both have
+ * rested long enough to be in no cache. */
+BOOK_INLINE void bring_follower(const struct book_pool *pool, const struct book_order *best) {
+    bring_near(&pool->orders[best->next]);
+    bring_near(&pool->ids.first[ids_home(&pool->ids, best->order_id)]);
+}
+
+/* The same for the best order of a side. */
+BOOK_INLINE void detach_best(struct book *book, struct book_order *order) {
+    struct book_pool *pool = book->pool;
+    uint32_t side = order->side;
+    struct book_half *half = &book->half[side];
+    struct book_level *level = &pool->levels[half->best_level];
+    uint32_t next = order->next;
+    half->lots -= order->remaining_lots;
+    half->order_count--;
+    if (next != BOOK_NONE) {
+        level->first = next;
+        level->lots -= order->remaining_lots;
+        level->orders--;
+        pool->orders[next].previous = BOOK_NONE;
+        bring_follower(pool, &pool->orders[next]);
+    } else {
+        level_drop(book, side, half->best_level);
+    }
+    order->level = BOOK_NONE;
+}
+
 /* Give back a claimed order that does not rest, whose id has this home. */
 BOOK_INLINE void release(struct book_pool *pool, uint32_t slot, uint32_t home) {
     ids_drop_at(&pool->ids, home, slot);
