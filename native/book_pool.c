@@ -29,7 +29,10 @@ static bool reserve_pool(struct book_pool *pool, uint32_t orders) {
     pool->ids.mask = (uint32_t)((UINT64_C(1) << pool->ids.bits) - 1);
     pool->ids.first = calloc((size_t)1 << pool->ids.bits, sizeof *pool->ids.first);
     pool->ids.next = reserve((uint64_t)orders + 1, sizeof *pool->ids.next);
-    return pool->orders && pool->levels && pool->nodes && pool->ids.first && pool->ids.next;
+    if (!pool->orders || !pool->levels || !pool->nodes || !pool->ids.first || !pool->ids.next) return false;
+    /* Nobody's order is looked at in passing. */
+    pool->orders[BOOK_NONE] = (struct book_order){.level = BOOK_NONE};
+    return true;
 }
 
 static void give_back(struct book_pool *pool) {

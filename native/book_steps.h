@@ -55,11 +55,12 @@ BOOK_INLINE void detach(struct book *book, struct book_order *order) {
     order->level = BOOK_NONE;
 }
 
-/* Ask memory for the order behind one that has become the best: who sweeps the level meets it next, and both have
- * rested long enough to be in no cache. */
-BOOK_INLINE void bring_follower(const struct book_pool *pool, const struct book_order *best) {
-    bring_near(&pool->orders[best->next]);
-    bring_near(&pool->ids.first[ids_home(&pool->ids, best->order_id)]);
+/* An order has become the best: ask memory for the third of its queue, and where the second's id stands. Who sweeps the
+ * level meets them next, and all have rested long enough to be in no cache; the first two were asked for earlier. */
+BOOK_INLINE void bring_followers(const struct book_pool *pool, const struct book_order *best) {
+    const struct book_order *second = &pool->orders[best->next];
+    bring_near(&pool->orders[second->next]);
+    bring_near(&pool->ids.first[ids_home(&pool->ids, second->order_id)]);
 }
 
 /* The same for the best order of a side. */
@@ -76,7 +77,7 @@ BOOK_INLINE void detach_best(struct book *book, struct book_order *order) {
         level->lots -= order->remaining_lots;
         level->orders--;
         pool->orders[next].previous = BOOK_NONE;
-        bring_follower(pool, &pool->orders[next]);
+        bring_followers(pool, &pool->orders[next]);
     } else {
         level_drop(book, side, half->best_level);
     }
