@@ -270,7 +270,6 @@ struct book_entry {
     uint8_t side;       /* enum book_side */
     uint8_t self_trade; /* enum book_self_trade */
     uint8_t post_only;  /* 0 or 1 */
-    uint8_t unused;
 };
 
 /* Take a slot for an order of this book; it can be found by its id but does not rest. Its price and remaining are 0

@@ -266,7 +266,7 @@ static enum book_result check_amend(const struct book *book, const struct book_o
 
 /* What an amended order is as an incoming one. */
 static void take_over(struct book_taker *taker, const struct book_order *order, uint32_t slot) {
-    taker->entry = (struct book_entry){order->order_id, order->owner, order->side, order->self_trade, order->post_only, 0};
+    taker->entry = (struct book_entry){order->order_id, order->owner, order->side, order->self_trade, order->post_only};
     taker->type = BOOK_LIMIT;
     taker->time_in_force = BOOK_GTC;
     taker->stage = STAGE_MATCHING;
