@@ -241,31 +241,32 @@ static inline void level_unlink(struct book_pool *pool, struct book_level *level
 }
 
 /* The best level has gone: find the next. Whenever a side has levels, its best one is in the window. */
-static inline void level_find_best(struct book *book, uint32_t side) {
+BOOK_INLINE void level_find_best(struct book *book, uint32_t side) {
     struct book_half *half = &book->half[side];
     if (half->words_in_use == 0 && half->far_root != 0) window_refill(book, side);
-    uint32_t place = window_seek(half, window_place(half->best_key));
+    uint32_t from = window_place(half->best_key);
+    uint32_t place = window_seek(half, from);
     if (place == BOOK_WINDOW) {
         half->best_key = INT64_MAX;
         half->best_level = BOOK_NONE;
         return;
     }
+    half->best_key += (place - from) & (BOOK_WINDOW - 1);
     half->best_level = book->window[side][place];
-    half->best_key = book->pool->levels[half->best_level].key;
 }
 
 /* Give up a level that has no orders left. */
-static inline void level_drop(struct book *book, uint32_t side, uint32_t level) {
+BOOK_INLINE void level_drop(struct book *book, uint32_t side, uint32_t level) {
     struct book_half *half = &book->half[side];
     int64_t key = book->pool->levels[level].key;
     half->level_count--;
+    pool_give_level(book->pool, level);
     if (key >= half->edge_key) {
         far_drop(book->pool, &half->far_root, key);
     } else {
         window_drop(half, key);
         if (level == half->best_level) level_find_best(book, side);
     }
-    pool_give_level(book->pool, level);
 }
 
 /* The worst key that an order from the other side with this limit reaches; below that of an empty side. */

@@ -67,7 +67,7 @@ static inline void report_order(struct sink *sink, const struct book_order *orde
 static inline int64_t lower(int64_t one, int64_t other) { return one < other ? one : other; }
 
 /* Trade with the resting order it meets, at that one's price. */
-static inline void trade(struct book *book, struct book_taker *taker, uint32_t slot, struct sink *sink) {
+BOOK_INLINE void trade(struct book *book, struct book_taker *taker, uint32_t slot, struct sink *sink) {
     struct book_order *maker = book_order_at(book->pool, slot);
     int64_t left_lots = maker->remaining_lots;
     int64_t lots = lower(taker->lots, left_lots);
@@ -138,7 +138,7 @@ static inline void last_word(struct book *book, struct book_taker *taker, struct
 }
 
 /* Match until nothing is met, nothing is left, self-trade prevention says so, or the buffer is full: false. */
-static inline bool match(struct book *book, struct book_taker *taker, struct sink *sink) {
+BOOK_INLINE bool match(struct book *book, struct book_taker *taker, struct sink *sink) {
     const struct book_half *against = &book->half[taker->entry.side ^ 1];
     int64_t limit_key = worst_key(against, taker->price_ticks);
     while (against->best_key <= limit_key && taker->lots != 0 && taker->reason == BOOK_NO_REASON) {
