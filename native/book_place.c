@@ -170,15 +170,20 @@ static enum book_result run(struct book *book, struct book_taker *taker, struct 
 
 /* ---- Place ---------------------------------------------------------------------------------------------------- */
 
-/* Choices within their range, and none that exclude each other. */
+/* Choices that go together: a market order is immediate, an order that may only be a maker is not, and a limit has a price. */
+static bool choices_agree(const struct book_taker *taker) {
+    if (taker->type == BOOK_MARKET) return taker->time_in_force == BOOK_IOC && !taker->entry.post_only;
+    return taker->price_ticks != 0 && (!taker->entry.post_only || taker->time_in_force == BOOK_GTC);
+}
+
+/* Everything within its range, and no choices that exclude each other. A range from 0 is one comparison without a sign. */
 static inline bool well_formed(const struct book_taker *taker) {
     const struct book_entry *entry = &taker->entry;
     if ((entry->side | entry->post_only | taker->type) > 1 || entry->self_trade > BOOK_SELF_TRADE_DECREMENT) return false;
-    if (taker->type == BOOK_MARKET && taker->time_in_force != BOOK_IOC) return false;
-    if (entry->post_only && taker->time_in_force != BOOK_GTC) return false;
-    int64_t least_price = taker->type == BOOK_MARKET ? BOOK_ANY_PRICE : 1;
-    if (taker->time_in_force > BOOK_FOK || taker->price_ticks < least_price || taker->price_ticks > BOOK_MAX_PRICE) return false;
-    return taker->lots >= 1 && taker->lots <= BOOK_MAX_LOTS;
+    if (taker->time_in_force > BOOK_FOK || (uint64_t)taker->price_ticks > BOOK_MAX_PRICE) return false;
+    if ((uint64_t)taker->lots - 1 >= BOOK_MAX_LOTS) return false;
+    if ((entry->post_only | taker->type) == 0 && taker->price_ticks != 0) return true;
+    return choices_agree(taker);
 }
 
 /* Refusals in the order of enum book_result; BOOK_DONE: it may go on. */
