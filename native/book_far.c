@@ -124,20 +124,14 @@ uint32_t far_first(const struct book_pool *pool, uint32_t root) {
 uint32_t far_after(const struct book_pool *pool, uint32_t root, int64_t key) {
     uint32_t at = root;
     uint32_t later = 0; /* the nearest subtree so far whose keys are all higher */
-    while (at != 0 && !is_level(at)) {
+    while (!is_level(at)) {
         const struct book_far_node *node = &pool->nodes[at];
-        uint64_t ours = above_digit((uint64_t)key, node->shift);
-        uint64_t theirs = above_digit(node->prefix, node->shift);
-        if (ours != theirs) {
-            if (theirs > ours) later = at;
-            at = 0;
-            break;
-        }
         uint32_t digit = digit_at((uint64_t)key, node->shift);
         uint32_t higher = node->present & (uint32_t)(~1u << digit);
         if (higher != 0) later = node->child[__builtin_ctz(higher)];
-        at = has(node, digit) ? node->child[digit] : 0;
+        assert(has(node, digit) && "the key is in the tree");
+        at = node->child[digit];
     }
-    if (at != 0 && pool->levels[level_of(at)].key > key) return level_of(at);
+    assert(pool->levels[level_of(at)].key == key);
     return later == 0 ? BOOK_NONE : far_first(pool, later);
 }

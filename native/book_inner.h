@@ -7,9 +7,8 @@
 #ifndef BOURSE_BOOK_INNER_H
 #define BOURSE_BOOK_INNER_H
 
-#include <assert.h>
-
 #include "book.h"
+#include "insist.h"
 #include "near.h"
 
 /* For what is part of nearly every message: the compiler would make a function of what is used in several places. */
@@ -122,7 +121,7 @@ void far_drop(struct book_pool *pool, uint32_t *root, int64_t key);
 /* The level with the lowest key; the tree is not empty. */
 uint32_t far_first(const struct book_pool *pool, uint32_t root);
 
-/* The level with the lowest key above this one, or BOOK_NONE. */
+/* The level with the lowest key above this one, which is there; or BOOK_NONE. */
 uint32_t far_after(const struct book_pool *pool, uint32_t root, int64_t key);
 
 /* ---- The window ----------------------------------------------------------------------------------------------- */

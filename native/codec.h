@@ -81,7 +81,7 @@ _Static_assert(REFUSAL_LAST < 256 && PHASE_LAST < 256, "an enum is kept in a byt
     X(balance_event, BALANCE_EVENT) X(move_event, MOVE_EVENT) X(account_event, ACCOUNT_EVENT) \
     X(auction_event, AUCTION_EVENT) X(cancelled_order, CANCELLED_ORDER) X(get_account_response, GET_ACCOUNT_RESPONSE) \
     X(set_guards, SET_GUARDS) X(set_mark, SET_MARK) X(set_dead_man, SET_DEAD_MAN) X(kill, KILL) \
-    X(set_fee_market, SET_FEE_MARKET)
+    X(set_fee_market, SET_FEE_MARKET) X(halt, HALT) X(resume, RESUME)
 
 /* Messages whose struct has their scalars only; their messages are put behind them by codec_put_..._in. */
 #define CODEC_OUTER_MESSAGES(X) \
@@ -138,11 +138,14 @@ struct codec_nothing {
 
 /* ---- Reading -------------------------------------------------------------------------------------------------- */
 
+/* A kind of command in a set of kinds. */
+#define CODEC_KIND(kind) (UINT64_C(1) << (kind))
+
 /* A command record and how far it was walked. */
 struct codec_record {
     uint32_t shard;
     uint32_t batches; /* how many there are */
-    uint32_t kinds;   /* a bit for each kind of command in it: 1 << COMMAND_TICK and so on */
+    uint64_t kinds;   /* a bit for each kind of command in it: CODEC_KIND(COMMAND_TICK) and so on */
     uint32_t walked;  /* commands of the batches walked so far */
     const uint8_t *at;
     const uint8_t *end;
@@ -192,6 +195,8 @@ struct codec_command {
         struct codec_set_dead_man set_dead_man;
         struct codec_kill kill;
         struct codec_set_fee_market set_fee_market;
+        struct codec_halt halt;
+        struct codec_resume resume;
     };
 };
 _Static_assert(sizeof(struct codec_command) <= 192, "a command stays short, whatever its kind: a thousand are kept");

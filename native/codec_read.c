@@ -1,24 +1,24 @@
 #include "codec.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "codec_quick.h"
 #include "codec_shape.h"
 #include "codec_wire.h"
+#include "insist.h"
 
 /* The kinds of commands are the numbers of their fields, and the contract has them twice. */
-#define SAME_NUMBER(value, number) _Static_assert((number) == 0 || (1 << (number) & ALL_KINDS), #value);
+#define SAME_NUMBER(value, number) _Static_assert((number) == 0 || (UINT64_C(1) << (number) & ALL_KINDS), #value);
 #define KIND_BIT(name, number, kind, of) KIND_BIT_##kind(number)
 #define KIND_BIT_UINT32(number)
 #define KIND_BIT_UINT64(number)
 #define KIND_BIT_INT64(number)
 #define KIND_BIT_BYTES(number)
-#define KIND_BIT_ONEOF_MESSAGE(number) | 1 << (number)
-enum { ALL_KINDS = 0 COMMAND_FIELDS(KIND_BIT) };
+#define KIND_BIT_ONEOF_MESSAGE(number) | UINT64_C(1) << (number)
+#define ALL_KINDS (UINT64_C(0) COMMAND_FIELDS(KIND_BIT))
 COMMAND_KIND_VALUES(SAME_NUMBER)
 _Static_assert((int)COMMAND_KIND_PLACE_ORDER == (int)COMMAND_PLACE_ORDER, "kinds are numbers of fields");
-_Static_assert((int)COMMAND_KIND_SET_FEE_MARKET == (int)COMMAND_SET_FEE_MARKET, "kinds are numbers of fields");
+_Static_assert((int)COMMAND_KIND_RESUME == (int)COMMAND_RESUME, "kinds are numbers of fields");
 
 /* ---- Fields --------------------------------------------------------------------------------------------------- */
 
@@ -209,6 +209,8 @@ READER_AND_TAKER(set_mark, SET_MARK, 0)
 READER_AND_TAKER(set_dead_man, SET_DEAD_MAN, 0)
 READER_AND_TAKER(kill, KILL, 0)
 READER_AND_TAKER(set_fee_market, SET_FEE_MARKET, 0)
+READER_AND_TAKER(halt, HALT, 0)
+READER_AND_TAKER(resume, RESUME, 0)
 
 /* ---- Commands ------------------------------------------------------------------------------------------------- */
 
@@ -249,7 +251,7 @@ struct batch_check {
     uint64_t number;
     uint32_t source;
     uint32_t commands;
-    uint32_t kinds; /* a bit a kind */
+    uint64_t kinds; /* a bit a kind */
     bool closed;    /* CloseSession has been there */
     struct codec_kept *kept; /* NULL: nothing is to be kept */
 };
@@ -267,7 +269,7 @@ static bool take_another_command(struct wire_reader *reader, struct batch_check 
     }
     if (keeps) kept->ends[kept->count++] = reader->at;
     into->commands++;
-    into->kinds |= UINT32_C(1) << command->kind;
+    into->kinds |= CODEC_KIND(command->kind);
     into->closed = command->kind == COMMAND_CLOSE_SESSION;
     return true;
 }
@@ -284,9 +286,9 @@ static bool is_batch(const struct batch_check *batch) {
     if (batch->session) return !batch->source && batch->number && !(batch->kinds & (MOVES | ALONE));
     if (batch->source) {
         bool is_numbered = batch->number && batch->number <= INT64_MAX - CORE_MAX_COMMANDS;
-        return batch->source <= CODEC_LAST_SOURCE && is_numbered && !(batch->kinds & ~(uint32_t)MOVES);
+        return batch->source <= CODEC_LAST_SOURCE && is_numbered && !(batch->kinds & ~MOVES);
     }
-    return !batch->number && batch->commands == 1 && !(batch->kinds & ~(uint32_t)ALONE);
+    return !batch->number && batch->commands == 1 && !(batch->kinds & ~ALONE);
 }
 
 /* `batch` is empty before. False: the reader stands at what is wrong, at the beginning if it is the batch as a whole. */
@@ -309,7 +311,7 @@ int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, 
         .number = found.number,
         .source = found.source,
         .commands = found.commands,
-        .only_cancels = !(found.kinds & ~(uint32_t)(CANCELS | 1 << COMMAND_KILL)),
+        .only_cancels = !(found.kinds & ~(CANCELS | CODEC_KIND(COMMAND_KILL))),
     };
     return CORE_OK;
 }
@@ -319,7 +321,7 @@ int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, 
 struct record_check {
     uint32_t shard;
     uint32_t batches;
-    uint32_t kinds;
+    uint64_t kinds;
     struct codec_kept *kept;
 };
 

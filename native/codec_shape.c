@@ -143,7 +143,7 @@ static bool is_new_instrument(const struct codec_sent *command) {
 static bool is_enveloped(const struct codec_command *command) {
     if (command->request_id.length != CODEC_REQUEST_ID && (command->kind != COMMAND_TICK || command->request_id.length))
         return false;
-    return command->valid_until_us >= 0 && (command->account || !(OF_AN_ACCOUNT & 1 << command->kind));
+    return command->valid_until_us >= 0 && (command->account || !(OF_AN_ACCOUNT & CODEC_KIND(command->kind)));
 }
 
 bool codec_is_well_formed(const struct codec_command *command) {

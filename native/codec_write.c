@@ -1,9 +1,9 @@
 #include "codec.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "codec_wire.h"
+#include "insist.h"
 
 /* The worst elementary change: an instrument opened while an older one of its symbol goes to cancel-only, or a fill between
  * orders that both have long names; around it the marks of command and batch, and the end of the part. */

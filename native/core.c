@@ -94,8 +94,7 @@ bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t 
            timers_reserve(&c->timers, sizes->orders + sizes->accounts + sizes->instruments);
 }
 
-int core_new(uint32_t shard, core **out) {
-    const struct codec_set_sizes *sizes = &core_first_sizes;
+int core_open(uint32_t shard, const struct codec_set_sizes *sizes, struct core **out) {
     if (shard >= CORE_SHARDS) return CORE_FOREIGN;
     struct core *c = calloc(1, sizeof *c);
     if (!c) return CORE_NO_ROOM;
@@ -113,6 +112,8 @@ int core_new(uint32_t shard, core **out) {
     *out = c;
     return CORE_OK;
 }
+
+int core_new(uint32_t shard, core **out) { return core_open(shard, &core_first_sizes, out); }
 
 void core_free(core *c) {
     if (!c) return;
@@ -262,7 +263,8 @@ uint64_t core_market_hash(const struct core_instrument *instrument) {
 uint64_t core_state_hash(const struct core *c) {
     uint64_t image[CORE_WORDS];
     core_image(c, image);
-    return hash_words(HASH_CORE, image, CORE_WORDS) + c->hash + c->risk.hash + c->names.hash + c->sessions.hash;
+    return hash_words(HASH_CORE, image, CORE_WORDS) + core_halt_hash(c) + c->hash + c->risk.hash + c->names.hash +
+           c->sessions.hash;
 }
 
 /* Bring the hash up to date with what many changes touched once each. */
@@ -295,6 +297,8 @@ static void prepare_for_sizes(struct codec_set_sizes *most, const struct codec_s
 #undef RAISE
 }
 
+#define LOOKED_AHEAD (CODEC_KIND(COMMAND_USE_RULES) | CODEC_KIND(COMMAND_SET_SIZES) | CODEC_KIND(COMMAND_ADD_INSTRUMENT))
+
 /* Look ahead for what must be known or had before anything changes: versions of the rules, memory for sizes, books. */
 static int prepare(struct core *c, struct codec_record record) {
     struct codec_set_sizes most = c->sizes;
@@ -318,19 +322,19 @@ static void pass_time(struct core *c, int64_t time_us) {
     names_forget(&c->names, c->clock_us - c->sizes.client_order_id_memory_us);
 }
 
-/* Check the record and begin it. Anything but CORE_OK: the core is as it was. */
-static int begin_record(struct core *c, uint64_t offset, int64_t time_us, const uint8_t *bytes, uint32_t length) {
+/* Check the record and begin it. Anything but CORE_OK: the core is as it was. What is skipped asks for no room and no rules. */
+static int begin_record(struct core *c, uint64_t offset, int64_t time_us, const uint8_t *bytes, uint32_t length, bool is_skipped) {
     struct core_progress *p = &c->progress;
     struct codec_record record;
     uint32_t where;
     if (p->is_under_way || offset != c->next_offset) return CORE_FOREIGN;
     if (codec_record_keep(bytes, length, &record, &c->kept, &where) != CORE_OK) return CORE_FOREIGN;
     if (record.shard != c->shard) return CORE_FOREIGN;
-    if (record.kinds & (1u << COMMAND_USE_RULES | 1u << COMMAND_SET_SIZES | 1u << COMMAND_ADD_INSTRUMENT)) {
+    if (!is_skipped && record.kinds & LOOKED_AHEAD) {
         int result = prepare(c, record);
         if (result != CORE_OK) return result;
     }
-    *p = (struct core_progress){.is_under_way = true, .record = record};
+    *p = (struct core_progress){.is_under_way = true, .is_skipped = is_skipped, .record = record};
     pass_time(c, time_us);
     return CORE_OK;
 }
@@ -343,6 +347,7 @@ static void end_record(struct core *c) {
         sessions_bring_forward(&c->sessions, c->clock_us);
         names_bring_forward(&c->names, c->clock_us);
     }
+    core_end_halt(c);
     c->next_offset++;
     settle_markets(c);
     p->is_under_way = false;
@@ -370,27 +375,66 @@ static void resume_record(struct core *c, const uint8_t *bytes, uint32_t length)
     (void)is_there;
 }
 
-int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
-               struct core_part *out) {
+/* One call of core_apply or core_skip. */
+struct call {
+    uint64_t offset;
+    int64_t time_us;
+    const uint8_t *record;
+    uint32_t length;
+    uint32_t part;
+    bool is_skipped;
+};
+
+static int make_part(struct core *c, const struct call *call, struct core_part *out) {
     struct core_progress *p = &c->progress;
     c->ahead.count = c->ahead.next = 0;
-    if (part == 0) {
-        int result = begin_record(c, offset, time_us, record, length);
+    if (call->part == 0) {
+        int result = begin_record(c, call->offset, call->time_us, call->record, call->length, call->is_skipped);
         if (result != CORE_OK) return result;
     } else {
-        if (!p->is_under_way || part != p->part || offset != c->next_offset) return CORE_FOREIGN;
+        bool goes_on = p->is_under_way && call->part == p->part && call->offset == c->next_offset;
+        if (!goes_on || call->is_skipped != p->is_skipped) return CORE_FOREIGN;
         c->kept.count = 0;
-        resume_record(c, record, length);
+        resume_record(c, call->record, call->length);
     }
     c->out.part = out;
     core_say_begin(c);
     bool last = core_run(c);
     if (last) end_record(c);
     core_say_end(c, last);
-    if (!last) leave_record(c, record);
-    p->part = part + 1;
+    if (!last) leave_record(c, call->record);
+    p->part = call->part + 1;
     return CORE_OK;
 }
+
+/* What is broken here is broken for good: the state is somewhere between two steps. */
+static int make_part_or_fail(struct core *c, const struct call *call, struct core_part *out) {
+    struct insist_entry entry;
+    if (c->failure.rule) return CORE_FAILED;
+    insist_enter(&entry);
+    if (setjmp(entry.back) != 0) {
+        insist_leave(&entry);
+        c->failure = (struct core_failure){entry.rule, entry.file, (uint32_t)entry.line};
+        return CORE_FAILED;
+    }
+    int result = make_part(c, call, out);
+    insist_leave(&entry);
+    return result;
+}
+
+int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
+               struct core_part *out) {
+    const struct call call = {offset, time_us, record, length, part, false};
+    return make_part_or_fail(c, &call, out);
+}
+
+int core_skip(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
+              struct core_part *out) {
+    const struct call call = {offset, time_us, record, length, part, true};
+    return make_part_or_fail(c, &call, out);
+}
+
+void core_failed(const core *c, struct core_failure *out) { *out = c->failure; }
 
 void core_facts(const core *c, struct core_facts *out) {
     const struct timer *first = timers_first(&c->timers);
@@ -405,6 +449,7 @@ void core_facts(const core *c, struct core_facts *out) {
         .open_orders = c->pool->order_count,
         .client_order_id_memory_us = c->sizes.client_order_id_memory_us,
         .markets_changed = c->markets_changed,
-        .next_due_us = first ? first->due_us : 0,
+        .next_due_us = first && !core_is_halted(c) ? first->due_us : 0,
+        .halt_sequence = c->halt_sequence,
     };
 }

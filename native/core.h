@@ -20,6 +20,7 @@
  *   core_cascade.c  links, and the queue of the triggered   core_group.c   groups and replacements
  *   core_phase.c  phases and moves between them             core_auction.c call auctions
  *   core_guards.c bands, marks, fee markets                 core_kill.c    kill switches
+ *   core_halt.c   stops the shard where replicas differ     insist.h       asserts that come back to core_apply
  *   core_time.c   what is due when a record begins          core_laws.h    what these ask of each other
  *   core_say.c    writes events and answers                 core_query.c   answers questions
  *   core_validate.c  checks everything                      snapshot.h     writes and reads all of it
@@ -34,22 +35,24 @@
 #ifndef BOURSE_CORE_H
 #define BOURSE_CORE_H
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "book.h"
 #include "codec.h" /* and core_api.h with it, which has no guard */
 #include "hash.h"
+#include "insist.h"
 #include "names.h"
 #include "risk.h"
 #include "sessions.h"
 #include "timers.h"
 
 #define CORE_SHARDS 1024u
-#define CORE_KNOWN_RULES 2u
+#define CORE_KNOWN_RULES 3u
 /* The version from which on there is more than limit and market orders in four phases. */
 #define CORE_RULES_MORE 2u
+/* The version from which on a shard can be halted. */
+#define CORE_RULES_HALT 3u
 /* The most trailing stops that may wait in an instrument: a price may have to move all of them. */
 #define CORE_MAX_TRAILING 1024u
 /* The most tips an iceberg may need. */
@@ -276,6 +279,7 @@ struct core_move {
  * in the next call: where the next batch begins, and in a batch where the command under way, or the next one, does. */
 struct core_progress {
     bool is_under_way;
+    bool is_skipped;          /* core_skip: all of its commands end as engine_refused */
     uint32_t part;
     struct codec_record record;
     uint32_t record_at;
@@ -345,6 +349,8 @@ struct core {
     uint64_t orders_given;
     uint64_t trades_given;
     uint64_t markets_changed;
+    uint64_t halt_sequence;   /* of the Halt that stopped the shard; 0: it trades */
+    uint64_t resume_sequence; /* of the last Resume; 0: there was none */
     struct codec_set_sizes sizes;
     struct book_pool *pool;
     struct core_cold *cold;
@@ -373,10 +379,15 @@ struct core {
     struct core_ahead ahead;
     struct codec_kept kept; /* empty from the second part of a record on, when it may lie elsewhere */
     struct core_out out;
+    struct core_failure failure; /* of the assertion that spoilt it; no rule: none did */
 };
 
 /* The sizes a core begins with. */
 extern const struct codec_set_sizes core_first_sizes;
+
+/* An empty core with these sizes, and room for them; free it with core_free. CORE_OK, CORE_FOREIGN if there is no such shard, or
+ * CORE_NO_ROOM. */
+int core_open(uint32_t shard, const struct codec_set_sizes *sizes, struct core **out);
 
 /* Reserve room for these sizes and this many instruments' books; never less than there is. False: no memory, and the state is as it was. */
 bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t books);
@@ -465,16 +476,20 @@ static inline uint64_t core_balances_word(uint32_t gives, uint32_t receives) { r
 #define CORE_INSTRUMENT_WORDS 30
 #define CORE_GUARDS_WORDS 8
 #define CORE_MARKET_WORDS 4
+#define CORE_HALT_WORDS 2
 void core_image(const struct core *c, uint64_t image[CORE_WORDS]);
 void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]);
 void core_more_image(const struct core *c, uint32_t slot, uint64_t image[CORE_MORE_WORDS]);
 void core_instrument_image(const struct core_instrument *instrument, uint64_t image[CORE_INSTRUMENT_WORDS]);
 void core_guards_image(const struct core_instrument *instrument, uint64_t image[CORE_GUARDS_WORDS]);
 void core_market_image(const struct core_instrument *instrument, uint64_t image[CORE_MARKET_WORDS]);
+void core_halt_image(const struct core *c, uint64_t image[CORE_HALT_WORDS]);
 /* Of both halves, and of what is more. */
 uint64_t core_order_hash(const struct core *c, uint32_t slot);
 uint64_t core_instrument_hash(const struct core_instrument *instrument);
 uint64_t core_market_hash(const struct core_instrument *instrument);
+/* 0 where nothing was ever halted. */
+uint64_t core_halt_hash(const struct core *c);
 
 /* The hash of everything; that of a state only between records. */
 uint64_t core_state_hash(const struct core *c);

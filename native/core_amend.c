@@ -229,8 +229,8 @@ void core_cancel_order(struct core *c) {
     const struct codec_cancel_order *body = &command->cancel_order;
     struct core_progress *p = &c->progress;
     struct core_verdict *verdict = &p->verdict;
-    verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
-    if (core_is_expired(c)) return;
+    verdict->refusal = core_why_nothing(c);
+    if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
     uint32_t account = risk_find_account(&c->risk, command->account);
     uint32_t slot = core_find_order(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
@@ -244,8 +244,8 @@ void core_cancel_all(struct core *c) {
     const struct codec_command *command = c->progress.command;
     uint32_t instrument = command->cancel_all.instrument;
     struct core_progress *p = &c->progress;
-    p->verdict.refusal = REFUSAL_EXPIRED_IN_TRANSIT;
-    if (core_is_expired(c)) return;
+    p->verdict.refusal = core_why_nothing(c);
+    if (p->verdict.refusal != REFUSAL_UNSPECIFIED) return;
     p->verdict.refusal = REFUSAL_INSTRUMENT_UNKNOWN;
     if (instrument != 0 && !core_find_instrument(c, instrument)) return;
     p->verdict.refusal = REFUSAL_UNSPECIFIED;

@@ -2,7 +2,8 @@
  *
  * A core is a deterministic state machine over command records. It has no clock, no I/O, no callbacks and no globals; one
  * thread may use a core at a time. Buffers belong to the caller and are never kept. Functions return 0, or a negative
- * CORE_ code; a core that returned CORE_FOREIGN, CORE_UNKNOWN_RULES or CORE_NO_ROOM from core_apply at part 0 is unchanged. */
+ * CORE_ code; a core that returned CORE_FOREIGN, CORE_UNKNOWN_RULES or CORE_NO_ROOM from core_apply at part 0 is unchanged. One
+ * that returned CORE_FAILED is spoilt: nothing but core_failed and core_free may be asked of it. */
 
 typedef struct core core;
 
@@ -13,6 +14,7 @@ typedef struct core core;
 #define CORE_NO_ROOM -3        /* memory that the log demands cannot be had */
 #define CORE_SMALL_BUFFER -4   /* a buffer below the size stated for it */
 #define CORE_BROKEN -5         /* a snapshot that does not hold together */
+#define CORE_FAILED -6         /* an assertion of the core's own did not hold; core_failed says which */
 
 /* Sizes a caller may rely on. */
 #define CORE_PART_BYTES 524288     /* an event part is never larger */
@@ -62,7 +64,15 @@ struct core_facts {
     uint64_t open_orders;
     int64_t client_order_id_memory_us;
     uint64_t markets_changed; /* sequence of the last change of an asset or an instrument */
-    int64_t next_due_us;      /* when the first thing that waits for time is due; 0: nothing does */
+    int64_t next_due_us;      /* when the first thing that waits for time is due; 0: nothing does, or the shard is halted */
+    uint64_t halt_sequence;   /* of the Halt that stopped the shard; 0: it trades */
+};
+
+/* The assertion that failed; `rule` is NULL if none did. The texts are constants. */
+struct core_failure {
+    const char *rule;
+    const char *file;
+    uint32_t line;
 };
 
 /* A new, empty core of a shard (0..1023; CORE_FOREIGN if it is not). CORE_NO_ROOM if memory is short. */
@@ -77,6 +87,14 @@ int core_check(const uint8_t *bytes, uint32_t length, struct core_batch *batch, 
  * offset must be next_offset. Nothing else may be called on the core between the parts of a record. */
 int core_apply(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
                struct core_part *out);
+
+/* The same for a record that operators had to skip: it takes its place, its sequences and its numbers, and each of its commands ends
+ * as engine_refused. Nothing else comes of it, and what is due waits for the next record. */
+int core_skip(core *c, uint64_t offset, int64_t time_us, const uint8_t *record, uint32_t length, uint32_t part,
+              struct core_part *out);
+
+/* What returned CORE_FAILED. */
+void core_failed(const core *c, struct core_failure *out);
 
 void core_facts(const core *c, struct core_facts *out);
 

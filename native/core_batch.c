@@ -15,12 +15,17 @@ static void open_session(struct core *c) {
     verdict->created_id = c->sequence;
 }
 
+/* A command of a record that operators had to skip: it has its sequence, its number if it has one, and this refusal. */
+static void refuse_skipped(struct core *c) {
+    uint32_t kind = c->progress.command->kind;
+    if (kind == COMMAND_CREDIT || kind == COMMAND_DEBIT) core_say_move(c);
+    c->progress.verdict.refusal = REFUSAL_ENGINE_REFUSED;
+}
+
 /* The operators' commands, whose deadline comes before everything else. */
 static void decide_settings(struct core *c) {
-    if (core_is_expired(c)) {
-        c->progress.verdict.refusal = REFUSAL_EXPIRED_IN_TRANSIT;
-        return;
-    }
+    c->progress.verdict.refusal = core_why_nothing(c);
+    if (c->progress.verdict.refusal != REFUSAL_UNSPECIFIED) return;
     uint32_t kind = c->progress.command->kind;
     if (kind >= COMMAND_REPLACE_ORDER && c->rules < CORE_RULES_MORE) {
         c->progress.verdict.refusal = REFUSAL_RULES_TOO_OLD;
@@ -52,6 +57,10 @@ static void decide(struct core *c) {
     if (p->batch_first == 0) p->batch_first = c->sequence;
     p->verdict = (struct core_verdict){0};
     p->stage = STAGE_DONE;
+    if (p->is_skipped) {
+        refuse_skipped(c);
+        return;
+    }
     switch (p->command->kind) {
     case COMMAND_PLACE_ORDER: core_place_order(c); break;
     case COMMAND_AMEND_ORDER: core_amend_order(c); break;
@@ -62,6 +71,8 @@ static void decide(struct core *c) {
     case COMMAND_OPEN_SESSION: open_session(c); break;
     case COMMAND_REPLACE_ORDER: core_replace_order(c); break;
     case COMMAND_PLACE_GROUP: core_place_group(c); break;
+    case COMMAND_HALT: core_halt(c); break;
+    case COMMAND_RESUME: core_resume(c); break;
     case COMMAND_CLOSE_SESSION: session_end(&c->sessions, p->batch.session); break;
     default: decide_settings(c);
     }
@@ -128,7 +139,7 @@ static uint8_t begin_in_session(struct core *c) {
 }
 
 /* A batch from a source: its commands have numbers without gaps, so it begins behind a gap or not at all, and what is a
- * repeat comes first. */
+ * repeat comes first. While the shard is halted nothing is taken: a refusal would be for ever. */
 static uint8_t begin_from_source(struct core *c) {
     struct core_progress *p = &c->progress;
     uint64_t expected = c->sessions.sources[p->batch.source] + 1;
@@ -136,7 +147,10 @@ static uint8_t begin_from_source(struct core *c) {
         p->batch_expected = expected;
         return BATCH_STATUS_SOURCE_GAP;
     }
-    return expected - p->batch.number >= p->batch.commands ? BATCH_STATUS_REPEATED : BATCH_STATUS_APPLIED;
+    if (expected - p->batch.number >= p->batch.commands) return BATCH_STATUS_REPEATED;
+    if (!core_is_halted(c)) return BATCH_STATUS_APPLIED;
+    p->batch_expected = expected;
+    return BATCH_STATUS_HALTED;
 }
 
 /* Take up the next batch, which is there, and decide whether it applies. */

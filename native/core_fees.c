@@ -24,7 +24,8 @@ static bool pays_in_other(const struct core *c, const struct core_instrument *in
                           const struct payer *payer, uint32_t *balance, int64_t *minor) {
     const struct core_instrument *market = core_find_instrument(c, instrument->fee_market);
     if (payer->ppm <= 0 || !c->risk.accounts[payer->account].pays_fee_asset) return false;
-    if (market->last_price_ticks == 0 || market->base == instrument->base || market->base == instrument->quote) return false;
+    assert(market->quote == instrument->quote && "so its base is not what this market is quoted in");
+    if (market->last_price_ticks == 0 || market->base == instrument->base) return false;
     if (payer->paid_before != 0 && payer->paid_before != c->risk.assets[market->base].id) return false;
     uint32_t from = risk_find_balance(&c->risk, payer->account, market->base);
     risk_wide rate = (risk_wide)payer->ppm * (RISK_PPM - (int32_t)instrument->fee_discount_ppm);

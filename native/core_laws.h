@@ -39,6 +39,8 @@ void core_set_mark(struct core *c);
 void core_set_fee_market(struct core *c);
 void core_set_dead_man(struct core *c);  /* core_time.c */
 void core_kill(struct core *c);          /* core_kill.c */
+void core_halt(struct core *c);          /* core_halt.c */
+void core_resume(struct core *c);
 void core_replace_order(struct core *c); /* core_group.c */
 void core_place_group(struct core *c);
 
@@ -175,10 +177,23 @@ static inline bool core_is_own(const struct core *c, uint64_t order_id) {
  * STAGE_CANCEL_ALL (core_amend.c). */
 void core_begin_cancel_all(struct core *c, uint32_t account, uint32_t instrument, uint8_t reason);
 
+/* Has the shard stopped? Was it ever halted? */
+static inline bool core_is_halted(const struct core *c) { return c->halt_sequence != 0; }
+static inline bool core_has_halted(const struct core *c) { return c->halt_sequence != 0 || c->resume_sequence != 0; }
+
+/* The record is done: a Resume in it holds from the next one on (core_halt.c). */
+void core_end_halt(struct core *c);
+
 /* Is the command's deadline over? */
 static inline bool core_is_expired(const struct core *c) {
     int64_t until_us = c->progress.command->valid_until_us;
     return until_us != 0 && until_us < c->clock_us;
+}
+
+/* Why nothing is done now, whatever the command asks. */
+static inline uint8_t core_why_nothing(const struct core *c) {
+    if (core_is_halted(c)) return REFUSAL_SHARD_HALTED;
+    return core_is_expired(c) ? REFUSAL_EXPIRED_IN_TRANSIT : REFUSAL_UNSPECIFIED;
 }
 
 /* So much later than now; the end of time, where the clock was set as far as it goes. */

@@ -45,7 +45,8 @@ bool core_is_again(struct core *c, uint32_t name, uint64_t sent) {
 /* ---- Refusals ------------------------------------------------------------------------------------------------- */
 
 uint8_t core_why_not_command(struct core *c, uint32_t account, bool is_new) {
-    if (core_is_expired(c)) return REFUSAL_EXPIRED_IN_TRANSIT;
+    uint8_t nothing = core_why_nothing(c);
+    if (nothing != REFUSAL_UNSPECIFIED) return nothing;
     if (risk_is_suspended(&c->risk, account)) return REFUSAL_ACCOUNT_SUSPENDED;
     if (is_new && c->rules < CORE_RULES_MORE) return REFUSAL_RULES_TOO_OLD;
     return core_may_command(c, account) ? REFUSAL_UNSPECIFIED : REFUSAL_TOO_MANY_COMMANDS;

@@ -212,6 +212,7 @@ static int validate_sizes(const struct core *c) {
     CHECK(c->sessions.count <= sizes->sessions && sizes->sessions <= c->sessions.room);
     CHECK(c->instrument_count <= sizes->instruments && sizes->instruments <= c->instrument_room);
     CHECK(c->instrument_count <= c->book_count && c->touched_count == 0);
+    CHECK(c->halt_sequence <= c->sequence && c->resume_sequence <= c->sequence);
     CHECK(c->shard < CORE_SHARDS && c->rules >= 1 && c->rules <= CORE_KNOWN_RULES && c->clock_us >= 0);
     return 0;
 }

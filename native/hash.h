@@ -34,6 +34,7 @@ enum hash_kind {
     HASH_MORE = 13,
     HASH_GUARDS = 14,
     HASH_LIMITS = 15,
+    HASH_HALT = 16,
 };
 
 /* The last step of SplitMix64 (Steele, Lea, Flood 2014): every bit of z changes half of the result's. */

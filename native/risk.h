@@ -17,7 +17,6 @@
 #ifndef BOURSE_RISK_H
 #define BOURSE_RISK_H
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -30,8 +30,12 @@ static uint8_t *put_head(const struct core *c, uint8_t *at) {
     uint64_t image[CORE_WORDS];
     core_image(c, image);
     at = put_word(at, SNAPSHOT_MAGIC);
-    at = put_word(at, SNAPSHOT_VERSION);
-    return put(at, image, CORE_WORDS);
+    at = put_word(at, core_has_halted(c) ? SNAPSHOT_VERSION : SNAPSHOT_UNHALTED);
+    at = put(at, image, CORE_WORDS);
+    if (!core_has_halted(c)) return at;
+    uint64_t halt[CORE_HALT_WORDS];
+    core_halt_image(c, halt);
+    return put(at, halt, CORE_HALT_WORDS);
 }
 
 static uint8_t *put_asset(const struct core *c, uint8_t *at, uint32_t place) {

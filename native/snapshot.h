@@ -1,6 +1,7 @@
 /* The whole state as a stream of 64-bit words, lowest byte first, and back.
  *
- *   magic, version of this format, the image of the core
+ *   magic, version of this format, the image of the core; from version 3 on whether the shard is halted. Version 2 is written where
+ *           it never was, which is as if all of that were 0
  *   assets, accounts, balances, instruments: each a count and as many images, in the order of their places
  *   orders: a count; of each the image, what follows it (SNAPSHOT_MORE, SNAPSHOT_NAME), and that; instrument by instrument, its
  *           book, those that wait for the last price, for the mark price; buys before sells, best price first, oldest first:
@@ -24,7 +25,8 @@
 
 /* "BOURSE" and two bytes that no text file has. */
 #define SNAPSHOT_MAGIC UINT64_C(0x0a1a455352554f42)
-#define SNAPSHOT_VERSION 2u
+#define SNAPSHOT_VERSION 3u
+#define SNAPSHOT_UNHALTED 2u
 /* Books of an instrument: its own, and two of orders that wait. */
 #define SNAPSHOT_BOOKS 3u
 /* What follows an order's image. */

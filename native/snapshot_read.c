@@ -30,15 +30,21 @@ static bool are_sizes(const struct codec_set_sizes *sizes) {
 /* Take the head and open a core for it. CORE_OK, or what is wrong and no core. */
 static int take_head(struct snapshot_reader *reader, struct core **out) {
     uint64_t image[CORE_WORDS];
-    bool is_ours = snapshot_word(reader) == SNAPSHOT_MAGIC && snapshot_word(reader) == SNAPSHOT_VERSION;
+    uint64_t halt[CORE_HALT_WORDS] = {0};
+    bool is_ours = snapshot_word(reader) == SNAPSHOT_MAGIC;
+    uint64_t version = snapshot_word(reader);
     snapshot_take(reader, image, CORE_WORDS);
+    if (version == SNAPSHOT_VERSION) snapshot_take(reader, halt, CORE_HALT_WORDS);
+    is_ours = is_ours && (version == SNAPSHOT_UNHALTED || (version == SNAPSHOT_VERSION && (halt[0] != 0 || halt[1] != 0)));
+    bool is_halted_well = halt[0] <= image[1] && halt[1] <= image[1];
     struct codec_set_sizes sizes = sizes_of(image);
     bool is_known = (uint32_t)image[0] < CORE_SHARDS && image[0] >> 32 >= 1 && (int64_t)image[3] >= 0 && image[10] >> 32 == 0;
-    bool is_counted = image[4] < UINT64_MAX / CORE_SHARDS && image[5] < UINT64_MAX / CORE_SHARDS && image[6] <= image[1];
-    if (!snapshot_expect(reader, is_ours && is_known && is_counted && are_sizes(&sizes))) return CORE_BROKEN;
+    bool is_counted = image[1] <= SNAPSHOT_MOST_COUNTED && image[2] <= SNAPSHOT_MOST_COUNTED && image[6] <= image[1];
+    is_counted = is_counted && image[4] <= SNAPSHOT_MOST_COUNTED && image[5] <= SNAPSHOT_MOST_COUNTED;
+    if (!snapshot_expect(reader, is_ours && is_known && is_counted && is_halted_well && are_sizes(&sizes))) return CORE_BROKEN;
     if (image[0] >> 32 > CORE_KNOWN_RULES) return CORE_UNKNOWN_RULES;
     struct core *c;
-    if (core_new((uint32_t)image[0], &c) != CORE_OK) return CORE_NO_ROOM;
+    if (core_open((uint32_t)image[0], &sizes, &c) != CORE_OK) return CORE_NO_ROOM;
     *out = c;
     c->rules = (uint32_t)(image[0] >> 32);
     c->sequence = image[1];
@@ -47,9 +53,9 @@ static int take_head(struct snapshot_reader *reader, struct core **out) {
     c->orders_given = image[4];
     c->trades_given = image[5];
     c->markets_changed = image[6];
-    if (!core_reserve(c, &sizes, 0)) return CORE_NO_ROOM;
-    c->sizes = sizes;
-    return book_pool_set_limit(c->pool, sizes.orders) ? CORE_OK : CORE_NO_ROOM;
+    c->halt_sequence = halt[0];
+    c->resume_sequence = halt[1];
+    return CORE_OK;
 }
 
 /* ---- Accounts, assets, balances ------------------------------------------------------------------------------- */
@@ -170,6 +176,7 @@ static bool read_guards(struct core *c, struct core_instrument *instrument, cons
     bool are_prices = image[1] <= BOOK_MAX_PRICE && image[2] <= BOOK_MAX_PRICE;
     bool are_times = (int64_t)image[3] >= 0 && (int64_t)image[3] <= CORE_DAY_US && (int64_t)image[4] >= 0;
     bool are_bands = image[5] >> 32 <= CORE_MAX_BAND_PPM && (uint32_t)image[5] <= CORE_MAX_BAND_PPM;
+    are_bands = are_bands && (uint32_t)image[6] <= RISK_PPM;
     if (image[0] != instrument->id || !are_prices || !are_times || !are_bands || image[7] != 0) return false;
     instrument->mark_ticks = (int64_t)image[1];
     instrument->reference_ticks = (int64_t)image[2];
@@ -180,6 +187,16 @@ static bool read_guards(struct core *c, struct core_instrument *instrument, cons
     instrument->fee_market = (uint32_t)(image[6] >> 32);
     instrument->fee_discount_ppm = (uint32_t)image[6];
     core_set_timer(c, &instrument->timer, instrument->phase_until_us, TIMER_PHASE, instrument->id, core_place_of(c, instrument));
+    return true;
+}
+
+/* A market in whose asset fees are paid is one of this core's, and of the same quote. */
+static bool are_fee_markets(const struct core *c) {
+    for (uint32_t place = 0; place < c->instrument_count; place++) {
+        const struct core_instrument *instrument = &c->instruments[place];
+        const struct core_instrument *market = core_find_instrument(c, instrument->fee_market);
+        if (instrument->fee_market != 0 && (!market || market->quote != instrument->quote)) return false;
+    }
     return true;
 }
 
@@ -202,6 +219,7 @@ static void take_instrument(struct snapshot_reader *reader, struct core *c, uint
                        core_is_phase(c->rules, instrument->phase);
     if (!snapshot_expect(reader, is_possible)) return;
     bool is_market = market[0] == instrument->id && market[1] <= BOOK_MAX_PRICE && market[2] >= 1;
+    is_market = is_market && market[2] <= SNAPSHOT_MOST_COUNTED && market[3] <= SNAPSHOT_MOST_COUNTED;
     if (!snapshot_expect(reader, is_market && read_guards(c, instrument, guards))) return;
     instrument->last_price_ticks = (int64_t)market[1];
     instrument->book->next_priority = market[2];
@@ -253,6 +271,7 @@ static int take_body(struct snapshot_reader *reader, struct core *c) {
     uint32_t instruments = snapshot_count(reader, c->sizes.instruments);
     if (!core_reserve(c, &c->sizes, instruments)) return CORE_NO_ROOM;
     for (uint32_t place = 0; place < instruments && !reader->is_broken; place++) take_instrument(reader, c, place);
+    if (!reader->is_broken) snapshot_expect(reader, are_fee_markets(c));
     if (!reader->is_broken) snapshot_take_orders(reader, c);
     if (!reader->is_broken) snapshot_take_ended(reader, c);
     if (!reader->is_broken) take_sessions(reader, c);

@@ -8,12 +8,12 @@
 #ifndef BOURSE_TABLE_H
 #define BOURSE_TABLE_H
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "insist.h"
 #include "near.h"
 
 struct table_entry {

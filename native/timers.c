@@ -2,7 +2,6 @@
 
 #include "timers.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "table.h"

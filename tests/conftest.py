@@ -17,6 +17,8 @@ import pytest
 from services.runtime.clickhouse import open_clickhouse
 from services.runtime.config import ClickHouseConfig, clickhouse_address, postgres_dsn
 from services.runtime.embedded import EmbeddedPostgres, start_postgres, stop_postgres
+from services.runtime.embedded_kafka import start_kafka, stop_kafka
+from tests.kafka import HEAP_MB, forget_topics, need_kafka
 
 _numbers = itertools.count()
 
@@ -80,6 +82,24 @@ async def _execute(data: Path, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one broker for the whole session. Tests that kill it start their own."""
+    need_kafka()
+    data = tmp_path_factory.mktemp("kafka")
+    try:
+        yield start_kafka(data, heap_mb=HEAP_MB, quick=True).address
+    finally:
+        stop_kafka(data, "immediate")
+
+
+@pytest.fixture
+def kafka(kafka_server: str) -> str:
+    """The address of a Kafka without a topic, for this test alone."""
+    forget_topics(kafka_server)
+    return kafka_server
 
 
 class ClickHouse(NamedTuple):

@@ -587,29 +587,29 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 /************************************************************/
 
 static void *_cffi_types[] = {
-/*  0 */ _CFFI_OP(_CFFI_OP_FUNCTION, 72), // int()(core *, uint64_t, int64_t, uint8_t const *, uint32_t, uint32_t, struct core_part *)
-/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // core *
+/*  0 */ _CFFI_OP(_CFFI_OP_FUNCTION, 78), // int()(core *, uint64_t, int64_t, uint8_t const *, uint32_t, uint32_t, struct core_part *)
+/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 76), // core *
 /*  2 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24), // uint64_t
 /*  3 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23), // int64_t
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 78), // uint8_t const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 85), // uint8_t const *
 /*  5 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
 /*  6 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
-/*  7 */ _CFFI_OP(_CFFI_OP_POINTER, 77), // struct core_part *
+/*  7 */ _CFFI_OP(_CFFI_OP_POINTER, 84), // struct core_part *
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/*  9 */ _CFFI_OP(_CFFI_OP_FUNCTION, 72), // int()(core const *)
-/* 10 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // core const *
+/*  9 */ _CFFI_OP(_CFFI_OP_FUNCTION, 78), // int()(core const *)
+/* 10 */ _CFFI_OP(_CFFI_OP_POINTER, 76), // core const *
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 12 */ _CFFI_OP(_CFFI_OP_FUNCTION, 72), // int()(uint32_t, core * *)
+/* 12 */ _CFFI_OP(_CFFI_OP_FUNCTION, 78), // int()(uint32_t, core * *)
 /* 13 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
 /* 14 */ _CFFI_OP(_CFFI_OP_POINTER, 1), // core * *
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 72), // int()(uint8_t const *, uint32_t, struct core_batch *, uint32_t *)
+/* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 78), // int()(uint8_t const *, uint32_t, struct core_batch *, uint32_t *)
 /* 17 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
 /* 18 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
-/* 19 */ _CFFI_OP(_CFFI_OP_POINTER, 75), // struct core_batch *
+/* 19 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // struct core_batch *
 /* 20 */ _CFFI_OP(_CFFI_OP_POINTER, 5), // uint32_t *
 /* 21 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 22 */ _CFFI_OP(_CFFI_OP_FUNCTION, 72), // int()(uint8_t const *, uint64_t, core * *)
+/* 22 */ _CFFI_OP(_CFFI_OP_FUNCTION, 78), // int()(uint8_t const *, uint64_t, core * *)
 /* 23 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
 /* 24 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 25 */ _CFFI_OP(_CFFI_OP_NOOP, 14),
@@ -619,7 +619,7 @@ static void *_cffi_types[] = {
 /* 29 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
 /* 30 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
 /* 31 */ _CFFI_OP(_CFFI_OP_POINTER, 2), // uint64_t *
-/* 32 */ _CFFI_OP(_CFFI_OP_POINTER, 78), // uint8_t *
+/* 32 */ _CFFI_OP(_CFFI_OP_POINTER, 85), // uint8_t *
 /* 33 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
 /* 34 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 35 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // int64_t()(core const *, uint32_t, uint64_t *, uint8_t *, uint32_t)
@@ -650,23 +650,30 @@ static void *_cffi_types[] = {
 /* 60 */ _CFFI_OP(_CFFI_OP_NOOP, 32),
 /* 61 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22),
 /* 62 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 63 */ _CFFI_OP(_CFFI_OP_FUNCTION, 79), // void()(core *)
+/* 63 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void()(core *)
 /* 64 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 66 */ _CFFI_OP(_CFFI_OP_FUNCTION, 79), // void()(core const *, struct core_facts *)
+/* 66 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void()(core const *, struct core_facts *)
 /* 67 */ _CFFI_OP(_CFFI_OP_NOOP, 10),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 76), // struct core_facts *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 82), // struct core_facts *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 70 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // core
-/* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 72 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
-/* 73 */ _CFFI_OP(_CFFI_OP_POINTER, 74), // struct core_answer *
-/* 74 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct core_answer
-/* 75 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct core_batch
-/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct core_facts
-/* 77 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct core_part
-/* 78 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
-/* 79 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void()(core const *, struct core_failure *)
+/* 71 */ _CFFI_OP(_CFFI_OP_NOOP, 10),
+/* 72 */ _CFFI_OP(_CFFI_OP_POINTER, 83), // struct core_failure *
+/* 73 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 74 */ _CFFI_OP(_CFFI_OP_POINTER, 75), // char const *
+/* 75 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // core
+/* 77 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 78 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
+/* 79 */ _CFFI_OP(_CFFI_OP_POINTER, 80), // struct core_answer *
+/* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct core_answer
+/* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct core_batch
+/* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct core_facts
+/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct core_failure
+/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct core_part
+/* 85 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
+/* 86 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_d_core_apply(core * x0, uint64_t x1, int64_t x2, uint8_t const * x3, uint32_t x4, uint32_t x5, struct core_part * x6)
@@ -876,6 +883,57 @@ _cffi_f_core_facts(PyObject *self, PyObject *args)
 }
 #else
 #  define _cffi_f_core_facts _cffi_d_core_facts
+#endif
+
+static void _cffi_d_core_failed(core const * x0, struct core_failure * x1)
+{
+  core_failed(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_core_failed(PyObject *self, PyObject *args)
+{
+  core const * x0;
+  struct core_failure * x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "core_failed", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(10), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (core const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(10), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(72), arg1, (char **)&x1);
+  if (datasize != 0) {
+    x1 = ((size_t)datasize) <= 640 ? (struct core_failure *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(72), arg1, (char **)&x1,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { core_failed(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  Py_INCREF(Py_None);
+  return Py_None;
+}
+#else
+#  define _cffi_f_core_failed _cffi_d_core_failed
 #endif
 
 static void _cffi_d_core_free(core * x0)
@@ -1478,6 +1536,94 @@ _cffi_f_core_restore(PyObject *self, PyObject *args)
 #  define _cffi_f_core_restore _cffi_d_core_restore
 #endif
 
+static int _cffi_d_core_skip(core * x0, uint64_t x1, int64_t x2, uint8_t const * x3, uint32_t x4, uint32_t x5, struct core_part * x6)
+{
+  return core_skip(x0, x1, x2, x3, x4, x5, x6);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_core_skip(PyObject *self, PyObject *args)
+{
+  core * x0;
+  uint64_t x1;
+  int64_t x2;
+  uint8_t const * x3;
+  uint32_t x4;
+  uint32_t x5;
+  struct core_part * x6;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+  PyObject *arg2;
+  PyObject *arg3;
+  PyObject *arg4;
+  PyObject *arg5;
+  PyObject *arg6;
+
+  if (!PyArg_UnpackTuple(args, "core_skip", 7, 7, &arg0, &arg1, &arg2, &arg3, &arg4, &arg5, &arg6))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(1), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (core *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(1), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x1 = _cffi_to_c_int(arg1, uint64_t);
+  if (x1 == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  x2 = _cffi_to_c_int(arg2, int64_t);
+  if (x2 == (int64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(4), arg3, (char **)&x3);
+  if (datasize != 0) {
+    x3 = ((size_t)datasize) <= 640 ? (uint8_t const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(4), arg3, (char **)&x3,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x4 = _cffi_to_c_int(arg4, uint32_t);
+  if (x4 == (uint32_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  x5 = _cffi_to_c_int(arg5, uint32_t);
+  if (x5 == (uint32_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(7), arg6, (char **)&x6);
+  if (datasize != 0) {
+    x6 = ((size_t)datasize) <= 640 ? (struct core_part *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(7), arg6, (char **)&x6,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = core_skip(x0, x1, x2, x3, x4, x5, x6); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_core_skip _cffi_d_core_skip
+#endif
+
 static int64_t _cffi_d_core_snapshot(core const * x0, uint64_t * x1, uint8_t * x2, uint32_t x3)
 {
   return core_snapshot(x0, x1, x2, x3);
@@ -1674,6 +1820,15 @@ static int _cffi_const_CORE_BROKEN(unsigned long long *o)
   return n;
 }
 
+static int _cffi_const_CORE_FAILED(unsigned long long *o)
+{
+  int n = (CORE_FAILED) <= 0;
+  *o = (unsigned long long)((CORE_FAILED) | 0);  /* check that CORE_FAILED is an integer */
+  if (!_cffi_check_int(*o, n, -6))
+    n |= 2;
+  return n;
+}
+
 static int _cffi_const_CORE_FOREIGN(unsigned long long *o)
 {
   int n = (CORE_FOREIGN) <= 0;
@@ -1788,8 +1943,20 @@ static void _cffi_checkfld_struct_core_facts(struct core_facts *p)
   (void)((p->client_order_id_memory_us) | 0);  /* check that 'struct core_facts.client_order_id_memory_us' is an integer */
   (void)((p->markets_changed) | 0);  /* check that 'struct core_facts.markets_changed' is an integer */
   (void)((p->next_due_us) | 0);  /* check that 'struct core_facts.next_due_us' is an integer */
+  (void)((p->halt_sequence) | 0);  /* check that 'struct core_facts.halt_sequence' is an integer */
 }
 struct _cffi_align_struct_core_facts { char x; struct core_facts y; };
+
+_CFFI_UNUSED_FN
+static void _cffi_checkfld_struct_core_failure(struct core_failure *p)
+{
+  /* only to generate compile-time warnings or errors */
+  (void)p;
+  { char const * *tmp = &p->rule; (void)tmp; }
+  { char const * *tmp = &p->file; (void)tmp; }
+  (void)((p->line) | 0);  /* check that 'struct core_failure.line' is an integer */
+}
+struct _cffi_align_struct_core_failure { char x; struct core_failure y; };
 
 _CFFI_UNUSED_FN
 static void _cffi_checkfld_struct_core_part(struct core_part *p)
@@ -1809,6 +1976,7 @@ struct _cffi_align_struct_core_part { char x; struct core_part y; };
 static const struct _cffi_global_s _cffi_globals[] = {
   { "CORE_ANSWER_BYTES", (void *)_cffi_const_CORE_ANSWER_BYTES, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "CORE_BROKEN", (void *)_cffi_const_CORE_BROKEN, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "CORE_FAILED", (void *)_cffi_const_CORE_FAILED, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "CORE_FOREIGN", (void *)_cffi_const_CORE_FOREIGN, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "CORE_MAX_BATCHES", (void *)_cffi_const_CORE_MAX_BATCHES, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "CORE_MAX_COMMANDS", (void *)_cffi_const_CORE_MAX_COMMANDS, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
@@ -1820,6 +1988,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "core_apply", (void *)_cffi_f_core_apply, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 0), (void *)_cffi_d_core_apply },
   { "core_check", (void *)_cffi_f_core_check, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 16), (void *)_cffi_d_core_check },
   { "core_facts", (void *)_cffi_f_core_facts, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 66), (void *)_cffi_d_core_facts },
+  { "core_failed", (void *)_cffi_f_core_failed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 70), (void *)_cffi_d_core_failed },
   { "core_free", (void *)_cffi_f_core_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 63), (void *)_cffi_d_core_free },
   { "core_get_account", (void *)_cffi_f_core_get_account, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 51), (void *)_cffi_d_core_get_account },
   { "core_get_balances", (void *)_cffi_f_core_get_balances, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 35), (void *)_cffi_d_core_get_balances },
@@ -1829,6 +1998,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "core_list_open_orders", (void *)_cffi_f_core_list_open_orders, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 27), (void *)_cffi_d_core_list_open_orders },
   { "core_new", (void *)_cffi_f_core_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 12), (void *)_cffi_d_core_new },
   { "core_restore", (void *)_cffi_f_core_restore, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 22), (void *)_cffi_d_core_restore },
+  { "core_skip", (void *)_cffi_f_core_skip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 0), (void *)_cffi_d_core_skip },
   { "core_snapshot", (void *)_cffi_f_core_snapshot, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 57), (void *)_cffi_d_core_snapshot },
   { "core_validate", (void *)_cffi_f_core_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 9), (void *)_cffi_d_core_validate },
   { "core_verify", (void *)_cffi_f_core_verify, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 57), (void *)_cffi_d_core_verify },
@@ -1846,10 +2016,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 5) },
   { "done", offsetof(struct core_answer, done),
             sizeof(((struct core_answer *)0)->done),
-            _CFFI_OP(_CFFI_OP_NOOP, 71) },
+            _CFFI_OP(_CFFI_OP_NOOP, 77) },
   { "status", offsetof(struct core_answer, status),
               sizeof(((struct core_answer *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 71) },
+              _CFFI_OP(_CFFI_OP_NOOP, 77) },
   { "session", offsetof(struct core_batch, session),
                sizeof(((struct core_batch *)0)->session),
                _CFFI_OP(_CFFI_OP_NOOP, 2) },
@@ -1864,7 +2034,7 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 5) },
   { "only_cancels", offsetof(struct core_batch, only_cancels),
                     sizeof(((struct core_batch *)0)->only_cancels),
-                    _CFFI_OP(_CFFI_OP_NOOP, 71) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 77) },
   { "shard", offsetof(struct core_facts, shard),
              sizeof(((struct core_facts *)0)->shard),
              _CFFI_OP(_CFFI_OP_NOOP, 5) },
@@ -1898,6 +2068,18 @@ static const struct _cffi_field_s _cffi_fields[] = {
   { "next_due_us", offsetof(struct core_facts, next_due_us),
                    sizeof(((struct core_facts *)0)->next_due_us),
                    _CFFI_OP(_CFFI_OP_NOOP, 3) },
+  { "halt_sequence", offsetof(struct core_facts, halt_sequence),
+                     sizeof(((struct core_facts *)0)->halt_sequence),
+                     _CFFI_OP(_CFFI_OP_NOOP, 2) },
+  { "rule", offsetof(struct core_failure, rule),
+            sizeof(((struct core_failure *)0)->rule),
+            _CFFI_OP(_CFFI_OP_NOOP, 74) },
+  { "file", offsetof(struct core_failure, file),
+            sizeof(((struct core_failure *)0)->file),
+            _CFFI_OP(_CFFI_OP_NOOP, 74) },
+  { "line", offsetof(struct core_failure, line),
+            sizeof(((struct core_failure *)0)->line),
+            _CFFI_OP(_CFFI_OP_NOOP, 5) },
   { "events", offsetof(struct core_part, events),
               sizeof(((struct core_part *)0)->events),
               _CFFI_OP(_CFFI_OP_NOOP, 32) },
@@ -1912,30 +2094,32 @@ static const struct _cffi_field_s _cffi_fields[] = {
                       _CFFI_OP(_CFFI_OP_NOOP, 5) },
   { "index", offsetof(struct core_part, index),
              sizeof(((struct core_part *)0)->index),
-             _CFFI_OP(_CFFI_OP_NOOP, 73) },
+             _CFFI_OP(_CFFI_OP_NOOP, 79) },
   { "index_length", offsetof(struct core_part, index_length),
                     sizeof(((struct core_part *)0)->index_length),
                     _CFFI_OP(_CFFI_OP_NOOP, 5) },
   { "last", offsetof(struct core_part, last),
             sizeof(((struct core_part *)0)->last),
-            _CFFI_OP(_CFFI_OP_NOOP, 71) },
+            _CFFI_OP(_CFFI_OP_NOOP, 77) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "core", 70, _CFFI_F_OPAQUE,
+  { "core", 76, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "core_answer", 74, _CFFI_F_CHECK_FIELDS,
+  { "core_answer", 80, _CFFI_F_CHECK_FIELDS,
     sizeof(struct core_answer), offsetof(struct _cffi_align_struct_core_answer, y), 0, 5 },
-  { "core_batch", 75, _CFFI_F_CHECK_FIELDS,
+  { "core_batch", 81, _CFFI_F_CHECK_FIELDS,
     sizeof(struct core_batch), offsetof(struct _cffi_align_struct_core_batch, y), 5, 5 },
-  { "core_facts", 76, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct core_facts), offsetof(struct _cffi_align_struct_core_facts, y), 10, 11 },
-  { "core_part", 77, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct core_part), offsetof(struct _cffi_align_struct_core_part, y), 21, 7 },
+  { "core_facts", 82, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct core_facts), offsetof(struct _cffi_align_struct_core_facts, y), 10, 12 },
+  { "core_failure", 83, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct core_failure), offsetof(struct _cffi_align_struct_core_failure, y), 22, 3 },
+  { "core_part", 84, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct core_part), offsetof(struct _cffi_align_struct_core_part, y), 25, 7 },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
-  { "core", 70 },
+  { "core", 76 },
 };
 
 static const struct _cffi_type_context_s _cffi_type_context = {
@@ -1945,12 +2129,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   _cffi_typenames,
-  25,  /* num_globals */
-  5,  /* num_struct_unions */
+  28,  /* num_globals */
+  6,  /* num_struct_unions */
   0,  /* num_enums */
   1,  /* num_typenames */
   NULL,  /* no includes */
-  80,  /* num_types */
+  87,  /* num_types */
   0,  /* flags */
 };
 

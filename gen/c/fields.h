@@ -65,6 +65,8 @@ enum {
   COMMAND_SET_DEAD_MAN = 28, COMMAND_SET_DEAD_MAN_TAG = 226,
   COMMAND_KILL = 29, COMMAND_KILL_TAG = 234,
   COMMAND_SET_FEE_MARKET = 30, COMMAND_SET_FEE_MARKET_TAG = 242,
+  COMMAND_HALT = 31, COMMAND_HALT_TAG = 250,
+  COMMAND_RESUME = 32, COMMAND_RESUME_TAG = 258,
 };
 #define COMMAND_FIELDS(X) \
   X(request_id, 1, BYTES, ) \
@@ -96,7 +98,9 @@ enum {
   X(set_mark, 27, ONEOF_MESSAGE, set_mark) \
   X(set_dead_man, 28, ONEOF_MESSAGE, set_dead_man) \
   X(kill, 29, ONEOF_MESSAGE, kill) \
-  X(set_fee_market, 30, ONEOF_MESSAGE, set_fee_market)
+  X(set_fee_market, 30, ONEOF_MESSAGE, set_fee_market) \
+  X(halt, 31, ONEOF_MESSAGE, halt) \
+  X(resume, 32, ONEOF_MESSAGE, resume)
 
 /* bourse.matching.v1.PlaceOrder */
 enum {
@@ -376,6 +380,24 @@ enum {
   X(instrument, 1, UINT32, ) \
   X(fee_market, 2, UINT32, ) \
   X(discount_ppm, 3, UINT32, )
+
+/* bourse.matching.v1.Halt */
+enum {
+  HALT_SEQUENCE = 1, HALT_SEQUENCE_TAG = 8,
+  HALT_STATE_HASH = 2, HALT_STATE_HASH_TAG = 16,
+  HALT_COMMAND_OFFSET = 3, HALT_COMMAND_OFFSET_TAG = 24,
+};
+#define HALT_FIELDS(X) \
+  X(sequence, 1, UINT64, ) \
+  X(state_hash, 2, UINT64, ) \
+  X(command_offset, 3, UINT64, )
+
+/* bourse.matching.v1.Resume */
+enum {
+  RESUME_SEQUENCE = 1, RESUME_SEQUENCE_TAG = 8,
+};
+#define RESUME_FIELDS(X) \
+  X(sequence, 1, UINT64, )
 
 /* bourse.matching.v1.SubmitResponse */
 enum {
@@ -869,6 +891,7 @@ enum {
   GET_STATUS_RESPONSE_OPEN_ORDERS = 13, GET_STATUS_RESPONSE_OPEN_ORDERS_TAG = 104,
   GET_STATUS_RESPONSE_RULES = 14, GET_STATUS_RESPONSE_RULES_TAG = 112,
   GET_STATUS_RESPONSE_SNAPSHOT_OFFSET = 15, GET_STATUS_RESPONSE_SNAPSHOT_OFFSET_TAG = 120,
+  GET_STATUS_RESPONSE_HALT_SEQUENCE = 16, GET_STATUS_RESPONSE_HALT_SEQUENCE_TAG = 128,
 };
 #define GET_STATUS_RESPONSE_FIELDS(X) \
   X(shard, 1, UINT32, ) \
@@ -885,7 +908,8 @@ enum {
   X(malformed_batches, 12, UINT64, ) \
   X(open_orders, 13, UINT64, ) \
   X(rules, 14, UINT32, ) \
-  X(snapshot_offset, 15, UINT64, )
+  X(snapshot_offset, 15, UINT64, ) \
+  X(halt_sequence, 16, UINT64, )
 
 /* bourse.matching.v1.StreamVerifyRequest */
 #define STREAM_VERIFY_REQUEST_FIELDS(X)
@@ -927,6 +951,25 @@ enum {
   X(command_offset, 1, UINT64, ) \
   X(state_hash, 2, FIXED64, ) \
   X(sequence, 3, UINT64, )
+
+/* bourse.matching.v1.SkippedRecord */
+enum {
+  SKIPPED_RECORD_SHARD = 1, SKIPPED_RECORD_SHARD_TAG = 8,
+  SKIPPED_RECORD_OFFSET = 2, SKIPPED_RECORD_OFFSET_TAG = 16,
+  SKIPPED_RECORD_SHA256 = 3, SKIPPED_RECORD_SHA256_TAG = 26,
+  SKIPPED_RECORD_PROPOSED_BY = 4, SKIPPED_RECORD_PROPOSED_BY_TAG = 34,
+  SKIPPED_RECORD_CONFIRMED_BY = 5, SKIPPED_RECORD_CONFIRMED_BY_TAG = 42,
+  SKIPPED_RECORD_REASON = 6, SKIPPED_RECORD_REASON_TAG = 50,
+  SKIPPED_RECORD_TIME_US = 7, SKIPPED_RECORD_TIME_US_TAG = 56,
+};
+#define SKIPPED_RECORD_FIELDS(X) \
+  X(shard, 1, UINT32, ) \
+  X(offset, 2, UINT64, ) \
+  X(sha256, 3, BYTES, ) \
+  X(proposed_by, 4, STRING, ) \
+  X(confirmed_by, 5, STRING, ) \
+  X(reason, 6, STRING, ) \
+  X(time_us, 7, INT64, )
 
 /* bourse.types.v1.Asset */
 enum {

@@ -2,11 +2,10 @@
 
 import typer
 
-from services.cli import account, doctor, instrument, key, rules
+from services.cli import account, doctor, instrument, key, records, rules, shard
 from services.cli.backup import backup, restore
 from services.cli.book import book
 from services.cli.demo import demo
-from services.cli.records import log
 from services.cli.replay import replay
 from services.cli.status import status
 from services.cli.up import up
@@ -25,7 +24,6 @@ app.command()(status)
 app.command()(doctor.doctor)
 app.command()(demo)
 app.command()(book)
-app.command()(log)
 app.command()(replay)
 app.command()(verify)
 app.command()(backup)
@@ -33,7 +31,9 @@ app.command()(restore)
 app.add_typer(account.app, name="account")
 app.add_typer(instrument.app, name="instrument")
 app.add_typer(key.app, name="key")
+app.add_typer(records.app, name="log")
 app.add_typer(rules.app, name="rules")
+app.add_typer(shard.app, name="shard")
 
 
 def main() -> None:

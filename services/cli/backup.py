@@ -10,13 +10,15 @@ data is drawn anew from the log.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -29,14 +31,17 @@ from bourse.matching import v1 as matching
 from services.cli.folder import Birth, claimed, read_birth, write_birth
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, errors, perform, show
-from services.runtime.config import postgres_dsn
+from services.runtime.config import Settings, load, postgres_dsn
 from services.runtime.embedded import (
     EmbeddedError,
     postgres_binaries,
     start_postgres,
     stop_postgres,
 )
+from services.runtime.holds import Holds
+from services.runtime.log import commands_topic, events_topic, open_log
 from services.runtime.postgres import connect
+from services.runtime.storage import FolderStorage, NotStored, Storage, StorageError, open_storage
 
 FORMAT: Final = 1
 """Of a backup. A number above it was written by a newer Bourse."""
@@ -65,17 +70,19 @@ async def _backup(folder: Path, data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         if rooms.config.log.address != rooms.config.postgres.address:
             raise Refused(
-                "The log has a Postgres of its own here: back up both with their own tools, the log"
-                " last, and keep DATA/secrets with them."
+                "The log is not in the rooms' Postgres here: back up both with their own tools, the"
+                " log last, and keep DATA/secrets with them."
             )
         _make_empty(folder)
-        with errors.status("the cores' snapshot"):
-            await rooms.matching.TakeSnapshot(matching.TakeSnapshotRequest(), timeout=PATIENCE_S)
-            for name in ("snapshots", "secrets"):
-                if (rooms.config.data / name).exists():
-                    shutil.copytree(rooms.config.data / name, folder / name)
-        with errors.status("the tables"):
-            sequence = await _dump(rooms, folder / "postgres.dump")
+        async with _uncut(rooms):
+            with errors.status("the cores' snapshot"):
+                request = matching.TakeSnapshotRequest()
+                await rooms.matching.TakeSnapshot(request, timeout=PATIENCE_S)
+                await _copy(open_storage(rooms.config.snapshots, ""), folder / "snapshots")
+                if (rooms.config.data / "secrets").exists():
+                    shutil.copytree(rooms.config.data / "secrets", folder / "secrets")
+            with errors.status("the tables"):
+                sequence = await _dump(rooms, folder / "postgres.dump")
     manifest = {
         "format": FORMAT,
         "sequence": sequence,
@@ -85,6 +92,37 @@ async def _backup(folder: Path, data: Path) -> dict[str, Any]:
     }
     _write(folder / "manifest.json", json.dumps(manifest, indent=1))
     return {key: manifest[key] for key in ("sequence", "taken_us")}
+
+
+@asynccontextmanager
+async def _uncut(rooms: Rooms) -> AsyncIterator[None]:
+    """Inside the block nothing is cut off the logs: what is copied first needs what is copied last.
+
+    Should we die in it, the hold is lost after some days like any other.
+    """
+    log, holds = await open_log(rooms.config.log), Holds(rooms.config.postgres)
+    name = f"backup {os.getpid()}"
+    try:
+        for topic in (commands_topic(0), events_topic(0)):
+            await holds.pin(log, topic, name)
+        yield
+        for topic in (commands_topic(0), events_topic(0)):
+            await holds.forget(topic, name)
+    finally:
+        holds.close()
+        await log.close()
+
+
+async def _copy(storage: Storage, folder: Path) -> None:
+    """What a storage has at this moment, as files below a folder. What goes meanwhile is left out:
+    newer ones have taken its place."""
+    copies = FolderStorage(folder)
+    try:
+        for name in sorted(await storage.names()):
+            with contextlib.suppress(NotStored):
+                await copies.write(name, [await storage.read(name)])
+    except StorageError as error:
+        raise Refused(f"The snapshots cannot be read: {error}") from None
 
 
 def _make_empty(folder: Path) -> None:
@@ -204,20 +242,37 @@ async def _fill(folder: Path, data: Path) -> None:
         address = SecretStr(server.dsn)
         arguments = ("--exit-on-error", "--single-transaction", str(folder / "postgres.dump"))
         await asyncio.to_thread(_run_on, "pg_restore", address, *arguments)
-        await _forget_market_data(postgres_dsn(data))
+        await _forget(postgres_dsn(data))
     finally:
         await asyncio.to_thread(stop_postgres, data)
-    for name in ("snapshots", "secrets"):
-        if (folder / name).exists():
-            shutil.copytree(folder / name, data / name)
+    if (folder / "secrets").exists():
+        shutil.copytree(folder / "secrets", data / "secrets")
+    config = load(Settings, ["--data", str(data)]).snapshots
+    try:
+        await _put_back(folder / "snapshots", open_storage(config, ""), config.address)
+    except StorageError as error:
+        raise Refused(f"The snapshots cannot be kept: {error}") from None
 
 
-async def _forget_market_data(dsn: str) -> None:
-    """ClickHouse is empty in the new folder: market data reads the log from its start."""
+async def _put_back(folder: Path, storage: Storage, address: str) -> None:
+    """The snapshots of a backup where this house keeps its own. Raises Refused if it has some."""
+    if await storage.names():
+        raise Refused(
+            f"{address} holds snapshots of another house already, perhaps newer ones than this"
+            " backup's. Name another place in BOURSE_SNAPSHOTS_ADDRESS."
+        )
+    kept = FolderStorage(folder)
+    for name in sorted(await kept.names()):
+        await storage.write(name, [await kept.read(name)])
+
+
+async def _forget(dsn: str) -> None:
+    """ClickHouse is empty in the new folder: market data reads the log anew. Nor does anybody hold
+    the log who did so where it came from."""
     connection = await connect(dsn, "restore")
     try:
-        for table in ("marketdata.consumer_offset", "marketdata.tape"):
+        for table in ("marketdata.consumer_offset", "marketdata.tape", "runtime.hold"):
             if await connection.fetchval("select to_regclass($1)", table):
-                await connection.execute(f"delete from {table}")  # noqa: S608 - one of two
+                await connection.execute(f"delete from {table}")  # noqa: S608 - one of three
     finally:
         await connection.close()

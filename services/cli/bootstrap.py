@@ -17,7 +17,7 @@ from services.domain import money
 from services.domain.instruments import Misfit, amount_minor
 from services.domain.money import Plain
 
-NEWEST_RULES: Final = 2
+NEWEST_RULES: Final = 3
 """The newest version of the rules that the core knows; docs/matching.md has what it brings."""
 
 HOUSE_DECIMALS: Final = 8

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from services.cli.folder import FORMAT, is_claimed, read_birth
+from services.cli.folder import FORMAT, KAFKA, is_claimed, read_birth
 from services.cli.probes import port_is_free
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -27,10 +27,12 @@ from services.cli.terminal import (
 )
 from services.runtime.config import ConfigError, run_folder
 from services.runtime.embedded import EmbeddedError, postgres_binaries
+from services.runtime.kafka_jars import KafkaMissing, java_version, kafka_jars
 
 DEBIAN: Final = "On Debian or Ubuntu: apt-get install python3-dev python3-venv gcc"
 WHEELS: Final = (
     "aiohttp",
+    "aiokafka",
     "asyncpg",
     "clickhouse_connect",
     "grpc",
@@ -83,6 +85,7 @@ def examine(data: Path, port: int) -> list[Finding]:
         _core,
         _postgres,
         _clickhouse,
+        lambda: _kafka(data),
         lambda: _rights(data),
         lambda: _age(data),
         lambda: _space(data),
@@ -154,6 +157,23 @@ def _clickhouse() -> Finding:
     detail = "chdb loads" if done.returncode == 0 else "chdb does not load"
     fix = "Run tools/setup; it needs x86-64 with SSE 4.2 or ARM 64, and 1 GB of memory."
     return _finding("clickhouse", done.returncode == 0, detail, fix)
+
+
+def _kafka(data: Path) -> Finding:
+    """Only a house whose log is in Kafka needs it; others are told whether they could have one."""
+    if os.environ.get("BOURSE_LOG_ADDRESS"):
+        return Finding("kafka", True, "the log is where BOURSE_LOG_ADDRESS says")
+    try:
+        birth = read_birth(data)
+    except Refused:
+        birth = None
+    needed = birth is not None and birth.log == KAFKA
+    try:
+        detail = f"Java {java_version()}"
+        return Finding("kafka", True, f"{detail}, Kafka in {kafka_jars()}")
+    except KafkaMissing as missing:
+        said = "the log of this folder needs it" if needed else "not here, and not needed"
+        return Finding("kafka", not needed, said, str(missing) if needed else "")
 
 
 def _rights(data: Path) -> Finding:

@@ -1,9 +1,10 @@
 """An operator's way into the core: commands as batches in a session of their own.
 
-    async with open_session(channel) as session:
+    async with open_session(rooms.channel("matching")) as session:
         [outcome] = await session.ask(command)
 
-A batch whose answer is lost is sent again under its number, so it is applied once, whatever breaks.
+A batch whose answer is lost is sent again under its number, to another replica if there is one, so
+it is applied once, whatever breaks.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.cli.terminal import Refused
 from services.domain.outcomes import REFUSAL_CODES
+from services.runtime.choice import Choice
 
 PATIENCE_S: Final = 20.0
 """After this long a command is given up; a second later the core would not take it either."""
@@ -36,6 +38,7 @@ _SENTENCES: Final = {
     "name_taken": "That name is taken by something else.",
     "phase_forbids_it": "The market cannot go to that phase from the one it is in.",
     "rules_too_old": "The rules in force do not know this; see `bourse rules`.",
+    "shard_halted": "The shard is halted and does nothing; see `bourse shard status`.",
     "setting_invalid": "Tick, lot, limits, fees or times do not fit; docs/matching.md says how.",
 }
 
@@ -55,12 +58,17 @@ _Submit: TypeAlias = (
 class Session:
     """A session of the core. Not for several tasks at once."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._submit: _Submit = channel.stream_stream(
-            f"/{ORDER_ENTRY_SERVICE}/Submit",
-            request_serializer=matching.SubmitRequest.SerializeToString,
-            response_deserializer=matching.SubmitResponse.FromString,
-        )
+    def __init__(self, replicas: Choice) -> None:
+        self._replicas = replicas
+        self._submits: dict[grpc.aio.Channel, _Submit] = {
+            channel: channel.stream_stream(
+                f"/{ORDER_ENTRY_SERVICE}/Submit",
+                request_serializer=matching.SubmitRequest.SerializeToString,
+                response_deserializer=matching.SubmitResponse.FromString,
+            )
+            for channel in replicas.replicas
+        }
+        self._replica: grpc.aio.Channel | None = None
         self._call: _Call | None = None
         self._session = 0
         self._number = 0
@@ -111,8 +119,14 @@ class Session:
         )
 
     async def _exchange(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
-        if self._call is None:
-            self._call = self._submit()
+        return await self._replicas.converse(lambda replica: self._exchange_with(replica, request))
+
+    async def _exchange_with(
+        self, replica: grpc.aio.Channel, request: matching.SubmitRequest
+    ) -> matching.SubmitResponse:
+        if self._call is None or self._replica is not replica:
+            self._drop()
+            self._call, self._replica = self._submits[replica](), replica
         await self._call.write(request)
         answer = await self._call.read()
         if not isinstance(answer, matching.SubmitResponse):
@@ -138,9 +152,9 @@ def _reason(error: Exception | None) -> str:
 
 
 @asynccontextmanager
-async def open_session(channel: grpc.aio.Channel) -> AsyncIterator[Session]:
+async def open_session(replicas: Choice) -> AsyncIterator[Session]:
     """A session for as long as the block lasts. Raises Refused if the core gives none."""
-    session = Session(channel)
+    session = Session(replicas)
     await session.open()
     try:
         yield session

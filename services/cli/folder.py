@@ -1,6 +1,6 @@
 """The data folder as the command line sees it: whose it is, how old it is, what runs in it.
 
-DATA/bourse.json        made once: the folder's format, and whether a demo lives in it
+DATA/bourse.json        made once: its format, whether a demo lives in it, what keeps its log
 DATA/up.lock            held by the `bourse up` of this folder, with its process id
 DATA/run/state.json     what that `bourse up` says of its processes
 """
@@ -22,6 +22,9 @@ FORMAT: Final = 1
 
 DEMO_READY: Final = Path("run") / "demo.ready"
 
+POSTGRES: Final = "postgres"
+KAFKA: Final = "kafka"
+
 _LOOK_S: Final = 0.5
 """Whoever asks whether a folder is claimed holds its lock for a moment; a claim outlasts that."""
 
@@ -35,6 +38,8 @@ class Birth:
     """Made with the demo. One made without never starts it."""
     complete: bool = False
     """Its assets, first instrument and treasury are there."""
+    log: str = POSTGRES
+    """Where its log is kept, if no address says otherwise: `postgres` or `kafka`."""
 
 
 def read_birth(data: Path) -> Birth | None:
@@ -48,7 +53,8 @@ def read_birth(data: Path) -> Birth | None:
                 f"{data} has format {written}, and this Bourse knows {FORMAT}: it was written by a"
                 " newer one. Use that one, or name another folder with --data."
             )
-        return Birth(written, bool(said["demo"]), bool(said["complete"]))
+        kept = str(said.get("log", POSTGRES))
+        return Birth(written, bool(said["demo"]), bool(said["complete"]), kept)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -63,12 +69,20 @@ def write_birth(data: Path, birth: Birth) -> None:
     _write_whole(data / "bourse.json", asdict(birth), durable=True)
 
 
-def open_folder(data: Path, with_demo: bool) -> Birth:
-    """The birth of a folder, written now if it is new. Raises Refused."""
+def open_folder(data: Path, with_demo: bool, log: str = "") -> Birth:
+    """The birth of a folder, written now if it is new. Raises Refused.
+
+    `log` is where its log shall be kept; empty: where it is, and Postgres in a new folder.
+    """
     birth = read_birth(data)
     if birth is None:
-        birth = Birth(demo=with_demo)
+        birth = Birth(demo=with_demo, log=log or POSTGRES)
         write_birth(data, birth)
+    if log and log != birth.log:
+        raise Refused(
+            f"{data} was made with its log in {birth.log}, and a log does not move: leave out"
+            " --log, or name another folder with --data."
+        )
     return birth
 
 

@@ -1,6 +1,6 @@
 """The processes of one data folder: started side by side, stopped one after the other.
 
-    postgres · clickhouse            the stores, unless they are somewhere else
+    postgres · clickhouse · kafka    the stores, unless they are somewhere else; kafka if wanted
     matching · ledger · orders · marketdata · notifications · accounts · gateway
     demo                             where the folder was made with one
 
@@ -11,7 +11,7 @@ in; whoever follows the log; matching, which leaves a snapshot; the stores.
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -19,8 +19,9 @@ from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
 from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
+from services.cli.replicas import places, room_of
 from services.cli.rooms import Rooms
-from services.cli.stores import PostgresKeeper
+from services.cli.stores import PostgresKeeper, kafka_plan
 from services.cli.terminal import Refused
 from services.runtime.config import ROOMS, run_folder
 
@@ -32,11 +33,13 @@ STOP_ORDER: Final[Sequence[Sequence[str]]] = (
     ("gateway",),
     ("accounts", "ledger", "marketdata", "notifications", "orders"),
     ("matching",),
-    ("clickhouse",),
+    ("clickhouse", "kafka"),
 )
 """Postgres comes after all of them."""
 
-_STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0}
+STORES: Final = ("postgres", "clickhouse", "kafka")
+
+_STOP_S: Final = {"matching": 60.0, "clickhouse": 30.0, "kafka": 30.0}
 _STOP_OTHERS_S: Final = 20.0
 
 
@@ -49,6 +52,8 @@ class Wanted(NamedTuple):
     demo: bool
     """The bots are to trade."""
     made_with_demo: bool
+    kafka: str = ""
+    """The address of a Kafka in the data folder that is to keep the log; empty: there is none."""
 
 
 class House:
@@ -73,36 +78,45 @@ class House:
 
     async def start(self) -> None:
         """Start the stores and every room. Raises EmbeddedError."""
-        if "clickhouse" in self.children:
-            self.children["clickhouse"].start()
+        for store in ("kafka", "clickhouse"):
+            if store in self.children:
+                self.children[store].start()
         if self.postgres:
             await self.postgres.start()
         for room in ROOMS:
-            self.children[room].start()
+            for child in self._of(room):
+                child.start()
 
     def start_demo(self) -> None:
         """Let the bots trade, if they are wanted."""
         if "demo" in self.children:
             self.children["demo"].start()
 
-    async def served(self, names: Iterable[str]) -> None:
+    def _of(self, room: str) -> list[Child]:
+        """The processes of a room: one, or its replicas."""
+        return [child for name, child in self.children.items() if room_of(name) == room]
+
+    async def served(self, rooms: Iterable[str]) -> None:
         """Wait until all of these serve. Raises Refused if any has ended for good."""
-        wanted = [self.children[name] for name in names]
-        while not all(child.state is ChildState.SERVING for child in wanted):
+        wanted = [child for room in rooms for child in self._of(room)]
+        while not all(child.state is ChildState.SERVING or child.given_up for child in wanted):
             self.refuse_if_given_up()
             self.changed.clear()
             await self.changed.wait()
 
     def refuse_if_given_up(self) -> None:
-        """Raise Refused if a room ended of what a new start would not mend: a person has to."""
-        for child in self.children.values():
-            if child.given_up:
+        """Raise Refused if a room ended of what a new start would not mend: a person has to.
+
+        As long as one replica has not, the others' end is said, and trading goes on.
+        """
+        for name, child in self.children.items():
+            if all(each.given_up for each in self._of(room_of(name))):
                 raise Refused(f"{child.name} cannot go on. {child.given_up}")
 
     async def stop(self) -> None:
         """Stop everything in order; each step is waited for, and none for ever."""
         for step in STOP_ORDER:
-            wanted = [self.children[name] for name in step if name in self.children]
+            wanted = [child for room in step for child in self._of(room)]
             await asyncio.gather(*(child.stop() for child in wanted))
         if self.postgres:
             await self.postgres.stop()
@@ -114,13 +128,14 @@ class House:
 
     def state(self) -> dict[str, Any]:
         """What `state.json` says."""
-        stores = [kept for kept in self.all() if kept.name in ("postgres", "clickhouse")]
+        stores = [kept for kept in self.all() if kept.name in STORES]
         demo = self.children.get("demo")
         return {
             "pid": os.getpid(),
             "url": self.url,
             "began_us": self._began_us,
-            "rooms": [_described(self.children[room]) for room in ROOMS],
+            "addresses": {"matching": self._rooms.config.address_of("matching")},
+            "rooms": [_described(child) for room in ROOMS for child in self._of(room)],
             "stores": [_described(store) for store in stores],
             "demo": {
                 "made_with_demo": self.wanted.made_with_demo,
@@ -146,24 +161,37 @@ class House:
             "BOURSE_GATEWAY_HOST": self.wanted.host,
             "BOURSE_GATEWAY_PORT": str(self.wanted.port),
         }
-        plans = [
-            Plan(
-                room,
-                f"services.{room}",
-                room_serves(self._rooms.config.address_of(room), self._rooms.channel(room)),
-                environment=environment,
-            )
-            for room in ROOMS
-        ]
+        plans = [plan for room in ROOMS for plan in self._room_plans(room, environment)]
         if _needs_clickhouse():
             answers = store_answers(run_folder(data) / "clickhouse.port")
             plans.append(
                 Plan("clickhouse", "services.clickhouse", answers, environment=environment)
             )
+        if self.wanted.kafka:
+            plans.append(kafka_plan(data, self.wanted.kafka))
         if self.wanted.demo:
             bots = ("demo", "--data", str(data))
             plans.append(Plan("demo", "services.cli", self._demo_trades, bots, environment))
-        return [plan._replace(stop_s=_STOP_S.get(plan.name, _STOP_OTHERS_S)) for plan in plans]
+        return [
+            plan._replace(stop_s=_STOP_S.get(room_of(plan.name), _STOP_OTHERS_S)) for plan in plans
+        ]
+
+    def _room_plans(self, room: str, environment: Mapping[str, str]) -> list[Plan]:
+        """One process, or one for each replica that listens in a place of its own."""
+        module, way = f"services.{room}", self._rooms.channel(room)
+        address = self._rooms.config.address_of(room)
+        if room != "matching":
+            return [Plan(room, module, room_serves(address, way), (), environment)]
+        return [
+            Plan(
+                place.name,
+                module,
+                room_serves(place.address, channel),
+                (),
+                {**environment, "BOURSE_MATCHING_LISTEN": place.address},
+            )
+            for place, channel in zip(places(address), way.replicas, strict=True)
+        ]
 
     async def _demo_trades(self) -> bool:
         return read_number(self.wanted.data / DEMO_READY) == self.children["demo"].pid
@@ -193,4 +221,5 @@ def _described(kept: Kept) -> dict[str, Any]:
         "pid": kept.pid or None,
         "restarts": kept.restarts,
         "since_us": kept.since_us,
+        **({"stopped": kept.given_up} if isinstance(kept, Child) and kept.given_up else {}),
     }

@@ -13,8 +13,17 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from bourse.matching import v1 as matching
+from services.cli import hold, skips
 from services.cli.rooms import Rooms, account_named, open_rooms
-from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, out, perform
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    goes_to_inner,
+    out,
+    perform,
+)
 from services.domain.outcomes import REFUSAL_CODES
 from services.runtime.events import Position, follow
 from services.runtime.log import Log, commands_topic, events_topic, open_log
@@ -72,7 +81,15 @@ def _values(messages: list[Message], names: tuple[str, ...]) -> list[int]:
     ]
 
 
+app = typer.Typer(help="Print command or event records as text; say who holds the logs.")
+app.add_typer(hold.app, name="hold")
+app.command()(skips.skip)
+app.command()(skips.audit)
+
+
+@app.callback(invoke_without_command=True)
 def log(
+    context: typer.Context,
     data: DataFolder = DEFAULT_DATA,
     commands: Annotated[
         bool, typer.Option("--commands", help="Show commands as they came, not what they caused.")
@@ -85,6 +102,8 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Print command or event records as text, a command a paragraph; filtered if asked."""
+    if goes_to_inner(context):
+        return
     try:
         request_id = bytes.fromhex(request)
     except ValueError:
@@ -128,7 +147,8 @@ async def _span(log_of_shard: Log, topic: str, shown: _Shown) -> tuple[int, int]
     oldest, end = await log_of_shard.start(topic), await log_of_shard.end(topic)
     first = max(shown.start, oldest) if not shown.start else shown.start
     if not oldest <= first <= end:
-        raise Refused(f"{topic} has offsets {oldest} to {end - 1}.")
+        cut = f" What stood below {oldest} has been cut." if oldest else ""
+        raise Refused(f"{topic} has offsets {oldest} to {end - 1}.{cut}")
     return first, end
 
 

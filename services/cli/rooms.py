@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-import grpc
-
 from bourse.accounts import v1 as accounts
 from bourse.accounts.v1.rpc import AccountsServiceStub
 from bourse.ledger.v1.rpc import LedgerServiceStub
@@ -20,8 +18,8 @@ from bourse.types import v1 as types
 from services.cli.folder import read_birth, read_state
 from services.cli.terminal import Refused
 from services.domain.instruments import Market
+from services.runtime.choice import Choice
 from services.runtime.config import ROOMS, Settings, load
-from services.runtime.rpc import open_channel
 
 T = TypeVar("T")
 
@@ -38,12 +36,12 @@ class Rooms:
         self.config = config
         self.url = url
         """Of the public API, without a slash at its end."""
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels: dict[str, Choice] = {}
 
-    def channel(self, room: str) -> grpc.aio.Channel:
-        """The channel to a room; to the first replica if there are several."""
+    def channel(self, room: str) -> Choice:
+        """The way to a room; to a replica that serves if there are several."""
         if room not in self._channels:
-            self._channels[room] = open_channel(self.config.address_of(room).split(",")[0])
+            self._channels[room] = Choice(self.config.address_of(room))
         return self._channels[room]
 
     async def close(self) -> None:
@@ -86,21 +84,25 @@ class Rooms:
 async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
     """The rooms of the house that runs on a data folder. Raises Refused if none does."""
     state = read_state(data)
-    if not state and not _is_elsewhere():
-        raise Refused(_absent(data))
-    rooms = Rooms(load(Settings, ["--data", str(data)]), state.get("url", DEFAULT_URL))
+    if not state and not is_elsewhere():
+        raise Refused(absent(data))
+    config = load(Settings, ["--data", str(data)])
+    # Where its replicas listen, the house that runs has decided.
+    addresses = {**state.get("addresses", {}), **config.addresses}
+    rooms = Rooms(config.model_copy(update={"addresses": addresses}), state.get("url", DEFAULT_URL))
     try:
         yield rooms
     finally:
         await rooms.close()
 
 
-def _is_elsewhere() -> bool:
+def is_elsewhere() -> bool:
     """Whether somebody else runs the rooms, and told us where they are."""
     return any(f"BOURSE_{room.upper()}_ADDRESS" in os.environ for room in ROOMS)
 
 
-def _absent(data: Path) -> str:
+def absent(data: Path) -> str:
+    """Why there is nothing to talk to, and what to do about it."""
     if read_birth(data) is None:
         return f"There is no exchange in {data}. Start one with `bourse up --data {data}`."
     return f"The exchange in {data} does not run. Start it with `bourse up --data {data}`."

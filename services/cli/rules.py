@@ -1,7 +1,7 @@
 """`bourse rules`: the version of the rules that the core trades by, and the way to a newer one."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -9,7 +9,21 @@ from bourse.matching import v1 as matching
 from services.cli.bootstrap import NEWEST_RULES, use_rules
 from services.cli.engine import open_session
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
-from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, perform, show
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    goes_to_inner,
+    perform,
+    show,
+)
+
+BRINGS: Final = {
+    2: "stop orders, icebergs, auctions, price bands and limits",
+    3: "a halt of the whole shard where its replicas do not agree",
+}
+"""What each version of the rules is for."""
 
 app = typer.Typer(help="The version of the rules that the core trades by.")
 
@@ -17,12 +31,7 @@ app = typer.Typer(help="The version of the rules that the core trades by.")
 @app.callback(invoke_without_command=True)
 def rules(context: typer.Context, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Say which version of the rules is in force."""
-    if context.invoked_subcommand is not None:
-        # What stands before the inner command would be lost on its way there.
-        source = context.get_parameter_source("data")
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter("Put it behind the inner command.", param_hint="--data")
-    else:
+    if not goes_to_inner(context):
         said = perform(_rules(data))
         show(said, as_json, f"Rules {said['rules']} are in force. {advice(said['rules'])}".rstrip())
 
@@ -42,10 +51,8 @@ def advice(version: int) -> str:
     """How to come to the newest rules, in a sentence; empty if these are."""
     if version >= NEWEST_RULES:
         return ""
-    return (
-        f"`bourse rules use {NEWEST_RULES}` brings stop orders, icebergs, auctions, price bands"
-        " and limits; there is no way back."
-    )
+    brings = [what for rules, what in BRINGS.items() if rules > version]
+    return f"`bourse rules use {NEWEST_RULES}` brings {'; '.join(brings)}. There is no way back."
 
 
 @app.command()

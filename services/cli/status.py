@@ -1,7 +1,7 @@
 """`bourse status`: what runs, how far each room has come, and where the log stands."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -11,10 +11,11 @@ from rich.table import Table
 
 from bourse.ledger import v1 as ledger
 from bourse.marketdata import v1 as marketdata
-from bourse.matching import v1 as matching
 from bourse.notifications import v1 as notifications
 from bourse.orders import v1 as orders
 from services.cli.folder import read_birth, read_state
+from services.cli.hold import read_topics
+from services.cli.replicas import ask_replicas, room_of, shard_of
 from services.cli.rooms import Rooms, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -27,6 +28,9 @@ from services.cli.terminal import (
     table,
 )
 from services.runtime.config import ROOMS
+from services.runtime.log import LogError
+from services.runtime.postgres import PostgresError
+from services.runtime.postgres_wake import GONE
 from services.runtime.rpc import is_serving
 
 ANSWER_S: Final = 2.0
@@ -55,6 +59,8 @@ def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
         f"\nlog        sequence {log.get('sequence', '?')}, next record"
         f" {log.get('next_offset', '?')}, {log.get('open_orders', '?')} open orders"
     )
+    for line in _holds(said["topics"]):
+        out.print(line)
     if said["url"]:
         out.print(f"address    {said['url']}")
     if said["demo"]["made_with_demo"]:
@@ -63,27 +69,49 @@ def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
         )
 
 
+def _holds(topics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What each topic keeps and because of whom; in red, whoever has lost its hold."""
+    for topic in topics:
+        holding = [hold for hold in topic["holds"] if not hold["is_lost"]]
+        last = min(holding, key=lambda hold: hold["next_offset"], default=None)
+        held = f", held by {last['reader']} at {last['next_offset']}" if last else ""
+        records = topic["end"] - topic["start"]
+        yield f"keeps      {records} records of {topic['topic']} from {topic['start']} on{held}"
+        lost = ", ".join(hold["reader"] for hold in topic["holds"] if hold["is_lost"])
+        if lost:
+            yield f"           [bold red]{lost} lost its hold: `bourse log hold list`[/]"
+
+
 async def _read(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        return await read_status(rooms, data)
+        said = await read_status(rooms, data)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return {**said, "topics": await read_topics(rooms)}
+        except (*GONE, PostgresError, LogError, TimeoutError):
+            # Then the rooms above say so too.
+            return {**said, "topics": []}
 
 
 async def read_status(rooms: Rooms, data: Path) -> dict[str, Any]:
     """The object of `bourse status --json`: what the supervisor says, and what each room says."""
     state = read_state(data)
     kept = {room["name"]: room for room in state.get("rooms", [])}
-    asked = await asyncio.gather(*(_ask(rooms, room) for room in ROOMS))
+    others = [room for room in ROOMS if room != "matching"]
+    replicas, *answers = await asyncio.gather(
+        ask_replicas(rooms.channel("matching"), rooms.config.address_of("matching")),
+        *(_ask(rooms, room) for room in others),
+    )
+    asked = {**replicas, **dict(zip(others, answers, strict=True))}
+    names = [name for room in ROOMS for name in asked if room_of(name) == room]
     birth = read_birth(data)
     demo = {"made_with_demo": birth is not None and birth.demo, "state": "off"}
-    log = next(said for room, said in zip(ROOMS, asked, strict=True) if room == "matching")
     return {
         "url": state.get("url", ""),
-        "rooms": [
-            _room(room, kept.get(room, {}), said) for room, said in zip(ROOMS, asked, strict=True)
-        ],
+        "rooms": [_room(name, kept.get(name, {}), asked[name]) for name in names],
         "stores": state.get("stores", []),
         "demo": {**demo, **state.get("demo", {})},
-        "log": log.get("log", {}),
+        "log": shard_of(replicas),
     }
 
 
@@ -101,6 +129,7 @@ def _room(name: str, kept: Mapping[str, Any], said: Mapping[str, Any]) -> dict[s
         "state": state,
         "pid": kept.get("pid"),
         "restarts": kept.get("restarts", 0),
+        **({"stopped": kept["stopped"]} if "stopped" in kept else {}),
         "lag_records": 0,
         "lag_ms": 0,
         **places,
@@ -113,27 +142,6 @@ async def _ask(rooms: Rooms, room: str) -> dict[str, Any]:
         return await _ASK[room](rooms)
     except grpc.aio.AioRpcError:
         return {}
-
-
-async def _matching(rooms: Rooms) -> dict[str, Any]:
-    said = await rooms.matching.GetStatus(matching.GetStatusRequest(), timeout=ANSWER_S)
-    log = {
-        "shard": said.shard,
-        "sequence": said.sequence,
-        "next_offset": said.next_offset,
-        "clock_us": said.clock_us,
-        "state_hash": f"{said.state_hash:016x}",
-        "balance_hash": f"{said.balance_hash:016x}",
-        "leader": said.leader,
-        "epoch": said.epoch,
-        "queued_batches": said.queued_batches,
-        "retained_bytes": said.retained_bytes,
-        "malformed_batches": said.malformed_batches,
-        "open_orders": said.open_orders,
-        "rules": said.rules,
-        "snapshot_offset": said.snapshot_offset,
-    }
-    return {"sequence": said.sequence, "next_offset": said.next_offset, "log": log}
 
 
 async def _ledger(rooms: Rooms) -> dict[str, Any]:
@@ -182,7 +190,6 @@ _ASK: Final[Mapping[str, _Ask]] = {
     "gateway": _gateway,
     "ledger": _ledger,
     "marketdata": _marketdata,
-    "matching": _matching,
     "notifications": _notifications,
     "orders": _orders,
 }
@@ -210,5 +217,15 @@ def _row(kept: Mapping[str, Any]) -> Sequence[str]:
         str(kept.get("lag_records", "")) if follows else "",
         str(kept.get("lag_ms", "")) if follows else "",
         str(kept.get("restarts") or ""),
-        f"[red]{escape(kept['stopped'])}[/]" if kept.get("stopped") else "",
+        _remark(kept),
     )
+
+
+def _remark(kept: Mapping[str, Any]) -> str:
+    """Why it has stopped; of a replica who leads, and the record it has come to."""
+    if kept.get("stopped"):
+        return f"[red]{escape(kept['stopped'])}[/]"
+    if "leader" not in kept:
+        return ""
+    leads = f"leads (epoch {kept['epoch']}), " if kept["leader"] else ""
+    return f"{leads}record {kept['next_offset'] - 1}"

@@ -1,4 +1,4 @@
-"""The embedded Postgres as one of the processes of the house: kept running, stopped last."""
+"""The embedded stores as processes of the house: kept running, stopped last."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,24 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from services.cli.child import Backoff, ChildState, Severity, Tell
+from services.cli.child import Backoff, ChildState, Plan, Severity, Tell
+from services.cli.terminal import Refused, errors
 from services.runtime.embedded import (
     EmbeddedError,
     EmbeddedPostgres,
+    postgres_is_stuck,
     start_postgres,
     stop_postgres,
 )
+from services.runtime.embedded_kafka import prepare_kafka
+from services.runtime.kafka_jars import KafkaMissing, fetch_kafka, kafka_jars
+from services.runtime.kafka_link import Access, count_brokers
+from services.runtime.log import LogError
+
+LOOK_S: Final = 2.0
+"""How often it is asked whether Postgres still comes to something."""
 
 
 class PostgresKeeper:
@@ -57,12 +67,28 @@ class PostgresKeeper:
     async def _keep(self, server: EmbeddedPostgres) -> None:
         while True:
             began_s = time.monotonic()
-            await _ended(server.pid)
+            await self._until_useless(server)
             self.pid = 0
             wait_s = self._backoff.after(time.monotonic() - began_s)
             self._become(ChildState.WAITING)
             self._tell(self.name, f"ended; starts again in {wait_s:.1f} s", Severity.BAD)
             server = await self._again(wait_s)
+
+    async def _until_useless(self, server: EmbeddedPostgres) -> None:
+        """Wait until it has ended, or lives and will never serve again: then it is ended."""
+        ended = asyncio.create_task(_ended(server.pid))
+        was_stuck = False
+        try:
+            while not ended.done():
+                await asyncio.wait([ended], timeout=LOOK_S)
+                is_stuck = await asyncio.to_thread(postgres_is_stuck, self._data)
+                if is_stuck and was_stuck:
+                    said = "refuses everybody and does not recover by itself: it is ended"
+                    self._tell(self.name, said, Severity.BAD)
+                    await asyncio.to_thread(stop_postgres, self._data, "immediate")
+                was_stuck = is_stuck
+        finally:
+            ended.cancel()
 
     async def _again(self, wait_s: float) -> EmbeddedPostgres:
         while True:
@@ -88,6 +114,43 @@ class PostgresKeeper:
         self.state = state
         self.since_us = time.time_ns() // 1000
         self.on_change()
+
+
+def have_kafka() -> None:
+    """Fetch Kafka if it is not on this machine. Raises Refused."""
+    try:
+        with contextlib.suppress(KafkaMissing):
+            kafka_jars()
+            return
+        with errors.status("fetching Kafka, once"):
+            fetch_kafka()
+    except KafkaMissing as error:
+        raise Refused(str(error)) from error
+
+
+def prepared_kafka(data: Path) -> str:
+    """Have the folder's own Kafka ready to be started; its address. Raises Refused.
+
+    Nothing is prepared, and nothing is to be started, where BOURSE_LOG_ADDRESS names a log.
+    """
+    if os.environ.get("BOURSE_LOG_ADDRESS"):
+        return ""
+    have_kafka()
+    try:
+        return prepare_kafka(data).address
+    except EmbeddedError as error:
+        raise Refused(str(error)) from error
+
+
+def kafka_plan(data: Path, address: str) -> Plan:
+    """The broker of a data folder, as one of the processes of the house."""
+
+    async def answers() -> bool:
+        with contextlib.suppress(LogError):
+            return await count_brokers(Access(address)) == 1
+        return False
+
+    return Plan("kafka", "services.runtime.embedded_kafka", answers, (str(data), "1"))
 
 
 async def _ended(pid: int) -> None:

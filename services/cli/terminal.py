@@ -45,6 +45,17 @@ def perform(asked: Coroutine[Any, Any, T]) -> T:
         fail(sentence(error))
 
 
+def goes_to_inner(context: typer.Context) -> bool:
+    """Whether a group was called for a command inside it, which then has all that was given."""
+    if context.invoked_subcommand is None:
+        return False
+    # What stands before the inner command would be lost on its way there.
+    source = context.get_parameter_source("data")
+    if source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("Put it behind the inner command.", param_hint="--data")
+    return True
+
+
 def fail(why: str) -> NoReturn:
     """Say a sentence on standard error and end with exit code 1."""
     errors.print(why, style="red", markup=False)

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import grpc
 import typer
@@ -19,13 +19,15 @@ from bourse.marketdata import v1 as marketdata
 from services.cli.bootstrap import bootstrap
 from services.cli.child import Severity
 from services.cli.edge import ask
-from services.cli.folder import Birth, claimed, complete, open_folder, read_birth
+from services.cli.folder import KAFKA, Birth, claimed, complete, open_folder, read_birth
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
+from services.cli.replicas import MOST, place_replicas
 from services.cli.rooms import Markets, Rooms, read_markets
 from services.cli.rules import advice, rules_in_force
 from services.cli.screen import Screen
 from services.cli.status import read_status, status_table
+from services.cli.stores import have_kafka, prepared_kafka
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
 from services.runtime.config import ROOMS, Settings, load
 from services.runtime.embedded import EmbeddedError
@@ -53,17 +55,30 @@ def up(
             help="Let demo accounts trade. A folder made with --no-demo never has a demo.",
         ),
     ] = True,
+    log: Annotated[
+        Literal["postgres", "kafka"] | None,
+        typer.Option(help="What keeps the log of a new folder; kafka needs Java 17."),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, help="Of matching: with two, one may die at any time."),
+    ] = None,
 ) -> None:
     """Run the whole exchange in the foreground; Ctrl-C stops it and loses nothing."""
-    perform(_up(data.expanduser().resolve(), host, port, demo))
+    data = data.expanduser().resolve()
+    place_replicas(data, replicas)
+    perform(_up(data, host, port, demo, log or ""))
 
 
-async def _up(data: Path, host: str, port: int, with_demo: bool) -> None:
+async def _up(data: Path, host: str, port: int, with_demo: bool, log: str) -> None:
     with claimed(data):
         read_birth(data)
         port = _free_port(host, port)
-        birth = open_folder(data, with_demo)
-        wanted = Wanted(data, host, port, with_demo and birth.demo, birth.demo)
+        if log == KAFKA:
+            have_kafka()
+        birth = open_folder(data, with_demo, log)
+        kafka = await asyncio.to_thread(prepared_kafka, data) if birth.log == KAFKA else ""
+        wanted = Wanted(data, host, port, with_demo and birth.demo, birth.demo, kafka)
         config = load(Settings, ["--data", str(data)])
         rooms = Rooms(config)
         try:

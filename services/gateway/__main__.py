@@ -25,10 +25,11 @@ from services.gateway.rest_orders import Orders
 from services.gateway.rest_public import PublicRoutes
 from services.gateway.tokens import Tokens
 from services.gateway.ws import Sockets
+from services.runtime.choice import Choice
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.main import launch, run
-from services.runtime.rpc import Health, open_channel, serve
+from services.runtime.rpc import Health, serve
 from services.runtime.telemetry import start_telemetry
 
 ROOMS: Final = ("matching", "ledger", "orders", "marketdata", "notifications", "accounts")
@@ -42,9 +43,9 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         clock = SystemClock()
         self._config = config
-        self.channels = {room: open_channel(_first(config.address_of(room))) for room in ROOMS}
-        replicas = [open_channel(one) for one in config.address_of("matching").split(",")]
-        self.entry = OrderEntry(replicas, clock, config.waiting_commands)
+        self.channels = {room: Choice(config.address_of(room)) for room in ROOMS}
+        # Questions go where the orders go: what was answered there is known there.
+        self.entry = OrderEntry(self.channels["matching"], clock, config.waiting_commands)
         self.keys = KeyRing(self.channels["accounts"])
         self.markets = Markets(self.channels["matching"])
         self.reads = Reads(self.markets, self.channels["matching"], self.channels["orders"], clock)
@@ -105,11 +106,6 @@ class Gateway:
         while not self.is_ready:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await health.serving(True)
-
-
-def _first(address: str) -> str:
-    """Reads go to the first replica."""
-    return address.split(",")[0]
 
 
 async def main() -> None:

@@ -15,7 +15,13 @@ from services.gateway.state import Answered
 GONE = (matching.REFUSAL_ORDER_UNKNOWN, matching.REFUSAL_ORDER_ENDED)
 """Refusals of what names an order that does not stand."""
 
-EVERY = ("rules_too_old", "expired_in_transit", "engine_refused", "outcome_unknown")
+EVERY = (
+    "rules_too_old",
+    "shard_halted",
+    "expired_in_transit",
+    "engine_refused",
+    "outcome_unknown",
+)
 """Codes that any command may be answered with."""
 
 PLACING = (

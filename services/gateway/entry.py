@@ -1,13 +1,12 @@
 """Order entry: carries commands to one replica of a shard over one stream, and answers back.
 
 What is asked in one turn of the loop goes as one batch. Which batch goes when, and what an answer
-means, is `state.py`'s to say; here are only the stream, its loss, and the clock.
+means, is `state.py`'s to say; here are only the stream, its loss, and the clock. A replica that
+ends the stream, refuses for want of room or of a log, or falls silent is left for another one.
 """
 
 import asyncio
-import itertools
 import secrets
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -18,12 +17,15 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.domain.clock import Clock
 from services.gateway.state import After, Answer, Asked, Desk, Undecided
+from services.runtime.choice import Choice
 
 SWEEP_S: Final = 0.05
 """How often those whom time has overtaken are looked for."""
 
 PATIENCE_S: Final = 10.0
-"""A batch unanswered for this long means the stream hangs: twice what the log takes at worst."""
+"""A batch unanswered for this long means the stream hangs: twice what the log takes at worst.
+
+A replica that hangs as a whole is noticed sooner, see `services.runtime.choice`."""
 
 OUT_OF_REACH_S: Final = 2.0
 """Without a session for this long, new commands are refused at once rather than queued."""
@@ -52,18 +54,19 @@ class OrderEntry:
 
     def __init__(
         self,
-        replicas: Sequence[grpc.aio.Channel],
+        replicas: Choice,
         clock: Clock,
         capacity: int,
         renew_s: float = RENEW_S,
     ) -> None:
-        self._submits: list[_Submit] = [
-            channel.stream_stream(
+        self._replicas = replicas
+        self._submits: dict[grpc.aio.Channel, _Submit] = {
+            channel: channel.stream_stream(
                 f"/{rpc.ORDER_ENTRY_SERVICE}/Submit",
                 response_deserializer=matching.SubmitResponse.FromString,
             )
-            for channel in replicas
-        ]
+            for channel in replicas.replicas
+        }
         self._clock = clock
         self._renew_s = renew_s
         self._desk = Desk(capacity)
@@ -110,25 +113,29 @@ class OrderEntry:
             await asyncio.gather(running, return_exceptions=True)
 
     async def run(self) -> None:
-        """Keep a stream to a replica, and the next one when it is lost."""
+        """Keep a stream to a replica, and to another one when it is lost."""
         sweeper = asyncio.create_task(self._sweep())
         failures = 0
         try:
-            for submit in itertools.cycle(self._submits):
+            while True:
                 before = self._progress
-                call = submit()
                 try:
-                    await self._converse(call)
+                    await self._replicas.converse(self._use)
                 except (StreamBroken, grpc.aio.AioRpcError) as error:
                     if failures == 0:
                         _log.warning("order_entry_is_interrupted", reason=_reason(error))
-                finally:
-                    self._linked = False
-                    call.cancel()
                 failures = failures + 1 if self._progress == before else 0
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
         finally:
             sweeper.cancel()
+
+    async def _use(self, replica: grpc.aio.Channel) -> None:
+        call = self._submits[replica]()
+        try:
+            await self._converse(call)
+        finally:
+            self._linked = False
+            call.cancel()
 
     async def _converse(self, call: _Call) -> None:
         """One stream, until it breaks. Raises StreamBroken or what gRPC raises."""
@@ -186,6 +193,8 @@ class OrderEntry:
             self._wake.set()
             if after is not After.GO_ON:
                 raise StreamBroken(f"{after.value}: {response.detail}")
+            if response.status == matching.BATCH_STATUS_UNAVAILABLE and self._replicas.is_several:
+                raise StreamBroken(f"it takes nothing now: {response.detail}")
             self._progress += 1
         raise StreamBroken("the replica ended it")
 

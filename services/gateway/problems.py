@@ -108,6 +108,11 @@ CODES: Final = {
         "The account sends more a second than it may. Cancels are free.",
     ),
     "unavailable": Kind(503, "Unavailable", "Not accepted, and nothing happened. Try again."),
+    "shard_halted": Kind(
+        503,
+        "Shard halted",
+        "Not accepted, and nothing happened: trading stands still until operators resume it.",
+    ),
     "lagging": Kind(
         503, "Lagging", "What was asked for is not yet visible, and nothing happened. Try again."
     ),

@@ -206,7 +206,7 @@ class Desk:
     def answer(self, response: matching.SubmitResponse) -> After:
         """Take in the answer to the oldest batch under way."""
         head = self._sent[0] if self._sent else None
-        if head is None or (response.session, response.number) != (head.session, head.number):
+        if head is None or not _is_about(head, response):
             return After.DISCONNECT
         if response.status == matching.BATCH_STATUS_UNAVAILABLE and head.attempts > 1:
             # An earlier attempt of it may have reached the log, so "not now" is no answer.
@@ -286,6 +286,15 @@ _AFTER: Final[dict[Purpose, Callable[[Desk, Batch, matching.SubmitResponse], Aft
     Purpose.ORDERS: Desk._ordered,
     Purpose.CLOSE: Desk._closed,
 }
+
+
+def _is_about(batch: Batch, response: matching.SubmitResponse) -> bool:
+    """Whether an answer is about this batch. Of bytes that do not parse nobody can tell a number:
+    that answer stands in its place alone.
+    """
+    if response.status == matching.BATCH_STATUS_MALFORMED and not response.session:
+        return True
+    return (response.session, response.number) == (batch.session, batch.number)
 
 
 def _nobody(answer: Answer) -> None:

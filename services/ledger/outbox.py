@@ -6,7 +6,7 @@ event log.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 import structlog
@@ -15,6 +15,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.ledger.state import SOURCE
 from services.ledger.store import Sending, numbered_from, under_way
+from services.runtime.choice import Choice
 from services.runtime.postgres import AWAY, Pool
 
 _BATCH: Final = 256
@@ -23,6 +24,8 @@ _AGAIN_S: Final = 1.0
 
 _TAKEN: Final = (matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED)
 """The core has all of the batch, now or from before: its events are on their way."""
+
+_Submit: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
 
 _log = structlog.get_logger()
 
@@ -34,11 +37,13 @@ class CoreSilent(Exception):
 class Outbox:
     """Sends what the tables hold. One at a time; a source's numbers must arrive in order."""
 
-    def __init__(self, pool: Pool, channel: grpc.aio.Channel) -> None:
+    def __init__(self, pool: Pool, replicas: Choice) -> None:
         self._pool = pool
-        self._submit: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(
-            f"/{rpc.ORDER_ENTRY_SERVICE}/Submit"
-        )
+        self._replicas = replicas
+        self._submits: dict[grpc.aio.Channel, _Submit] = {
+            channel: channel.stream_stream(f"/{rpc.ORDER_ENTRY_SERVICE}/Submit")
+            for channel in replicas.replicas
+        }
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -49,13 +54,14 @@ class Outbox:
         """Send for ever. The core or Postgres out of reach is waited for."""
         while True:
             try:
-                await self._stream()
+                await self._replicas.converse(self._stream)
             except (CoreSilent, grpc.aio.AioRpcError, *AWAY) as error:
                 _log.warning("outbox waits", reason=str(error).partition("\n")[0])
             await asyncio.sleep(_AGAIN_S)
 
-    async def _stream(self) -> None:
-        call = self._submit()
+    async def _stream(self, replica: grpc.aio.Channel) -> None:
+        """Send to one replica. On another stream all starts again from what is not decided yet."""
+        call = self._submits[replica]()
         sent = 0
         try:
             while True:

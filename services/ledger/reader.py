@@ -25,6 +25,7 @@ from services.ledger.state import (
 )
 from services.runtime.crash import crash_point
 from services.runtime.events import EventPart, follow
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Connection, Pool, transaction
@@ -66,6 +67,10 @@ class Bookkeeper:
             self.place = await take_over(connection, self._topic)
             self._books = await store.load_books(connection)
         self._stale = False
+
+    async def held(self) -> Held:
+        """What is still needed of the log."""
+        return self.place.held()
 
     @property
     def books(self) -> Books:

@@ -26,15 +26,18 @@ class End(NamedTuple):
     """How many are on the tape."""
     pending_to: int | None
     """Where the block ends that is on its way, an offset of the event log; None if none is."""
+    begins_at: int = 0
+    """Where the tape begins, an offset of the event log: what traded before is not on it."""
 
 
 EMPTY: Final = End(0, 0, None)
 
-_END: Final = "select clock_us, trades, pending_to from tape where topic = $1"
+_END: Final = "select clock_us, trades, pending_to, begins_at from tape where topic = $1"
 _PUT_END: Final = """
-    insert into tape (topic, clock_us, trades, pending_to) values ($1, $2, $3, $4)
+    insert into tape (topic, clock_us, trades, pending_to, begins_at) values ($1, $2, $3, $4, $5)
     on conflict (topic) do update set
-        clock_us = excluded.clock_us, trades = excluded.trades, pending_to = excluded.pending_to
+        clock_us = excluded.clock_us, trades = excluded.trades, pending_to = excluded.pending_to,
+        begins_at = excluded.begins_at
 """
 
 
@@ -229,6 +232,11 @@ async def count_trades(tape: AsyncClient, up_to_sequence: int = 2**64 - 1) -> in
     return int(found.result_rows[0][0])
 
 
+async def first_trade(tape: AsyncClient) -> int:
+    """The number of the oldest trade; 0 if there is none."""
+    return int((await tape.query("SELECT min(trade_id) FROM trade")).result_rows[0][0])
+
+
 async def newest_trade(tape: AsyncClient) -> int:
     """The number of the newest trade; 0 if there is none."""
     return int((await tape.query("SELECT max(trade_id) FROM trade")).result_rows[0][0])
@@ -242,7 +250,7 @@ _TWICE: Final = """
 """
 _MISSING: Final = """
     SELECT before + 1024, sequence FROM (
-        SELECT trade_id, sequence, lagInFrame(trade_id, 1, {shard:UInt64})
+        SELECT trade_id, sequence, lagInFrame(trade_id, 1, {before:UInt64})
             OVER (ORDER BY trade_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before FROM trade
     ) WHERE trade_id > before + 1024 ORDER BY trade_id LIMIT 1
 """
@@ -269,9 +277,12 @@ async def first_twice(tape: AsyncClient) -> Sequence[Any] | None:
     return _first((await tape.query(_TWICE)).result_rows)
 
 
-async def first_missing(tape: AsyncClient, shard: int) -> Sequence[Any] | None:
-    """(trade_id, sequence of the next) of the first that is not there: numbers have no gaps."""
-    return _first((await tape.query(_MISSING, {"shard": shard})).result_rows)
+async def first_missing(tape: AsyncClient, before: int) -> Sequence[Any] | None:
+    """(trade_id, sequence of the next) of the first that is not there: numbers have no gaps.
+
+    `before` is the number that the one before the first would have.
+    """
+    return _first((await tape.query(_MISSING, {"before": before})).result_rows)
 
 
 async def first_candle_not_as_trades_say(tape: AsyncClient) -> Sequence[Any] | None:

@@ -15,8 +15,9 @@ from services.marketdata.config import MarketdataConfig
 from services.marketdata.state import Auction, Trade, auctions_of, trades_of
 from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
-from services.runtime.events import Position, follow
+from services.runtime.events import BEGINNING, EventKey, Position, follow
 from services.runtime.final import NeedsMending
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -92,11 +93,17 @@ class Tape:
         self.end = await store.end(self._pool, self._topic)
         await self._connect(None, _START_S)
         await store.make_tables(self.client)
+        if self.place.position == BEGINNING and await log.start(self._topic) > 0:
+            await self._begin_late(log)
         if self.end.pending_to is not None:
             await self.write(await self._pending(log, self.end.pending_to))
         found = await store.count_trades(self.client)
         if found != self.end.trades:
             await self._start_over(log, found)
+
+    async def held(self) -> Held:
+        """What is still needed of the log: from there on it is not on the tape."""
+        return self.place.held()
 
     async def close(self) -> None:
         """Let go of ClickHouse."""
@@ -131,6 +138,23 @@ class Tape:
                         return block
         raise AssertionError("a reader of the log never ends")
 
+    async def _begin_late(self, log: Log) -> None:
+        """Begin with the first whole command record that the log still has: after a restore."""
+        start = await log.start(self._topic)
+        async with aclosing(follow(log, self._topic, Position(start, None))) as batches:
+            async for parts in batches:
+                whole = next((part for part in parts if part.record.part == 0), None)
+                if whole is not None:
+                    break
+        assert whole is not None, "a reader of the log never ends"
+        offset, record = whole.position.next_offset - 1, whole.record
+        before = Position(offset, EventKey(record.command_offset - 1, 0))
+        after = Place(before, record.first_sequence - 1, self.place.epoch)
+        end = store.EMPTY._replace(begins_at=offset)
+        _log.warning("tape begins where the log was cut", offset=offset)
+        await self._move(after, end, ())
+        self.place, self.end = after, end
+
     async def _start_over(self, log: Log, found: int) -> None:
         """Write the tape anew from the log's start. Raises TapeLost if that has been cut."""
         said = f"The tape has {found} trades where {self.end.trades} were written"
@@ -154,7 +178,8 @@ class Tape:
         assert block.position is not None, "an empty block is not written"
         async with self.turn:
             after = self.place.then(block.position, block.sequence)
-            end = store.End(block.clock_us, self.end.trades + len(block.trades), None)
+            trades = self.end.trades + len(block.trades)
+            end = store.End(block.clock_us, trades, None, self.end.begins_at)
             is_lost = False
             while True:
                 try:

@@ -23,8 +23,13 @@ class MatchingConfig(Settings):
     retained_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=1024 * 1024 * 1024)
     """Event bytes not known to be published, 1 MB..1 GB; at so many, no commands are taken."""
     snapshot_records: int = Field(default=200_000, ge=1, le=1_000_000_000)
-    """A snapshot is taken after so many command records, 1..1,000,000,000."""
+    """A standby takes a snapshot after so many command records, 1..1,000,000,000; a leader, if no
+    standby has, after twice as many."""
     snapshot_commands: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
-    """A snapshot is taken after so many commands, 1..1,000,000,000."""
+    """A standby takes a snapshot after so many commands, 1..1,000,000,000; a leader likewise."""
     keep_snapshots: int = Field(default=3, ge=1, le=1000)
-    """So many snapshots are kept, 1..1000."""
+    """So many proven snapshots are kept, 1..1000; the logs reach back to the oldest of them."""
+    cut_every_s: float = Field(default=60.0, ge=0.1, le=86_400.0)
+    """The leader cuts the logs this often, 0.1..86,400 s."""
+    silent_s: float = Field(default=7 * 86_400.0, ge=1.0, le=366 * 86_400.0)
+    """A reader that has been silent for so long loses its hold on the log, 1 s..366 days."""

@@ -7,6 +7,7 @@ One thread at a time may use a core. While C works, other threads of Python run.
       UnknownRules        a record that asks for rules this core does not know
       NoRoom              memory that the log demands cannot be had
       BrokenSnapshot      a snapshot that does not hold together
+      CoreFailed          an assertion of the core's own did not hold: this core is spoilt
 """
 
 from collections.abc import Callable, Iterator
@@ -22,9 +23,12 @@ _MOST_BATCHES: Final = 4096
 _PIECE_BYTES: Final = 65_536
 _SNAPSHOT_PIECE_BYTES: Final = 1_048_576
 
+_room: Final = ffi.new_allocator(should_clear_after_alloc=False)
+"""For buffers that C fills: a page of them that is never written is never had."""
+
 
 class CoreError(NeedsMending):
-    """The core could not do what it was asked, and has not changed."""
+    """The core could not do what it was asked, and has not changed (but see CoreFailed)."""
 
 
 class ForeignRecord(CoreError):
@@ -41,6 +45,17 @@ class NoRoom(CoreError):
 
 class BrokenSnapshot(CoreError):
     """A snapshot that does not hold together."""
+
+
+class CoreFailed(CoreError):
+    """An assertion failed, and the core stands between two states: nothing may be asked of it.
+
+    `rule`, `file` and `line` say which assertion it was.
+    """
+
+    def __init__(self, what: str, rule: str, file: str, line: int) -> None:
+        super().__init__(f"{what} broke a rule of the core: {rule} ({file}:{line}).")
+        self.rule, self.file, self.line = rule, file, line
 
 
 class Batch(NamedTuple):
@@ -109,6 +124,8 @@ class Facts(NamedTuple):
     """Sequence of the last change of an asset or an instrument."""
     next_due_us: int
     """When the first thing that waits for time is due, microseconds since 1970; 0: nothing does."""
+    halt_sequence: int
+    """Of the Halt that stopped the shard; 0: it trades."""
 
 
 class Core:
@@ -131,10 +148,11 @@ class Core:
 
     def _take(self, made: Any) -> None:
         self._core = ffi.gc(made[0], lib.core_free)
-        self._events = ffi.new("uint8_t[]", PART_BYTES)
-        self._answers = ffi.new("uint8_t[]", _ANSWER_BYTES)
-        self._index: Any = ffi.new("struct core_answer[]", _MOST_BATCHES)
-        self._piece = ffi.new("uint8_t[]", _PIECE_BYTES)
+        self._failed: CoreFailed | None = None
+        self._events = _room("uint8_t[]", PART_BYTES)
+        self._answers = _room("uint8_t[]", _ANSWER_BYTES)
+        self._index: Any = _room("struct core_answer[]", _MOST_BATCHES)
+        self._piece = _room("uint8_t[]", _PIECE_BYTES)
         self._cursor = ffi.new("uint64_t *")
         self._facts: Any = ffi.new("struct core_facts *")
         self._part: Any = ffi.new(
@@ -156,18 +174,43 @@ class Core:
         """Apply the command record at this offset, one call of C for each part.
 
         Take the parts to the last one and ask nothing in between: until then the core is between
-        two states. Raises ForeignRecord, UnknownRules or NoRoom at the first part.
+        two states. Raises ForeignRecord, UnknownRules or NoRoom at the first part, CoreFailed at
+        any: what came before it of the record counts for nothing.
         """
+        return self._work(lib.core_apply, offset, time_us, record)
+
+    def skip(self, offset: int, time_us: int, record: bytes) -> Iterator[Part]:
+        """The same, but each command of the record ends as `engine_refused` and does nothing."""
+        return self._work(lib.core_skip, offset, time_us, record)
+
+    def _work(
+        self, work: Callable[..., int], offset: int, time_us: int, record: bytes
+    ) -> Iterator[Part]:
         part, number = self._part, 0
         what = f"the command record at offset {offset}"
         while True:
-            _must(
-                lib.core_apply(self._core, offset, time_us, record, len(record), number, part), what
-            )
+            code = work(self._whole(), offset, time_us, record, len(record), number, part)
+            if code == lib.CORE_FAILED:
+                self._failed = self._failure(what)
+                raise self._failed
+            _must(code, what)
             yield self._made()
             if part.last:
                 return
             number += 1
+
+    def _whole(self) -> Any:
+        """The core in C. Raises what it failed with."""
+        if self._failed is not None:
+            raise self._failed
+        return self._core
+
+    def _failure(self, what: str) -> CoreFailed:
+        found: Any = ffi.new("struct core_failure *")
+        lib.core_failed(self._core, found)
+        return CoreFailed(
+            f"{what[0].upper()}{what[1:]}", _text(found.rule), _text(found.file), found.line
+        )
 
     def _made(self) -> Part:
         part, answers = self._part, ffi.buffer(self._answers)
@@ -185,7 +228,7 @@ class Core:
     def facts(self) -> Facts:
         """Where the core stands."""
         facts = self._facts
-        lib.core_facts(self._core, facts)
+        lib.core_facts(self._whole(), facts)
         return Facts(
             facts.shard,
             facts.rules,
@@ -198,6 +241,7 @@ class Core:
             facts.client_order_id_memory_us,
             facts.markets_changed,
             facts.next_due_us,
+            facts.halt_sequence,
         )
 
     # --- questions: each answers with an encoded message of matching_service.proto -----------
@@ -206,7 +250,7 @@ class Core:
         """GetOrderResponse. The name counts if order_id is 0."""
         name = client_order_id.encode()
         length = lib.core_get_order(
-            self._core, account, order_id, name, len(name), self._piece, _PIECE_BYTES
+            self._whole(), account, order_id, name, len(name), self._piece, _PIECE_BYTES
         )
         return self._said(length)
 
@@ -220,7 +264,7 @@ class Core:
 
     def get_account(self, account: int) -> bytes:
         """GetAccountResponse."""
-        return self._said(lib.core_get_account(self._core, account, self._piece, _PIECE_BYTES))
+        return self._said(lib.core_get_account(self._whole(), account, self._piece, _PIECE_BYTES))
 
     def get_depth(self, instrument: int) -> bytes:
         """GetDepthResponse."""
@@ -239,7 +283,7 @@ class Core:
 
     def validate(self) -> int:
         """0, or the line in native/ of the rule that the state breaks. Slow."""
-        line: int = lib.core_validate(self._core)
+        line: int = lib.core_validate(self._whole())
         return line
 
     def snapshot(self) -> Iterator[bytes]:
@@ -247,10 +291,10 @@ class Core:
 
         Take them all before anything else is asked of the core.
         """
-        room = ffi.new("uint8_t[]", _SNAPSHOT_PIECE_BYTES)
+        room = _room("uint8_t[]", _SNAPSHOT_PIECE_BYTES)
         cursor = ffi.new("uint64_t *")
         while True:
-            length = lib.core_snapshot(self._core, cursor, room, _SNAPSHOT_PIECE_BYTES)
+            length = lib.core_snapshot(self._whole(), cursor, room, _SNAPSHOT_PIECE_BYTES)
             _must(min(length, 0), "a snapshot")
             yield bytes(ffi.buffer(room, length))
             if cursor[0] == 0:
@@ -264,7 +308,7 @@ class Core:
         cursor = self._cursor
         cursor[0] = 0
         while True:
-            length = ask(self._core, *about, cursor, self._piece, _PIECE_BYTES)
+            length = ask(self._whole(), *about, cursor, self._piece, _PIECE_BYTES)
             yield self._said(length)
             if cursor[0] == 0:
                 return
@@ -280,6 +324,11 @@ _ERRORS: Final[dict[int, tuple[type[CoreError], str]]] = {
     lib.CORE_NO_ROOM: (NoRoom, "needs more memory than there is"),
     lib.CORE_BROKEN: (BrokenSnapshot, "does not hold together"),
 }
+
+
+def _text(pointer: Any) -> str:
+    found: Any = ffi.string(pointer)
+    return str(found, "utf-8")
 
 
 def _must(code: int, what: str) -> None:

@@ -4,6 +4,8 @@ Everything that changes the core goes through `_apply`, in the order of the log:
 as those of other replicas, after a start as well as in the middle of the day.
 
     ReplicaStopped        this replica cannot go on, and must not; a sentence
+      RecordFailed        its core broke a rule of its own at a command record
+    FellBehind            the log has been cut above it: another start begins with a newer snapshot
 """
 
 import asyncio
@@ -12,14 +14,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from bourse.matching import v1 as matching
 from services.matching.answers import answers_from_events
-from services.matching.core import BrokenSnapshot, Core, CoreError, Facts, Malformed
+from services.matching.core import Core, CoreError, CoreFailed, Facts, Malformed
 from services.matching.state import NEVER_US, Progress, SnapshotPace, may_serve, snapshot_due
-from services.matching.store import Snapshot, SnapshotBroken, SnapshotStore
-from services.runtime.clock import stopwatch_us
+from services.matching.store import Kept, Snapshot, SnapshotStore
+from services.runtime.clock import Stopwatch, stopwatch_us
 from services.runtime.crash import crash_point
-from services.runtime.events import EventKey
 from services.runtime.final import NeedsMending
 from services.runtime.intake import Checked
 from services.runtime.log import (
@@ -30,10 +30,12 @@ from services.runtime.log import (
     PastEnd,
     Record,
     commands_topic,
-    events_topic,
+    still_has,
 )
-from services.runtime.publisher import NOTHING, Publisher, published
+from services.runtime.publisher import Publisher
 from services.runtime.sequencer import Flight
+from services.runtime.skips import NONE, Skips, is_skipped
+from services.runtime.storage import StorageError
 from services.runtime.tail import Tail
 
 LOOK_S: Final = 0.05
@@ -42,6 +44,9 @@ LOOK_S: Final = 0.05
 WAIT_S: Final = 2.0
 """A question waits so long for what it wants to see."""
 
+_PAUSE_S: Final = 5.0
+"""Until the next try, where a snapshot could not be kept."""
+
 _log = structlog.get_logger("matching")
 
 
@@ -49,13 +54,34 @@ class ReplicaStopped(NeedsMending):
     """This replica cannot go on. Says why in a sentence."""
 
 
+class RecordFailed(ReplicaStopped):
+    """The core failed at a record, of which nothing was published. `core_failed` says at what."""
+
+    def __init__(self, topic: str, record: Record, core_failed: CoreFailed) -> None:
+        super().__init__(f"{topic} cannot be followed any further. {core_failed}")
+        self.record = record
+        self.core_failed = core_failed
+
+
+class FellBehind(Exception):
+    """The log has been cut above where this replica stands: it starts again, from further on."""
+
+
 class Lagging(Exception):
     """This replica does not stand where an answer could be given."""
+
+
+class Halted(NamedTuple):
+    """The state after the record that halted the shard."""
+
+    snapshot: Snapshot
+    pieces: list[bytes]
 
 
 class Replica:
     """One shard's core, kept at the end of its command log."""
 
+    # Long because all that a replica remembers is named here.
     def __init__(
         self,
         core: Core,
@@ -63,6 +89,8 @@ class Replica:
         publisher: Publisher,
         store: SnapshotStore,
         pace: SnapshotPace,
+        stopwatch: Stopwatch = stopwatch_us,
+        skips: Skips = NONE,
     ) -> None:
         self.core = core
         self.is_closed = False
@@ -80,8 +108,23 @@ class Replica:
         self._publisher = publisher
         self._store = store
         self._pace = pace
+        self.stopwatch = stopwatch
+        self._skips = skips
+        self.over = ""
+        """Why this replica takes and keeps nothing more; empty: it goes on."""
+        self.halted: Halted | None = None
+        """Where the shard was halted, if this replica was there."""
+        self.at_halt = asyncio.Event()
         self._snapshotting = asyncio.Lock()
         self._snapshot_wanted = asyncio.Event()
+        self.taken_at_us: dict[int, int] = {}
+        """Which of the snapshots that are there this replica took, and when."""
+        self.snapshot_taken = asyncio.Event()
+        """Set when this replica has taken one; cleared by whoever looks."""
+        self._last: Record | None = None
+        """The record applied last; None where the core has not moved since it was made."""
+        self._has_lost_log = False
+        """What answers next may be another log, or this one as it was before."""
         self._expected: Flight | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -101,6 +144,8 @@ class Replica:
 
     def full(self) -> str:
         """Why nothing more can be taken at the moment; empty if it can."""
+        if self.over:
+            return self.over
         if self._publisher.is_full():
             return "Too many events wait to be published."
         return "" if self.has_caught_up else "This replica has not yet come to the log's end."
@@ -140,17 +185,20 @@ class Replica:
         Raises ReplicaStopped, and of LogError what waiting cannot mend.
         """
         while True:
-            if stopwatch_us() - self.progress.fresh_at_us >= LOOK_S * 1_000_000:
+            if self.stopwatch() - self.progress.fresh_at_us >= LOOK_S * 1_000_000:
                 await self._look()
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
         await self._publisher.room()
-        looked_us, known = stopwatch_us(), self.facts.next_offset
+        looked_us, known = self.stopwatch(), self.facts.next_offset
         try:
             end = await self._log.end(self._topic)
             if end < known:
                 raise PastEnd(self._topic, known, end)
+            if self._has_lost_log and self._last is not None:
+                await still_has(self._log, self._topic, self._last.offset, self._last.checksum)
+            self._has_lost_log = False
             async with self._reading:
                 await self._apply_up_to(end, as_room_allows=True)
         except LogUnavailable as error:
@@ -160,32 +208,43 @@ class Replica:
             self._is_fresh(looked_us)
 
     async def _wait_for_log(self, error: LogUnavailable) -> None:
+        self._has_lost_log = True
         _log.warning("log_out_of_reach", topic=self._topic, why=str(error))
         await asyncio.sleep(LOOK_S)
 
     async def _apply_up_to(self, end: int, *, as_room_allows: bool = False) -> None:
-        async with aclosing(self._tail.records(self.facts.next_offset, end)) as records:
-            async for record in records:
-                if as_room_allows and self._publisher.is_full():
-                    return
-                if record.offset == self.facts.next_offset:
-                    self._apply(record)
+        try:
+            async with aclosing(self._tail.records(self.facts.next_offset, end)) as records:
+                async for record in records:
+                    if as_room_allows and self._publisher.is_full():
+                        return
+                    if record.offset == self.facts.next_offset:
+                        self._apply(record)
+        except CutAway as error:
+            raise FellBehind(str(error)) from error
 
     def _apply(self, record: Record) -> None:
         """Apply one record. Between its first part and its last nothing else happens."""
         flight = self._flight_of(record)
         try:
-            parts = self.core.apply(record.offset, record.time_us, record.body)
-            for number, part in enumerate(parts):
-                self._publisher.put(record.offset, number, part.events)
-                if flight is not None:
-                    flight.take(part.answers)
+            work = self.core.apply
+            if is_skipped(self._skips, self._topic, record):
+                work = self.core.skip
+            # All of it, or nothing of it, is published and answered: it may fail at its last part.
+            parts = list(work(record.offset, record.time_us, record.body))
+        except CoreFailed as error:
+            raise RecordFailed(self._topic, record, error) from error
         except CoreError as error:
             raise ReplicaStopped(
                 f"{self._topic} cannot be followed any further. {error}"
             ) from error
+        for number, part in enumerate(parts):
+            self._publisher.put(record.offset, number, part.events)
+            if flight is not None:
+                flight.take(part.answers)
         if flight is not None:
             flight.answered = True
+        self._last = record
         self._applied()
 
     def _flight_of(self, record: Record) -> Flight | None:
@@ -199,11 +258,21 @@ class Replica:
         return flight
 
     def _applied(self) -> None:
-        self.facts = self.core.facts()
-        self.progress.applied_at_us = stopwatch_us()
-        if snapshot_due(self.progress, self._pace, self.facts.next_offset, self.facts.sequence):
+        was_halted, self.facts = self.facts.halt_sequence, self.core.facts()
+        if self.facts.halt_sequence != was_halted:
+            self._note_halt()
+        self.progress.applied_at_us = self.stopwatch()
+        if self._snapshot_is_due():
             self._snapshot_wanted.set()
         self._wake()
+
+    def _note_halt(self) -> None:
+        """Keep the state at a Halt as it is: the replicas' are going to be compared."""
+        self.halted = None
+        if self.facts.halt_sequence:
+            self.halted = Halted(self._snapshot_of(self.facts), list(self.core.snapshot()))
+            self.at_halt.set()
+        _log.warning("halted" if self.halted else "resumed", sequence=self.facts.sequence)
 
     # --- being asked ------------------------------------------------------------------------
 
@@ -232,7 +301,7 @@ class Replica:
         self._wake()
 
     def _stands(self, after_sequence: int) -> bool:
-        fresh = may_serve(self.progress, stopwatch_us())
+        fresh = may_serve(self.progress, self.stopwatch())
         return fresh and self.facts.sequence >= after_sequence
 
     def _is_fresh(self, at_us: int) -> None:
@@ -253,85 +322,56 @@ class Replica:
         while True:
             await self._snapshot_wanted.wait()
             try:
-                await self.take_snapshot()
-            except OSError as error:
+                await self.see_snapshots()
+                if self._snapshot_is_due():
+                    await self.take_snapshot()
+            except StorageError as error:
                 _log.error("no_snapshot", why=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            self._snapshot_wanted.clear()
+
+    async def see_snapshots(self) -> list[Kept]:
+        """All that are there, newest first. What others took counts for the pace of this one."""
+        kept = await self._store.kept()
+        there = {one.offset for one in kept}
+        self.taken_at_us = {one: at for one, at in self.taken_at_us.items() if one in there}
+        newest = max((one.offset + 1 for one in kept if not one.is_refuted), default=0)
+        if newest > self.progress.snapshot_next_offset:
+            self.progress.snapshot_next_offset = newest
+            self.progress.snapshot_sequence = self.facts.sequence
+        return kept
 
     async def take_snapshot(self) -> Snapshot:
-        """Bring the state as it is now to the disk. Raises Lagging if there is no state yet.
+        """Bring the state as it is now to the storage. Raises Lagging if there is no state yet.
 
-        The core writes it in one go, and order entry waits for that; the disk is not waited for.
+        The core writes it in one go, and order entry waits for that; the storage is not waited for.
         """
         async with self._snapshotting:
-            self._snapshot_wanted.clear()
             facts = self.facts
+            if self.over:
+                raise Lagging(self.over.rstrip("."))
             if facts.next_offset == 0:
                 raise Lagging("Nothing has been applied yet")
             offset = facts.next_offset - 1
-            snapshot = Snapshot(facts.shard, offset, facts.sequence, facts.state_hash)
+            snapshot = self._snapshot_of(facts)
             self.progress.snapshot_next_offset = facts.next_offset
             self.progress.snapshot_sequence = facts.sequence
             pieces = list(self.core.snapshot())
-            await asyncio.to_thread(self._store.write, snapshot, pieces)
+            await self._store.write(snapshot, pieces)
+            self.taken_at_us[offset] = self.stopwatch()
             if self._publisher.last_key.command_offset < offset:
                 crash_point("matching.snapshot_before_publish")
-            published_offset = self._publisher.last_key.command_offset
-            await asyncio.to_thread(self._store.prune, published_offset)
+            await self._store.prune(self._publisher.last_key.command_offset)
+            self.snapshot_taken.set()
             return snapshot
 
+    def _snapshot_of(self, facts: Facts) -> Snapshot:
+        checksum = None if self._last is None else self._last.checksum
+        offset = facts.next_offset - 1
+        return Snapshot(facts.shard, offset, facts.sequence, facts.state_hash, checksum)
 
-class Recovered(NamedTuple):
-    """Where a replica starts."""
-
-    core: Core
-    last_key: EventKey
-    """All events up to this one are published and agree with the core."""
-    event_offset: int
-    """Offset on the event log behind it."""
-    snapshot: Snapshot | None
-    """What the core was made from; None: it is empty."""
-
-
-async def recover(log: Log, shard: int, store: SnapshotStore) -> Recovered:
-    """The core of the newest snapshot that can be believed, else an empty one.
-
-    Raises CutAway if the log does not reach back far enough, SnapshotNewer, CoreError.
-    """
-    for file in store.files():
-        try:
-            snapshot, body = await asyncio.to_thread(store.read, file)
-            return await _believe(log, snapshot, body)
-        except SnapshotBroken as error:
-            _log.warning("snapshot_passed_over", why=str(error))
-    commands = await log.start(commands_topic(shard))
-    events = await log.start(events_topic(shard))
-    if commands or events:
-        topic = commands_topic(shard) if commands else events_topic(shard)
-        raise CutAway(topic, 0, commands or events)
-    return Recovered(Core(shard), NOTHING, 0, None)
-
-
-async def _believe(log: Log, snapshot: Snapshot, body: bytes) -> Recovered:
-    """Make a core of a snapshot, once the event log says the same. Raises SnapshotBroken."""
-    topic = events_topic(snapshot.shard)
-    parts = await published(log, topic, snapshot.offset, await log.end(topic))
-    if not parts:
-        raise SnapshotBroken(f"The events of record {snapshot.offset} are not published.")
-    event_offset, last_bytes = parts[-1]
-    last = matching.EventRecord.FromString(last_bytes)
-    if not last.last or last.state_hash != snapshot.state_hash:
-        raise SnapshotBroken(f"The events of record {snapshot.offset} say another state.")
-    core = await asyncio.to_thread(_restore, body)
-    facts = core.facts()
-    if (facts.next_offset, facts.state_hash) != (snapshot.offset + 1, snapshot.state_hash):
-        raise SnapshotBroken(f"The snapshot of record {snapshot.offset} holds another state.")
-    key = EventKey(snapshot.offset, last.part)
-    return Recovered(core, key, event_offset + 1, snapshot)
-
-
-def _restore(body: bytes) -> Core:
-    """Raises SnapshotBroken; CoreError if only another core, or more memory, would do."""
-    try:
-        return Core.restore(body)
-    except BrokenSnapshot as error:
-        raise SnapshotBroken(str(error)) from error
+    def _snapshot_is_due(self) -> bool:
+        facts, leads = self.facts, self._publisher.leading
+        return not facts.halt_sequence and snapshot_due(
+            self.progress, self._pace, facts.next_offset, facts.sequence, leads=leads
+        )

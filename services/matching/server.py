@@ -117,6 +117,7 @@ class Matching(rpc.MatchingServiceServicer):
             open_orders=facts.open_orders,
             rules=facts.rules,
             snapshot_offset=max(progress.snapshot_next_offset - 1, 0),
+            halt_sequence=facts.halt_sequence,
         )
 
     async def StreamVerify(

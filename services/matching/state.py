@@ -14,6 +14,9 @@ TICK_US: Final = 1_000_000
 DUE_TICK_US: Final = 100_000
 """So much, while something waits for a time that has come."""
 
+LEADER_WAITS: Final = 2
+"""So many times the pace a leader leaves to the standbys, whose time nobody waits for."""
+
 NEVER_US: Final = -(1 << 62)
 
 
@@ -28,12 +31,15 @@ class Progress:
     snapshot_next_offset: int = 0
     """`next_offset` of the state in the newest snapshot; 0 if there is none."""
     snapshot_sequence: int = 0
-    """Last sequence in the newest snapshot."""
+    """Last sequence in the newest snapshot; where another took it, that of when this one saw it."""
 
 
 @dataclass(frozen=True)
 class SnapshotPace:
-    """A snapshot is due after so many records or so many commands, whichever comes first."""
+    """A snapshot is due after so many records or so many commands, whichever comes first.
+
+    A replica that leads waits for twice as many: it takes one only where no other does.
+    """
 
     records: int
     commands: int
@@ -49,8 +55,11 @@ def tick_due(progress: Progress, now_us: int, something_is_due: bool) -> bool:
     return now_us - progress.applied_at_us >= (DUE_TICK_US if something_is_due else TICK_US)
 
 
-def snapshot_due(progress: Progress, pace: SnapshotPace, next_offset: int, sequence: int) -> bool:
-    """Whether enough has happened since the newest snapshot."""
+def snapshot_due(
+    progress: Progress, pace: SnapshotPace, next_offset: int, sequence: int, *, leads: bool
+) -> bool:
+    """Whether enough has happened since the newest snapshot, whoever took it."""
+    times = LEADER_WAITS if leads else 1
     records = next_offset - progress.snapshot_next_offset
     commands = sequence - progress.snapshot_sequence
-    return records >= pace.records or (records > 0 and commands >= pace.commands)
+    return records >= pace.records * times or (records > 0 and commands >= pace.commands * times)

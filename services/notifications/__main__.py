@@ -6,9 +6,11 @@ from services.notifications.reader import NotificationsReader
 from services.notifications.server import Notifications
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
+from services.runtime.holds import Holds
 from services.runtime.lag import Lag
 from services.runtime.log import events_topic, open_log
 from services.runtime.main import launch, run
+from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
@@ -22,13 +24,21 @@ async def main() -> None:
     log = await open_log(config.log)
     await log.create(topic)
     pool = await open_postgres(config.postgres, "notifications")
+    await same_log(pool, log, topic)
     reader = NotificationsReader(log, topic, pool, config)
     await reader.open()
-    server = Notifications(reader, config.backlog, Lag(log, topic, clock))
+    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
+    server = Notifications(reader, config.backlog, lag)
     entry = service(
         rpc.NOTIFICATIONS_SERVICE, rpc.add_NotificationsServiceServicer_to_server, server
     )
-    await run(serve(config.listen_address(), entry), reader.run(), telemetry=telemetry)
+    await run(
+        serve(config.listen_address(), entry),
+        reader.run(),
+        holds.keep(topic, "notifications", reader.held),
+        lag.keep(lambda: reader.position.next_offset, telemetry),
+        telemetry=telemetry,
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from services.notifications import store
 from services.notifications.config import NotificationsConfig
 from services.notifications.state import LAST_NUMBER, Cursor, accounts_in, parse_cursor, told
 from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -194,6 +195,11 @@ class NotificationsReader:
         self._last, self._records_in_block = None, 0
         self._concerned.clear()
         return _Sealed(block, self._place.then(last.position, self.sequence))
+
+    async def held(self) -> Held:
+        """What is still needed of the log: all that a cursor may be resumed from."""
+        oldest = await store.oldest_offset(self._pool)
+        return self._place.held() if oldest is None else Held(oldest)
 
     # --- Listeners ----------------------------------------------------------------------
 

@@ -41,6 +41,15 @@ async def oldest_sequence(pool: Pool) -> int:
     return await pool.fetchval(_OLDEST) or 1
 
 
+_OLDEST_OFFSET: Final = "select min(first_offset) from block"
+
+
+async def oldest_offset(pool: Pool) -> int | None:
+    """Where the log is still read from; None while the index is empty."""
+    offset: int | None = await pool.fetchval(_OLDEST_OFFSET)
+    return offset
+
+
 _CONCERNING: Final = """
     select first_offset, next_offset from block
     where next_offset > $2 and last_sequence >= $3 and $1 = any(accounts) order by first_offset

@@ -16,6 +16,7 @@ from services.orders import store
 from services.orders.state import Row, fill_rows, order_rows
 from services.runtime.crash import crash_point
 from services.runtime.events import EventPart, Position, follow
+from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -56,6 +57,10 @@ class OrdersReader:
     async def open(self) -> None:
         """Become the writer."""
         self.place = await take_over(self._pool, self._topic)
+
+    async def held(self) -> Held:
+        """What is still needed of the log."""
+        return self.place.held()
 
     async def run(self) -> None:
         """Follow for ever; Postgres out of reach is waited for.

@@ -1,6 +1,12 @@
 """The machine's clock, which a `__main__` makes and hands out; and its stopwatch."""
 
 import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+Stopwatch: TypeAlias = Callable[[], int]
+"""Says microseconds since some moment, like `stopwatch_us`; handed over so that a test can hand
+over another."""
 
 
 class SystemClock:

@@ -13,6 +13,7 @@ from the environment and, for the data folder, from `--data`:
 
 import argparse
 import hashlib
+import json
 import os
 import stat
 import sys
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -72,11 +73,42 @@ class LogConfig(Section):
     """The log, with an address of its own, for it is the one that wants its own disk first."""
 
     address: SecretStr = SecretStr("")
-    """postgresql://…; empty: the embedded server. Secret, for it may hold a password."""
+    """postgresql://… or kafka://host:port,host:port; empty: the embedded one of the data folder, a
+    Kafka if it was made with one. Secret, for it may hold a password."""
     append_timeout_s: float = Field(default=5.0, ge=0.1, le=60.0)
     """After this long an append's outcome is unknown. Seconds, 0.1..60."""
     partition_records: int = Field(default=65_536, ge=2, le=10_000_000)
-    """Records in a partition of a new topic, 2..10,000,000; the log is cut by partitions."""
+    """Records in a partition of a new topic, 2..10,000,000; the log is cut by partitions, in Kafka
+    by as many records."""
+    replication: int = Field(default=3, ge=1, le=9)
+    """Kafka: brokers that keep each record, 1..9. Topics with fewer are refused. With 1 each append
+    is brought to that broker's disk before it is answered."""
+    min_isr: int = Field(default=2, ge=1, le=9)
+    """Kafka: brokers that must have a record before it is answered, 1..9, at most `replication`.
+    So many less one may be lost for good and nothing is; when fewer are there, nothing is taken."""
+    tls_ca: str = ""
+    """Kafka: a file of PEM certificates that vouch for the brokers; `system`: those this machine
+    trusts; empty: no TLS."""
+    tls_cert: str = ""
+    """Kafka: a file with our own certificate, where the brokers want one; empty: none."""
+    tls_key: str = ""
+    """Kafka: the file of its key, without a passphrase; empty: it is in the certificate's file."""
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
+    """Kafka: how we say who we are; empty: we do not. PLAIN sends the password: only with TLS."""
+    sasl_user: str = ""
+    """Kafka: our name; empty where `sasl_mechanism` is."""
+    sasl_password: SecretStr = SecretStr("")
+    """Kafka: our password."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LogConfig":
+        if self.min_isr > self.replication:
+            raise ValueError("LOG_MIN_ISR is above LOG_REPLICATION: nothing could be appended")
+        if self.sasl_mechanism == "PLAIN" and not self.tls_ca:
+            raise ValueError("LOG_SASL_MECHANISM PLAIN needs LOG_TLS_CA: it sends the password")
+        if self.sasl_mechanism and not (self.sasl_user and self.sasl_password):
+            raise ValueError("LOG_SASL_MECHANISM needs LOG_SASL_USER and LOG_SASL_PASSWORD")
+        return self
 
 
 class ClickHouseConfig(Section):
@@ -86,6 +118,21 @@ class ClickHouseConfig(Section):
     """http://user@host:port/database; empty: `embedded:` and the file with the owner's port."""
     password: SecretStr = SecretStr("")
     """Its password, kept apart from the address so that the address can be shown."""
+
+
+class SnapshotsConfig(Section):
+    """Where the shards' snapshots are kept. All replicas of a shard must find the same place."""
+
+    address: str = ""
+    """A folder, or s3://bucket/prefix; empty: `DATA/snapshots`."""
+    endpoint: str = ""
+    """Of a bucket: http(s)://host:port of what speaks S3; empty: AWS_ENDPOINT_URL, or Amazon's."""
+    region: str = ""
+    """Of a bucket; empty: AWS_REGION."""
+    access_key: SecretStr = SecretStr("")
+    """Of a bucket; empty: AWS_ACCESS_KEY_ID, or what the machine may do by itself."""
+    secret_key: SecretStr = SecretStr("")
+    """Of a bucket; empty: AWS_SECRET_ACCESS_KEY, or what the machine may do by itself."""
 
 
 class TelemetryConfig(Section):
@@ -121,6 +168,7 @@ class Settings(BaseSettings):
     postgres: PostgresConfig = PostgresConfig()
     log: LogConfig = LogConfig()
     clickhouse: ClickHouseConfig = ClickHouseConfig()
+    snapshots: SnapshotsConfig = SnapshotsConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 
     @classmethod
@@ -164,7 +212,7 @@ class _SharedSource(EnvSettingsSource):
         return super().get_field_value(field, field_name)
 
 
-_SHARED: Final = ("data", "postgres", "log", "clickhouse", "telemetry")
+_SHARED: Final = ("data", "postgres", "log", "clickhouse", "snapshots", "telemetry")
 
 
 def load(kind: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT:
@@ -192,15 +240,35 @@ def _complete(config: ConfigT, data: Path) -> ConfigT:
     """Put the places in the data folder where no address was given."""
     embedded = SecretStr(postgres_dsn(data))
     postgres = {"address": config.postgres.address or embedded}
-    log = {"address": config.log.address or embedded}
     clickhouse = {"address": config.clickhouse.address or clickhouse_address(data)}
+    snapshots = {"address": config.snapshots.address or str(data / "snapshots")}
     update = {
         "data": data,
         "postgres": config.postgres.model_copy(update=postgres),
-        "log": config.log.model_copy(update=log),
+        "log": _complete_log(config.log, data),
         "clickhouse": config.clickhouse.model_copy(update=clickhouse),
+        "snapshots": config.snapshots.model_copy(update=snapshots),
     }
     return config.model_copy(update=update)
+
+
+def _complete_log(config: LogConfig, data: Path) -> LogConfig:
+    """The log of the data folder where no address was given: a Kafka if there is one in it."""
+    if config.address.get_secret_value():
+        return config
+    try:
+        ports = json.loads(kafka_place_file(data).read_text())["ports"]
+    except FileNotFoundError:
+        return config.model_copy(update={"address": SecretStr(postgres_dsn(data))})
+    address = "kafka://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    copies = min(3, len(ports))
+    update = {"address": SecretStr(address), "replication": copies, "min_isr": (copies + 1) // 2}
+    return config.model_copy(update=update)
+
+
+def kafka_place_file(data: Path) -> Path:
+    """Where it is written at which ports the embedded Kafka of a data folder listens."""
+    return data / "kafka" / "place.json"
 
 
 def run_folder(data: Path) -> Path:

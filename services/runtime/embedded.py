@@ -107,6 +107,19 @@ def stop_postgres(data: Path, mode: str = "fast") -> None:
             server.run("pg_ctl", "-D", str(server.folder), "-w", "-t", "60", "-m", mode, "stop")
 
 
+def postgres_is_stuck(data: Path) -> bool:
+    """Whether the server runs, refuses everybody, and nobody in it works to end that. Blocks.
+
+    Postgres 18 comes to this where the disk is full: recovery dies, and the rest waits for it for
+    ever. Only an immediate stop and a new start help. Ask twice, a second apart: between two of its
+    own attempts a server looks the same for a moment.
+    """
+    server = _Server(data.expanduser().resolve())
+    titles = [_title(pid) for pid in _living_in(server.folder)]
+    works = any(part in title for title in titles for part in _WORKING)
+    return bool(titles) and not works and server.answer() == _REFUSING
+
+
 def postgres_binaries() -> Path:
     """The folder of the wheel's programs (`pg_dump`, `psql`, …). Raises EmbeddedError."""
     # Found, not imported: the wheel's package makes files and warns when it is imported.
@@ -120,7 +133,10 @@ def postgres_binaries() -> Path:
 
 
 _ACCEPTING: Final = 0
+_REFUSING: Final = 1
 _SILENT: Final = 2
+_WORKING: Final = ("postgres: startup", "postgres: walwriter")
+"""One of them is there while a server recovers, and while it serves."""
 
 
 class _Server:
@@ -297,6 +313,14 @@ def _living_in(folder: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def _title(pid: int) -> str:
+    """What a process calls itself; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 @contextmanager

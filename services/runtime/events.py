@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from bourse.matching import v1 as matching
 from services.runtime.final import NeedsMending
-from services.runtime.log import Log, Record
+from services.runtime.log import Log, Record, still_has
 
 
 class EventsError(NeedsMending):
@@ -50,6 +50,8 @@ class Position(NamedTuple):
     """The newest part that was consumed; None: none was, and any record may be the first."""
     last_part: bool = True
     """Whether that was the last part of its command record."""
+    checksum: int | None = None
+    """Of the record just before `next_offset`, see Record.checksum; None: that is not known."""
 
 
 BEGINNING: Final = Position(0, EventKey(-1, 0))
@@ -84,8 +86,9 @@ async def follow(
 
     Commit once a batch: it is at most 1,000 parts and 4 MB. With `pause_s` 0 a part is given at
     once; otherwise what came in that time is given together. Close the generator (`aclosing`).
-    Raises EventsError, and what Log.read raises.
+    Raises EventsError, RolledBack, and what Log.read raises.
     """
+    await still_there(log, topic, position)
     async with aclosing(log.read(topic, position.next_offset, every_s=pause_s)) as batches:
         async for batch in batches:
             parts = []
@@ -96,6 +99,16 @@ async def follow(
                     parts.append(part)
             if parts:
                 yield parts
+
+
+async def still_there(log: Log, topic: str, position: Position) -> None:
+    """See that the log is the one a position was taken on. Raises RolledBack, TopicUnknown.
+
+    Done before anything else by whoever has a position from an earlier life: nothing may be written
+    that rests on a log which has forgotten.
+    """
+    if position.checksum is not None:
+        await still_has(log, topic, position.next_offset - 1, position.checksum)
 
 
 def with_commands(
@@ -120,14 +133,14 @@ def _parse(topic: str, record: Record) -> EventPart:
             f"Offset {record.offset} of {topic} is not an event record: {error}"
         ) from None
     key = EventKey(event.command_offset, event.part)
-    return EventPart(event, Position(record.offset + 1, key, event.last))
+    return EventPart(event, Position(record.offset + 1, key, event.last, record.checksum))
 
 
 def _is_news(topic: str, position: Position, part: EventPart) -> bool:
     """Whether a part comes next (True), or was there before (False). Raises GapInEvents."""
     last = position.last_key
     if last is None:
-        last = EventKey(part.key.command_offset - 1, 0)
+        return True
     if part.key <= last:
         return False
     following = (

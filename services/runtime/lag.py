@@ -1,7 +1,19 @@
-"""How far a consumer is behind the end of its topic."""
+"""How far a consumer is behind the end of its topic, in records and in milliseconds."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
 
 from services.domain.clock import Clock
-from services.runtime.log import Log
+from services.runtime.log import Log, LogUnavailable
+from services.runtime.telemetry import Telemetry
+
+MEASURE_S: Final = 5.0
+"""How often it is measured for telemetry."""
+
+_log = structlog.get_logger("lag")
 
 
 class Lag:
@@ -11,9 +23,25 @@ class Lag:
         self._log = log
         self._topic = topic
         self._clock = clock
+        self._last = (0, 0)
 
     async def of(self, next_offset: int) -> tuple[int, int]:
         """(records not consumed, age of the oldest of them in milliseconds); (0, 0) at the end."""
+        self._last = await self._measure(next_offset)
+        return self._last
+
+    async def keep(self, next_offset: Callable[[], int], telemetry: Telemetry) -> None:
+        """Count `lag_records` and `lag_ms`, measured now and again, for ever."""
+        telemetry.count("lag_records", lambda: self._last[0])
+        telemetry.count("lag_ms", lambda: self._last[1])
+        while True:
+            try:
+                await self.of(next_offset())
+            except LogUnavailable as error:
+                _log.warning("lag_unknown", topic=self._topic, why=str(error))
+            await asyncio.sleep(MEASURE_S)
+
+    async def _measure(self, next_offset: int) -> tuple[int, int]:
         records = await self._log.end(self._topic) - next_offset
         if records <= 0:
             return 0, 0

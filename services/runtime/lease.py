@@ -1,46 +1,61 @@
-"""A lease: one holder at a time, by a row in Postgres and by the clock of Postgres.
+"""A lease: one holder at a time, by a row and by the clock of whoever keeps the row.
 
-Whether a lease has expired is judged by the server alone. The holder, for its part, stops believing
-in it once so much of its own stopwatch has passed since it *asked* for the last renewal: it cannot
-have longer than that. A process that sleeps in between may still overlap the next holder for a
-moment, so whatever it guards must bear that; the epoch tells holders apart.
+Whether a lease has expired is judged by the keeper of the rows alone (`lease_rows.py`: Postgres).
+A holder goes on until an answer tells it that its time is over: rows that cannot be asked stop
+nobody. So one that has slept, or that alone cannot ask, overlaps the next holder, and whatever a
+lease guards must bear that. `epoch`, which tells holders apart, is stricter: it is 0 once so much
+of the own stopwatch has passed since the last renewal was *asked* for that the lease may be
+another's.
+
+    RowsUnreachable    the rows cannot be asked, or the answer was lost
 """
 
 import asyncio
-import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from services.runtime.config import PostgresConfig
-from services.runtime.postgres import connect, migrate
-from services.runtime.postgres_wake import GONE, Opened
+from services.runtime.clock import Stopwatch, stopwatch_us
 
-SCHEMA: Final = "runtime"
-RETRY_S: Final = 0.5
+DURATION_S: Final = 1.2
+"""A holder that dies is followed so long after its last renewal, and a look, at the latest."""
+
+RENEWALS: Final = 4
+"""So often a lease is renewed in its duration: one or two that are lost do not lose it."""
+
+LOOK_S: Final = 0.1
 """How often a lease that another holds is asked for."""
 
-_ACQUIRE: Final = """
-    insert into lease as l (name, holder, epoch, expires_at)
-    values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
-    on conflict (name) do update
-        set holder = excluded.holder, epoch = l.epoch + 1,
-            expires_at = clock_timestamp() + make_interval(secs => $3)
-        where l.expires_at <= clock_timestamp()
-    returning epoch
-"""
-_RENEW: Final = """
-    update lease set expires_at = clock_timestamp() + make_interval(secs => $4)
-    where name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp()
-    returning epoch
-"""
-_RELEASE: Final = """
-    update lease set expires_at = clock_timestamp()
-    where name = $1 and holder = $2 and epoch = $3
-"""
-
 _log = structlog.get_logger("lease")
+
+
+class RowsUnreachable(Exception):
+    """The rows cannot be asked, or their answer was lost; says why."""
+
+
+class LeaseRows(Protocol):
+    """Who keeps the rows of leases, and has the only clock that judges them.
+
+    One question at a time. Raises RowsUnreachable; a question that was given up is not answered
+    later, with nobody there to hold what it won.
+    """
+
+    async def acquire(self, name: str, holder: str, duration_s: float) -> int:
+        """Take a lease that nobody holds: its new epoch; 0 if somebody does."""
+        ...
+
+    async def renew(self, name: str, holder: str, epoch: int, duration_s: float) -> int:
+        """Hold on to it: its epoch; 0 if it was lost."""
+        ...
+
+    async def release(self, name: str, holder: str, epoch: int) -> None:
+        """Let it go."""
+        ...
+
+    def drop(self) -> None:
+        """Forget the connection, and what it was asked."""
+        ...
 
 
 class Lease:
@@ -50,32 +65,39 @@ class Lease:
     """
 
     def __init__(
-        self, config: PostgresConfig, name: str, holder: str, *, duration_s: float = 5.0
+        self,
+        rows: LeaseRows,
+        name: str,
+        holder: str,
+        *,
+        duration_s: float = DURATION_S,
+        stopwatch: Stopwatch = stopwatch_us,
     ) -> None:
-        self._address = config.address.get_secret_value()
+        self._rows = rows
         self._name = name
         self._holder = holder
         self._duration_s = duration_s
-        self._connection: Opened | None = None
+        self._stopwatch = stopwatch
         self._epoch = 0
-        self._believed_until = 0.0
+        self._believed_until_us = 0
 
     @property
     def epoch(self) -> int:
-        """The lease's number while it is held, else 0."""
-        return self._epoch if time.monotonic() < self._believed_until else 0
+        """The lease's number while it is certainly held, else 0."""
+        return self._epoch if self._epoch and self._stopwatch() < self._believed_until_us else 0
 
     async def keep(self, changed: Callable[[int], None]) -> None:
         """Acquire, renew, and acquire again, for ever. Tells `changed` each epoch won, 0 when lost.
 
-        Lets go of the lease when cancelled. A Postgres that cannot be reached is waited for.
+        Lets go of the lease when cancelled. Rows that cannot be asked are waited for, and meanwhile
+        nothing changes.
         """
         told = 0
         try:
             while True:
                 await self._try_once()
-                if self.epoch != told:
-                    told = self.epoch
+                if self._epoch != told:
+                    told = self._epoch
                     _log.info("lease_held" if told else "lease_lost", name=self._name, epoch=told)
                     changed(told)
                 await asyncio.sleep(self._pause_s())
@@ -84,57 +106,38 @@ class Lease:
 
     async def _try_once(self) -> None:
         """Renew what is held, or acquire what is free. Without an answer nothing changes."""
-        asked = time.monotonic()
+        asked_us = self._stopwatch()
         try:
             async with asyncio.timeout(self._duration_s / 3):
                 epoch = await self._ask()
-        except (*GONE, TimeoutError) as error:
-            _log.warning("lease_unreachable", name=self._name, why=str(error))
-            self._drop()
+        except (RowsUnreachable, TimeoutError) as error:
+            _log.warning("lease_unreachable", name=self._name, why=str(error) or "no answer")
+            self._rows.drop()
             return
         self._epoch = epoch
-        self._believed_until = asked + self._duration_s if epoch else 0.0
+        self._believed_until_us = asked_us + round(self._duration_s * 1_000_000)
 
     async def _ask(self) -> int:
         """The epoch that is ours now; 0 if the lease is another's."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._open()
-        if self._epoch:
-            renewed = await self._connection.fetchval(
-                _RENEW, self._name, self._holder, self._epoch, self._duration_s
+        if self._epoch and (
+            renewed := await self._rows.renew(
+                self._name, self._holder, self._epoch, self._duration_s
             )
-            if renewed:
-                return int(renewed)
-        acquired = await self._connection.fetchval(
-            _ACQUIRE, self._name, self._holder, self._duration_s
-        )
-        return int(acquired or 0)
-
-    async def _open(self) -> Opened:
-        # A question we have given up must not be answered later, with nobody there to hold it.
-        limit = f"{int(self._duration_s * 1000 / 3)}ms"
-        connection = await connect(
-            self._address, f"lease {self._name}", patience_s=0, statement_timeout=limit
-        )
-        await migrate(connection, SCHEMA)
-        return connection
+        ):
+            return renewed
+        return await self._rows.acquire(self._name, self._holder, self._duration_s)
 
     def _pause_s(self) -> float:
         """Until the next try: well before the end of what we hold, but soon for what we do not."""
-        return self._duration_s / 3 if self.epoch else min(RETRY_S, self._duration_s / 3)
+        return self._duration_s / RENEWALS if self.epoch else LOOK_S
 
     async def _release(self) -> None:
         """Let the next one have it at once. If that fails it has to wait, no more."""
-        if self._connection is not None and self._epoch:
+        if self._epoch:
             try:
                 async with asyncio.timeout(1):
-                    await self._connection.execute(_RELEASE, self._name, self._holder, self._epoch)
-            except (*GONE, TimeoutError):
+                    await self._rows.release(self._name, self._holder, self._epoch)
+            except (RowsUnreachable, TimeoutError):
                 pass
-        self._epoch, self._believed_until = 0, 0.0
-        self._drop()
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None
+        self._epoch = 0
+        self._rows.drop()

@@ -11,8 +11,12 @@ Everything above this file speaks to `Log` and cannot tell which implementation 
       TopicUnknown            nothing was done: nobody has created this topic
       CutAway                 the records asked for have been cut off the log
       PastEnd                 the reader stands beyond the end: the log lost records, or is another
+      RolledBack              what a reader read last is gone, or another record stands there
+      TopicUnsound            a hole, somebody else's record, or settings that would lose records
 """
 
+import asyncio
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -35,6 +39,8 @@ READ_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 CLOCKS_APART_US: Final = 2_000_000
 """How far the appender's clock may be from the log's before the append is refused."""
+
+_AGAIN_S: Final = 0.5
 
 
 class LogError(Exception):
@@ -95,14 +101,37 @@ class PastEnd(LogError, NeedsMending):
         self.end = end
 
 
+class RolledBack(LogError, NeedsMending):
+    """The record that was read last is not in the log any more, or another one is in its place."""
+
+    def __init__(self, topic: str, offset: int, end: int) -> None:
+        found = "is not there" if offset >= end else "is another one now"
+        super().__init__(
+            f"Offset {offset} of {topic} was read before and {found}: this log was rolled back, or"
+            " it is not the log that was read. Bring back the newest log, or restore everything"
+            " that reads it from one backup."
+        )
+
+
+class TopicUnsound(LogError, NeedsMending):
+    """A topic is not as this log makes it. Says what was found, and how to put it right."""
+
+
 class Record(NamedTuple):
     """One record as the log keeps it."""
 
     offset: int
     """Its place in the topic: 0, 1, 2, … without gaps. Never shown to the public."""
     time_us: int
-    """When the log took it. Never smaller than the time of the record before it."""
+    """When the log took it, by the log's own clock. In Postgres never smaller than the time of the
+    record before it; in Kafka, where a clock may be set back and leaders change, it may be. Whoever
+    wants a time that never goes back takes the greatest seen, as the core does."""
     body: bytes
+
+    @property
+    def checksum(self) -> int:
+        """By which a record is known again at its place, 0..2^32-1: its bytes, and when it came."""
+        return zlib.crc32(self.body, self.time_us & 0xFFFFFFFF)
 
 
 class Appended(NamedTuple):
@@ -124,10 +153,11 @@ class Log(Protocol):
     ) -> Appended:
         """Put records at the end, together and next to each other; durable once this returns.
 
-        `clock_us` is the caller's clock. Without `ring` readers of other processes that wait are
-        not woken and find the records when they next look, which costs less. Appends of one caller
-        to one topic happen in the order they are made; those of several callers in any order, never
-        interleaved.
+        `clock_us` is the caller's clock; a log that cannot compare it with its own before it takes
+        the records (Kafka) leaves that to the caller, who is given their time. Without `ring`
+        readers of other processes that wait need not be woken, and find the records when they next
+        look, which costs less. Appends of one caller to one topic happen in the order they are
+        made; those of several callers in any order, never interleaved.
         Raises LogUnavailable, ClockApart, RecordTooLarge or TopicUnknown (nothing was done), or
         OutcomeUnknown. ValueError for no records at all.
         """
@@ -183,9 +213,35 @@ def events_topic(shard: int) -> str:
 async def open_log(config: "LogConfig") -> Log:
     """The log that the configuration names. Raises LogUnavailable if it cannot be reached."""
     # Imported here so that whoever needs only the interface loads no driver.
+    if config.address.get_secret_value().startswith("kafka:"):
+        from services.runtime.kafka_log import open_kafka_log
+
+        return await open_kafka_log(config)
     from services.runtime.postgres_log import open_postgres_log
 
     return await open_postgres_log(config)
+
+
+async def still_has(log: Log, topic: str, offset: int, checksum: int) -> None:
+    """See that the record somebody read last is the one that stands there now.
+
+    One that has been cut since cannot be compared, and need not be. A log out of reach is waited
+    for. Raises RolledBack, TopicUnknown.
+    """
+    while True:
+        try:
+            record = await log.one(topic, offset)
+            start = 0 if record else await log.start(topic)
+            end = 0 if record else await log.end(topic)
+            break
+        except LogUnavailable:
+            await asyncio.sleep(_AGAIN_S)
+    if record is None:
+        if offset < start:
+            return
+        raise RolledBack(topic, offset, end)
+    if record.checksum != checksum:
+        raise RolledBack(topic, offset, offset + 1)
 
 
 def check_sizes(bodies: Sequence[bytes]) -> None:

@@ -16,6 +16,7 @@ from services.runtime.log import (
     OutcomeUnknown,
     PastEnd,
     Record,
+    RolledBack,
     TopicUnknown,
     check_sizes,
 )
@@ -117,13 +118,15 @@ class MemoryLog:
     ) -> AsyncGenerator[list[Record], None]:
         """See Log.read."""
         found, offset = self._find(topic), from_offset
+        last: Record | None = None
         while True:
+            _compare(topic, found, last)
             if offset > found.end:
                 raise PastEnd(topic, offset, found.end)
             if offset < found.first:
                 raise CutAway(topic, offset, found.first)
             if batch := found.batch(offset):
-                offset = batch[-1].offset + 1
+                offset, last = batch[-1].offset + 1, batch[-1]
                 yield batch
                 await asyncio.sleep(every_s)
             else:
@@ -155,7 +158,19 @@ class MemoryLog:
     async def close(self) -> None:
         """See Log.close. What was appended stays, for whoever opens "the same log" again."""
 
+    def roll_back(self, topic: str) -> None:
+        """Lose the last record, as a log does that was restored from an older backup."""
+        self._find(topic).records.pop()
+
     def _find(self, topic: str) -> _Topic:
         if topic not in self._topics:
             raise TopicUnknown(f"There is no topic {topic}.")
         return self._topics[topic]
+
+
+def _compare(topic: str, found: _Topic, last: Record | None) -> None:
+    """Raise RolledBack if another record stands where the last one was read."""
+    if last is None or not found.first <= last.offset < found.end:
+        return
+    if found.records[last.offset - found.first].checksum != last.checksum:
+        raise RolledBack(topic, last.offset, found.end)

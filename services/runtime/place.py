@@ -5,6 +5,9 @@ the same shape in the schema of each. A transaction that writes what events say 
 if place and epoch are still what the writer knows: so every event counts once, and of two writers
 the newer one wins. After anything but a plain success the place is read again.
 
+With the place stands the checksum of the record that was read last. At a start `same_log` looks
+whether the log still has it: one that was rolled back is not followed any further.
+
     WriterReplaced      another process writes these tables now; this one must not any more
     PlaceMoved          the place is not where the writer thought: an earlier commit has happened
 """
@@ -13,8 +16,10 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from services.runtime.events import BEGINNING, EventKey, Position
+from services.runtime.events import BEGINNING, EventKey, Position, still_there
 from services.runtime.final import NeedsMending
+from services.runtime.holds import Held
+from services.runtime.log import Log
 from services.runtime.postgres import Connection, Pool
 
 
@@ -39,13 +44,19 @@ class Place(NamedTuple):
         """Further on: at a position, with everything up to a sequence. That never goes back."""
         return Place(position, max(self.sequence, sequence), self.epoch)
 
+    def held(self) -> Held:
+        """What whoever stands here needs of the log."""
+        return Held(self.position.next_offset, self.position.checksum)
+
 
 NOWHERE: Final = Place(BEGINNING, 0, 0)
 """Of somebody who has not taken over yet."""
 
-_COLUMNS: Final = "next_offset, last_command, last_part, record_ended, sequence, writer_epoch"
+_COLUMNS: Final = (
+    "next_offset, last_command, last_part, record_ended, checksum, sequence, writer_epoch"
+)
 _TAKE_OVER: Final = f"""
-    insert into consumer_offset (topic, {_COLUMNS}) values ($1, $2, $3, $4, $5, 0, 1)
+    insert into consumer_offset (topic, {_COLUMNS}) values ($1, $2, $3, $4, $5, $6, 0, 1)
     on conflict (topic) do update set writer_epoch = consumer_offset.writer_epoch + 1
     returning {_COLUMNS}
 """  # noqa: S608 - names of our own columns
@@ -59,6 +70,16 @@ async def take_over(connection: Pool | Connection, topic: str) -> Place:
 
 
 _FIND: Final = f"select {_COLUMNS} from consumer_offset where topic = $1"  # noqa: S608 - ours
+
+
+async def same_log(pool: Pool, log: Log, topic: str) -> None:
+    """See that the log is the one these tables were written from, before anything is written.
+
+    Raises RolledBack, TopicUnknown.
+    """
+    row = await pool.fetchrow(_FIND, topic)
+    if row is not None:
+        await still_there(log, topic, _place(row).position)
 
 
 async def find(connection: Pool | Connection, topic: str, epoch: int | None = None) -> Place:
@@ -82,7 +103,8 @@ async def find(connection: Pool | Connection, topic: str, epoch: int | None = No
 
 _MOVE: Final = """
     update consumer_offset
-    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, sequence = $8
+    set next_offset = $4, last_command = $5, last_part = $6, record_ended = $7, checksum = $8,
+        sequence = $9
     where topic = $1 and next_offset = $2 and writer_epoch = $3
 """
 
@@ -123,10 +145,10 @@ async def _say_why(tx: Connection, topic: str, expected: Place) -> None:
 
 def _place(row: asyncpg.Record) -> Place:
     key = EventKey(row["last_command"], row["last_part"])
-    position = Position(row["next_offset"], key, row["record_ended"])
+    position = Position(row["next_offset"], key, row["record_ended"], row["checksum"])
     return Place(position, row["sequence"], row["writer_epoch"])
 
 
-def _flat(position: Position) -> tuple[int, int, int, bool]:
+def _flat(position: Position) -> tuple[int, int, int, bool, int | None]:
     assert position.last_key is not None, "a place begins at the log's first part"
-    return (position.next_offset, *position.last_key, position.last_part)
+    return (position.next_offset, *position.last_key, position.last_part, position.checksum)

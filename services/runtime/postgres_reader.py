@@ -11,10 +11,11 @@ import structlog
 from services.runtime.log import (
     READ_BATCH_BYTES,
     CutAway,
-    LogError,
     PastEnd,
     Record,
+    RolledBack,
     TopicUnknown,
+    TopicUnsound,
 )
 from services.runtime.postgres import connect
 from services.runtime.postgres_wake import GONE, Opened, Wakes
@@ -26,6 +27,7 @@ LOOK_S: Final = 0.5
 READ_ROWS: Final = 1000
 """Records in a batch at most: a reader should not hold thousands of small ones at once."""
 
+_AGAIN: Final = "select time_us, body from record where topic_id = $1 and record_offset = $2"
 ENDS: Final = "select id, partition_records, start_offset, next_offset from topic where name = $1"
 
 # A reader wants rows by an index, in order; without statistics the planner could not know.
@@ -69,6 +71,7 @@ class PostgresReader:
         self._next_offset = from_offset
         self._wakes = wakes
         self._connection: Opened | None = None
+        self._last: Record | None = None
         self._place = _Place(0, 1)
 
     async def batches(self, every_s: float) -> AsyncGenerator[list[Record], None]:
@@ -136,21 +139,38 @@ class PostgresReader:
         return self._in_order(rows)
 
     async def _open(self) -> Opened:
-        """Connect, and see whether the log still has, or has ever had, what we want next."""
+        """Connect, and see whether this is still the log that we have read."""
         connection = await connect(
             self._address, f"reads {self._topic}", patience_s=0, search_path=SCHEMA, **_PLANS
         )
-        row = await connection.fetchrow(ENDS, self._topic)
-        if row is None:
+        try:
+            await self._check(connection)
+        except BaseException:
             connection.terminate()
-            raise TopicUnknown(f"There is no topic {self._topic}.")
-        if not row["start_offset"] <= self._next_offset <= row["next_offset"]:
-            connection.terminate()
-            if self._next_offset > row["next_offset"]:
-                raise PastEnd(self._topic, self._next_offset, row["next_offset"])
-            raise CutAway(self._topic, self._next_offset, row["start_offset"])
-        self._place = _Place(row["id"], row["partition_records"])
+            raise
         return connection
+
+    async def _check(self, connection: Opened) -> None:
+        """See that our place is in the log, and behind it the record that we read last."""
+        ends = await connection.fetchrow(ENDS, self._topic)
+        if ends is None:
+            raise TopicUnknown(f"There is no topic {self._topic}.")
+        if self._next_offset > ends["next_offset"]:
+            raise PastEnd(self._topic, self._next_offset, ends["next_offset"])
+        if self._next_offset < ends["start_offset"]:
+            raise CutAway(self._topic, self._next_offset, ends["start_offset"])
+        await self._compare(connection, ends)
+        self._place = _Place(ends["id"], ends["partition_records"])
+
+    async def _compare(self, connection: Opened, ends: asyncpg.Record) -> None:
+        """Raise RolledBack unless the record that was read last is the one that stands there."""
+        last = self._last
+        if last is None or last.offset < ends["start_offset"]:
+            return
+        row = await connection.fetchrow(_AGAIN, ends["id"], last.offset)
+        found = None if row is None else Record(last.offset, row[0], row[1])
+        if found is None or found.checksum != last.checksum:
+            raise RolledBack(self._topic, last.offset, ends["next_offset"])
 
     def _in_order(self, rows: list[asyncpg.Record]) -> list[Record]:
         batch = [Record(row[0], row[1], row[2]) for row in rows]
@@ -158,8 +178,8 @@ class PostgresReader:
             return batch
         first, last = batch[0].offset, batch[-1].offset
         if first != self._next_offset or last - first + 1 != len(batch):
-            raise LogError(f"{self._topic} has a hole at or after offset {self._next_offset}.")
-        self._next_offset = last + 1
+            raise TopicUnsound(f"{self._topic} has a hole at or after offset {self._next_offset}.")
+        self._next_offset, self._last = last + 1, batch[-1]
         return batch
 
 

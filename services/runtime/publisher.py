@@ -56,7 +56,14 @@ _log = structlog.get_logger("publisher")
 
 
 class PublishedOtherwise(NeedsMending):
-    """The event log does not say what follows from the command log. Nothing more may be said."""
+    """The event log does not say what follows from the command log. Nothing more may be said.
+
+    `command_offset` is that of the first command record of which this is so.
+    """
+
+    def __init__(self, what: str, command_offset: int) -> None:
+        super().__init__(what)
+        self.command_offset = command_offset
 
 
 NOTHING: Final = EventKey(-1, 0)
@@ -232,8 +239,9 @@ class Publisher:
             what = f"stands where part {expected.key.part} of {expected.key.command_offset} belongs"
         raise PublishedOtherwise(
             f"In {self._topic}, part {key.part} of command record {key.command_offset} {what}."
-            " This replica stops before it says otherwise: compare the versions of the replicas,"
-            " and `bourse verify`."
+            " This replica stops before it says otherwise: see `bourse shard status`, and compare"
+            " the versions of the replicas.",
+            expected.key.command_offset,
         )
 
     def _drop(self, part: Part) -> None:

@@ -18,7 +18,7 @@ import structlog
 
 from bourse.matching import v1 as matching
 from services.domain.clock import Clock
-from services.runtime.clock import stopwatch_us
+from services.runtime.clock import Stopwatch, stopwatch_us
 from services.runtime.crash import crash_point
 from services.runtime.intake import MAX_BATCH_BYTES, Checked, Entry, Limits, Queue, Stream
 from services.runtime.log import (
@@ -79,10 +79,10 @@ class Follower(Protocol):
 class Flight:
     """A record on its way into the log, and the batches in it."""
 
-    def __init__(self, shard: int, entries: list[Entry]) -> None:
+    def __init__(self, shard: int, entries: list[Entry], made_us: int) -> None:
         self.entries = entries
         self.body = wrap(shard, [entry.body for entry in entries])
-        self.made_us = stopwatch_us()
+        self.made_us = made_us
         """When it was made, by the stopwatch: before its first append."""
         self.in_doubt = False
         """An append of it has an unknown outcome."""
@@ -120,6 +120,7 @@ class Sequencer:
         follower: Follower,
         clock: Clock,
         limits: Limits | None = None,
+        stopwatch: Stopwatch = stopwatch_us,
     ) -> None:
         self._log = log
         self._topic = topic
@@ -127,6 +128,7 @@ class Sequencer:
         self._follower = follower
         self._clock = clock
         self._limits = limits or Limits()
+        self._stopwatch = stopwatch
         self._queue = Queue(self._limits)
         self._closed = ""
         self._idle = asyncio.Event()
@@ -180,7 +182,7 @@ class Sequencer:
         """Append, apply, answer; never ends. Raises LogError where waiting cannot help."""
         while True:
             await self._queue.filled.wait()
-            flight = Flight(self._shard, self._queue.take())
+            flight = Flight(self._shard, self._queue.take(), self._stopwatch())
             self._follower.expect(flight)
             await self._carry(flight)
             self._follower.expect(None)

@@ -1,8 +1,8 @@
 """Command logs that were put down once, with what the core made of them: the same for ever.
 
-    python -m tests.golden.log 2
+    python -m tests.golden.log 3
 
-writes those of rules 2 anew. That is for the days before anybody has a log of their own under these
+writes those of rules 3 anew. That is for the days before anybody has a log of their own under these
 rules: from then on a change of behaviour is a new version of the rules, and gets a golden log of
 its own beside these.
 """
@@ -22,11 +22,12 @@ from services.matching.core import Core, Part
 from tests.golden.flow import Flow
 from tests.model.engines import ModelEngine
 from tests.model.features import ALL
+from tests.model.halting import HaltingWriter
 from tests.model.worlds import SMALL
 from tests.model.writer import Gateway, Writer
 
 HERE: Final = Path(__file__).parent
-RULES: Final = (1, 2)
+RULES: Final = (1, 2, 3)
 """The versions of the rules that have a golden log."""
 _HEAD: Final = struct.Struct("<qI")
 SEED: Final = 20
@@ -106,6 +107,22 @@ def log_of_rules_2() -> list[Record]:
     return log
 
 
+def log_of_rules_3() -> list[Record]:
+    """The same in a shard that is halted now and then, and goes on."""
+    model = ModelEngine(0)
+    writer = HaltingWriter(Random(3), model.model, SMALL)
+    opening = writer.opening()
+    log: list[Record] = []
+    for offset in range(240):
+        record = opening.pop(0) if opening else writer.record(6)
+        log.append(Record(writer.pass_time(), record.SerializeToString()))
+        model.apply(offset, log[-1].time_us, record)
+    return log
+
+
+LOGS: Final = {1: log_of_rules_1, 2: log_of_rules_2, 3: log_of_rules_3}
+
+
 def auction(writer: Writer) -> Iterator[matching.CommandRecord]:
     """A new market, a thousand bids and asks that cross, and what becomes of them."""
     who, market = 77, matching.Command(request_id=bytes(16))
@@ -152,7 +169,7 @@ def _crossing(who: int, instrument: int) -> list[matching.Command]:
 
 def main() -> None:
     rules = int(sys.argv[1])
-    log = log_of_rules_1() if rules == 1 else log_of_rules_2()
+    log = LOGS[rules]()
     commands = commands_of(rules)
     commands.write_bytes(b"".join(_HEAD.pack(time_us, len(body)) + body for time_us, body in log))
     core = Core(0)

@@ -65,6 +65,12 @@ BESIDES = {
     "matching": {
         "answers": "tells a repeated batch what it was answered, from published events alone",
         "core": "the only file that knows there is C",
+        "prove": "finds out whether a snapshot holds, in a process that no replica falls with",
+        "recovery": "what a snapshot must stand up to before a core is made of it",
+        "retention": "cuts both logs below everybody who reads them",
+        "snapshots": "has snapshots proven by a process that did not write them",
+        "stops": "what a replica puts down before it ends for good, or where the shard is halted",
+        "judge": "a process that replays up to a Halt, to say which replica was right",
     },
     "orders": {
         "checks": "the invariants of history, which read every order and change none",

@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import grpc
+
 from services.cli.bootstrap import bootstrap
+from services.cli.replicas import places, room_of
 from services.cli.rooms import Rooms
-from services.runtime.config import Settings, load
+from services.runtime.config import Settings, load, run_folder
 from services.runtime.crash import VARIABLE
 from services.runtime.embedded import start_postgres, stop_postgres
 from services.runtime.rpc import is_serving
@@ -30,9 +34,21 @@ START_S: Final = 60.0
 class House:
     """The rooms of one data folder. Whatever was started is gone after `stop`."""
 
-    def __init__(self, data: Path, rooms: tuple[str, ...] = ROOMS) -> None:
+    def __init__(
+        self,
+        data: Path,
+        rooms: tuple[str, ...] = ROOMS,
+        settings: Mapping[str, str] | None = None,
+        replicas: int = 1,
+    ) -> None:
         self.data = data
-        self.names = rooms
+        sockets = [run_folder(data) / f"replica-{number}.sock" for number in range(replicas)]
+        self.replicas = places(",".join(f"unix:{socket}" for socket in sockets))
+        """Of matching: the first has the name of the room."""
+        self._addresses = {"matching": ",".join(place.address for place in self.replicas)}
+        self.settings = {"BOURSE_MATCHING_ADDRESS": self._addresses["matching"], **(settings or {})}
+        """More of the environment of its rooms."""
+        self.names = (*rooms, *(place.name for place in self.replicas[1:]))
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._postgres = 0
 
@@ -54,19 +70,26 @@ class House:
         self._postgres = server.pid
         self.launch("clickhouse")
 
-    def launch(self, room: str, crash_at: str = "") -> None:
-        """Start a room; `crash_at` is the place where it is to kill itself."""
+    def launch(self, room: str, crash_at: str = "", **more: str) -> None:
+        """Start a room; `crash_at` is the place where it is to kill itself.
+
+        `more` goes into its environment.
+        """
         logs = self.data / "logs"
         logs.mkdir(exist_ok=True)
         environment = {
             **os.environ,
+            **self.settings,
             "BOURSE_DATA": str(self.data),
             "BOURSE_GATEWAY_PORT": "0",
             VARIABLE: crash_at,
+            **more,
         }
+        if place := next((each for each in self.replicas if each.name == room), None):
+            environment["BOURSE_MATCHING_LISTEN"] = place.address
         with (logs / f"{room}.log").open("ab") as log:
             self.running[room] = subprocess.Popen(
-                [sys.executable, "-m", f"services.{room}"],
+                [sys.executable, "-m", f"services.{room_of(room)}"],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -105,7 +128,7 @@ class House:
         rooms = self.rooms()
         try:
             async with asyncio.timeout(START_S):
-                while not await is_serving(rooms.channel(room)):
+                while not await is_serving(self._way(rooms, room)):
                     process = self.running.get(room)
                     assert process is not None, f"{room} was not started"
                     assert process.poll() is None, self.said(room)
@@ -123,9 +146,17 @@ class House:
         log = self.data / "logs" / f"{room}.log"
         return f"{room}: " + log.read_text()[-3000:]
 
+    def _way(self, rooms: Rooms, room: str) -> grpc.aio.Channel:
+        """To a room, or to one of its replicas and no other."""
+        names = [place.name for place in self.replicas]
+        if room in names:
+            return rooms.channel("matching").replicas[names.index(room)]
+        return rooms.channel(room)
+
     def rooms(self) -> Rooms:
         """Channels to the rooms."""
-        return Rooms(load(Settings, ["--data", str(self.data)]))
+        config = load(Settings, ["--data", str(self.data)])
+        return Rooms(config.model_copy(update={"addresses": self._addresses}))
 
     def stop(self) -> None:
         """End everything, in whatever state it is."""

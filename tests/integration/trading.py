@@ -50,7 +50,8 @@ class Traders:
         self._rooms = rooms
         self._random = random.Random(seed)
         self._count = count
-        self._entry = OrderEntry([rooms.channel("matching")], SystemClock(), 2_000)
+        self.replicas = rooms.channel("matching")
+        self._entry = OrderEntry(self.replicas, SystemClock(), 2_000)
         self._numbers = 0
         self._seed = seed
         self.accounts: list[int] = []

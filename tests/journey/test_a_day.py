@@ -127,7 +127,7 @@ def test_a_day_from_the_opening_auction_to_the_closing_one(data_folder: Path) ->
                 await part(day)
 
     with house_in(data_folder) as house:
-        assert house.bourse("rules") == {"rules": 2, "newest": 2}
+        assert house.bourse("rules") == {"rules": 3, "newest": 3}
         asyncio.run(live(house))
         found = house.bourse("verify")
         assert found["ok"], found
@@ -255,9 +255,9 @@ def test_a_folder_of_older_rules_says_how_to_raise_them(data_folder: Path) -> No
     birth = {"format": 1, "demo": False, "complete": True}
     (data_folder / "bourse.json").write_text(json.dumps(birth))
     with house_in(data_folder) as house:
-        assert "`bourse rules use 2`" in house.until_said("trades by rules 1.")
+        assert "`bourse rules use 3`" in house.until_said("trades by rules 1.")
         assert house.bourse("rules")["rules"] == 1
-        assert house.bourse("rules", "use", "2")["rules"] == 2
-        assert house.bourse("rules", "use", "2")["before"] == 2
+        assert house.bourse("rules", "use", "3")["rules"] == 3
+        assert house.bourse("rules", "use", "3")["before"] == 3
         back = command("rules", "use", "1", "--data", str(data_folder))
         assert (back.returncode, "no way back" in back.stderr) == (1, True)

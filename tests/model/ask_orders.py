@@ -7,9 +7,11 @@ from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from tests.model.choices import MODES, Chooser
+from tests.model.choices import END, MODES, PEOPLE, Chooser
 from tests.model.phases import GATHERS
 from tests.model.prices import by_rise, price_of
+from tests.model.reasons import TIPS
+from tests.model.state import CAP
 
 WAITS: Final = (
     *[types.TIME_IN_FORCE_GTC] * 4,
@@ -73,7 +75,7 @@ class OrderAsker(Chooser):
 
     def _make_limit(self, order: matching.PlaceOrder) -> None:
         order.type = types.ORDER_TYPE_LIMIT
-        order.price_ticks = self.price()
+        order.price_ticks = self.price(order.instrument)
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         order.time_in_force = self.random.choice(WAITS)
         if self._gathers(order.instrument) and not self.one_in(6):
@@ -99,6 +101,8 @@ class OrderAsker(Chooser):
         takes = order.time_in_force not in (types.TIME_IN_FORCE_FOK, types.TIME_IN_FORCE_GFA)
         if takes and not order.post_only and self.has("min_fill", 8):
             order.min_fill_lots = self.random.randint(1, min(order.quantity_lots, 6))
+            if self.at_edge():
+                order.min_fill_lots = order.quantity_lots
 
     def _gathers(self, instrument: int) -> bool:
         at = self.model.instruments.get(instrument)
@@ -115,6 +119,8 @@ class OrderAsker(Chooser):
         if order.time_in_force not in at_once and self.has("iceberg", 3):
             tips = (2, 2, 3, 5) if order.quantity_lots < 300 else (order.quantity_lots // 40,)
             order.display_lots = 1 if self.one_in(8) else self.random.choice(tips)
+            if self.at_edge():
+                order.display_lots = self.close_to(-(-order.quantity_lots // TIPS))
 
     def _lots(self, instrument: int, price_ticks: int) -> int:
         """Mostly as many as the market takes at this price."""
@@ -122,29 +128,41 @@ class OrderAsker(Chooser):
         if at is None or self.one_in(10):
             return self.random.choice(self.world.lots)
         most = min(at.max_notional_minor // (price_ticks * at.tick_lot_minor), at.max_quantity_lots)
+        if self.world.edges:
+            to_pay = self._lots_to_pay(at, price_ticks)
+            return self.close_to(*to_pay, *to_pay, most if self.at_edge() else 1)
         fitting = [lots for lots in self.world.lots if lots <= most]
         return self.random.choice(fitting or self.world.lots)
+
+    def _lots_to_pay(self, at: types.Instrument, price_ticks: int) -> list[int]:
+        """As many as whoever asks could pay for at this price, in either asset."""
+        account = self.acting or self.random.choice(PEOPLE)
+        base = self.model.balance(account, at.base_asset).available_minor
+        quote = self.model.balance(account, at.quote_asset).available_minor
+        return [base // at.lot_minor, quote // (price_ticks * at.tick_lot_minor)]
 
     def _make_market(self, order: matching.PlaceOrder) -> None:
         order.type = types.ORDER_TYPE_MARKET
         order.time_in_force = types.TIME_IN_FORCE_IOC
-        self._lots_or_quote(order, self.price())
+        self._lots_or_quote(order, self.price(order.instrument))
 
     def _lots_or_quote(self, order: matching.PlaceOrder, price: int) -> None:
         if self.has("protection", 3):
-            order.protection_ticks = self.price()
+            order.protection_ticks = self.price(order.instrument)
         lots = self._lots(order.instrument, price)
         if self.one_in(2):
             order.quantity_lots = lots
             return
         quote = price * lots + self.random.randint(-2, 2)
         order.quote_minor = max(1, min(quote, 2**62 + 1))
+        if self.at_edge(4):
+            order.quote_minor = self.close_to(1, 2**62, END)
 
     # --- Orders that wait ---
 
     def _make_waiting(self, order: matching.PlaceOrder) -> None:
         self._make_trigger(order)
-        price = order.price_ticks or order.trigger_ticks or self.price()
+        price = order.price_ticks or order.trigger_ticks or self.price(most=CAP)
         if order.price_ticks:
             order.quantity_lots = self._lots(order.instrument, price)
         else:
@@ -163,7 +181,7 @@ class OrderAsker(Chooser):
         order.type = self.random.choice(STOPS)
         order.trigger_ticks = self._trigger(order)
         if order.type in LATER_LIMITS:
-            order.price_ticks = self.price()
+            order.price_ticks = self.price(order.instrument, most=CAP)
             order.time_in_force = self.random.choice(WAITS)
             self._may_expire(order)
             self._may_hide(order)
@@ -172,12 +190,13 @@ class OrderAsker(Chooser):
         """Mostly a price that is still to come."""
         at = self.model.instruments.get(order.instrument)
         if at is None or self.one_in(8):
-            return self.price()
+            return self.price(order.instrument, most=CAP)
         like = types.Order(side=order.side, type=order.type, instrument=order.instrument)
         like.trigger_by = order.trigger_by or types.TRIGGER_BY_LAST_PRICE
         now = price_of(self.model, like)
-        later = [p for p in self.world.prices if (p > now if by_rise(like) else p < now)]
-        return self.random.choice(later or self.world.prices)
+        prices = [p for p in self.prices if p <= CAP]
+        later = [p for p in prices if (p > now if by_rise(like) else p < now)]
+        return self.random.choice(later or prices)
 
     def _make_trailing(self, order: matching.PlaceOrder) -> None:
         order.type = types.ORDER_TYPE_TRAILING_STOP
@@ -186,7 +205,7 @@ class OrderAsker(Chooser):
         else:
             order.trail_ppm = self.random.choice((1, 5_000, 20_000, 30_000, 500_000))
         if self.one_in(2):
-            order.activation_ticks = self.price()
+            order.activation_ticks = self.price(order.instrument, most=CAP)
 
     # --- Several orders ---
 
@@ -223,7 +242,7 @@ class OrderAsker(Chooser):
         if rests:
             order.type = types.ORDER_TYPE_LIMIT
             order.time_in_force = types.TIME_IN_FORCE_GTC
-            order.price_ticks = self.price()
+            order.price_ticks = self.price(order.instrument, most=CAP)
         else:
             self._make_trigger(order)
             order.ClearField("display_lots")
@@ -248,7 +267,7 @@ class OrderAsker(Chooser):
         order.type = types.ORDER_TYPE_LIMIT
         order.time_in_force = types.TIME_IN_FORCE_GTC
         order.post_only = True
-        order.price_ticks = self.price()
+        order.price_ticks = self.price(order.instrument)
         order.quantity_lots = self._lots(order.instrument, order.price_ticks)
         self._may_expire(order)
         self._may_hide(order)
@@ -257,6 +276,7 @@ class OrderAsker(Chooser):
         command = self.command(0)
         body = command.replace_order
         command.account, body.order_id, body.client_order_id = self._which_order()
+        self.acting = command.account
         target = self.model.orders.get(body.order_id)
         if target is None or self.one_in(10):
             self._order(body.order, self.instrument(), self.random.choice(SIDES))
@@ -299,6 +319,6 @@ class OrderAsker(Chooser):
 
     def cancel_all(self) -> matching.Command:
         command = self.command(self.account())
-        command.cancel_all.instrument = self.random.choice((0, self.instrument()))
+        command.cancel_all.instrument = self.random.choice((0, self.market_or_none()))
         command.cancel_all.by_operator = self.one_in(3)
         return command

@@ -6,8 +6,8 @@ from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from tests.model.choices import MODES, PEOPLE, SECOND_US, Chooser
-from tests.model.phases import GATHERS, MOVES, NEXT
+from tests.model.choices import END, MODES, PEOPLE, SECOND_US, Chooser
+from tests.model.phases import FIRST, GATHERS, MOVES, NEXT, RULES_1
 from tests.model.state import FIRST_SIZES
 
 PHASES: Final = (
@@ -33,9 +33,10 @@ class SettingsAsker(Chooser):
                 self._set_fees,
                 self._set_fees,
                 self._set_sizes,
+                self._set_sizes,
                 self._add_asset,
                 self._set_rules_or_clock,
-                self._add_market if self.one_in(3) else self._set_fees,
+                self._add_market,
             )
         )(command)
         return command
@@ -70,10 +71,36 @@ class SettingsAsker(Chooser):
             *(partial(self._let_in, account) for account in stopped),
         ]
 
+    def fills(self) -> list[Callable[[], matching.Command]]:
+        """What asks for one more of that of which there is no more room."""
+        sizes, used = self.model.sizes, self._in_use()
+        ways: list[tuple[str, Callable[[matching.Command], None]]] = [
+            ("accounts", self._meet),
+            ("balances", self._add_asset),
+            ("instruments", self._add_market),
+        ]
+        full = [ask for name, ask in ways if used[name] >= getattr(sizes, name)]
+        return [partial(self._made, ask) for ask in full]
+
+    def _made(self, ask: Callable[[matching.Command], None]) -> matching.Command:
+        command = self.command(0)
+        ask(command)
+        return command
+
+    def _meet(self, command: matching.Command) -> None:
+        """One of the commands by which an account becomes known."""
+        names = [name for name in ("dead_man", "kill") if name in self.features]
+        ways = {"dead_man": self._set_dead_man, "kill": self._kill}
+        self.random.choice([self._set_account, *map(ways.__getitem__, names)])(command)
+        if command.account:
+            command.account = 2_000 + self.random.randrange(40)
+
     def _let_on(self, instrument: types.Instrument) -> matching.Command:
         may = MOVES[instrument.phase] & {*GATHERS, types.PHASE_CONTINUOUS, types.PHASE_CLOSED}
         if self.one_in(2) and types.PHASE_CONTINUOUS in may:
             may = {types.PHASE_CONTINUOUS}
+        elif self.one_in(4):
+            may = MOVES[instrument.phase]
         command = self.command(0)
         command.set_phase.instrument = instrument.instrument
         command.set_phase.phase = self.random.choice(sorted(may))
@@ -89,16 +116,20 @@ class SettingsAsker(Chooser):
 
     def set_mark(self) -> matching.Command:
         command = self.command(0)
-        command.set_mark.instrument = self.instrument()
-        command.set_mark.price_ticks = 0 if self.one_in(30) else self.price()
+        command.set_mark.instrument = self.market_or_none()
+        price_ticks = self.price(command.set_mark.instrument)
+        command.set_mark.price_ticks = 0 if self.one_in(30) else price_ticks
         return command
 
     def _set_guards(self, command: matching.Command) -> None:
         guards = command.set_guards
-        guards.instrument = self.instrument()
-        guards.reference_ticks = self.random.choice((0, 0, 0, self.price()))
+        guards.instrument = self.market_or_none()
+        guards.reference_ticks = self.random.choice((0, 0, 0, self.price(guards.instrument)))
         guards.static_band_ppm = self.random.choice((0, 0, 30_000, 50_000))
         guards.dynamic_band_ppm = self.random.choice((0, 10_000, 20_000, 40_000, 1_000_000))
+        if self.at_edge():
+            guards.static_band_ppm = self.random.choice((0, 1, 999_999, 1_000_000, 1_000_001))
+            guards.dynamic_band_ppm = self.random.choice((0, 1, 999_999, 1_000_000, 1_000_001))
         lasts = (0, SECOND_US, 5 * SECOND_US, 5 * SECOND_US)
         if self.one_in(12):
             wrong = self.random.choice(("reference_ticks", "volatility_auction_us"))
@@ -116,17 +147,17 @@ class SettingsAsker(Chooser):
         if self.one_in(2):
             command.account = self.account()
         else:
-            command.kill.instrument = self.instrument()
+            command.kill.instrument = self.market_or_none()
 
     def _set_fee_market(self, command: matching.Command) -> None:
         wanted = command.set_fee_market
-        wanted.instrument = self.instrument()
+        wanted.instrument = self.market_or_none()
         at = self.model.instruments.get(wanted.instrument, types.Instrument())
         same = [n for n, i in self.model.instruments.items() if i.quote_asset == at.quote_asset]
         likely = self.random.choice(same or [0])
         wanted.fee_market = self.random.choice((0, likely, likely, likely, self.instrument()))
-        discounts = (0, 250_000, 250_000, 1_000_000, 1_000_001)
-        wanted.discount_ppm = self.random.choice(discounts)
+        discounts = [0, 250_000, 250_000, 1_000_000, 1_000_001]
+        wanted.discount_ppm = self.random.choice([1, 999_999] if self.at_edge() else discounts)
 
     # --- Settings ---
 
@@ -144,7 +175,7 @@ class SettingsAsker(Chooser):
     def _set_phase(self, command: matching.Command) -> None:
         """Mostly to continuous trading, or the next phase that leads there."""
         wanted = command.set_phase
-        wanted.instrument = self.instrument()
+        wanted.instrument = self.market_or_none()
         wanted.phase = self.random.choice(PHASES)
         at = self.model.instruments.get(wanted.instrument)
         if "phases" not in self.features or at is None:
@@ -156,20 +187,20 @@ class SettingsAsker(Chooser):
         known = types.PHASE_CONTINUOUS in may and self.one_in(2)
         wanted.phase = types.PHASE_CONTINUOUS if known else self.random.choice(may)
         if (wanted.phase in NEXT and self.one_in(2)) or self.one_in(30):
-            wanted.until_us = max(0, self.soon_us() - (SECOND_US if self.one_in(10) else 0))
+            wanted.until_us = max(1, self.soon_us() - (SECOND_US if self.one_in(10) else 0))
 
     def _set_limits(self, command: matching.Command) -> None:
         limits = command.set_limits
-        limits.instrument = self.instrument()
+        limits.instrument = self.market_or_none()
         at = self.random.choice(self.world.markets)
         limits.min_quantity_lots = self.random.choice((0, 1, 1, 2))
-        limits.max_quantity_lots = at.max_quantity_lots + self.random.choice((0, 0, 1))
+        limits.max_quantity_lots = min(at.max_quantity_lots + self.random.choice((0, 0, 1)), END)
         limits.min_notional_minor = self.random.choice((-1, 0, 0, 300))
         limits.max_notional_minor = at.max_notional_minor + self.random.choice((0, 0, 1))
         limits.market_protection_ppm = self.random.choice((0, 20_000, 50_000, 10**6, 10**6 + 1))
 
     def _set_fees(self, command: matching.Command) -> None:
-        command.set_fees.instrument = self.instrument()
+        command.set_fees.instrument = self.market_or_none()
         self._rate(command.set_fees.fee)
 
     def _rate(self, fee: types.FeeRate) -> None:
@@ -183,11 +214,11 @@ class SettingsAsker(Chooser):
         sizes.CopyFrom(FIRST_SIZES)
         if self.one_in(2):
             return
-        name, used = self.random.choice(list(self._in_use().items()))
-        first: int = getattr(FIRST_SIZES, name)
-        near = used + self.random.choice((-1, 0, 1, 4))
-        far = self.random.choice((0, 1, 2 * first, 16 * first + 1))
-        setattr(sizes, name, max(0, far if self.one_in(30) else near))
+        for name, used in self.random.sample(list(self._in_use().items()), 2):
+            first: int = getattr(FIRST_SIZES, name)
+            near = used + self.random.choice((-1, *[0] * 8, 1, 1, 4))
+            far = self.random.choice((0, 1, 2 * first, 16 * first + 1))
+            setattr(sizes, name, max(0, far if self.one_in(60) else near))
 
     def _in_use(self) -> dict[str, int]:
         model = self.model
@@ -205,8 +236,8 @@ class SettingsAsker(Chooser):
     def _add_market(self, command: matching.Command) -> None:
         new = command.add_instrument.instrument
         new.CopyFrom(self.random.choice(self.world.markets))
-        if self.has("phases", 4):
-            new.phase = self.random.choice((types.PHASE_PRE_OPEN, types.PHASE_CLOSED))
+        if self.one_in(2):
+            new.phase = self.random.choice(sorted(FIRST if "phases" in self.features else RULES_1))
         if self.one_in(2):
             self._rescale(new)
         if self.one_in(3):
@@ -240,7 +271,10 @@ class SettingsAsker(Chooser):
             command.use_rules.version = self.random.choice(versions)
             return
         steps = (-200 * SECOND_US, -SECOND_US, 0, 50 * SECOND_US)
-        self.time_us = max(0, self.model.clock_us + self.random.choice(steps))
+        time_us = self.model.clock_us + self.random.choice(steps)
+        if self.at_edge():
+            time_us = self.random.choice((END, END - 1, END - 3 * SECOND_US, 1_000 * SECOND_US))
+        self.time_us = max(0, min(time_us, END))
         command.set_clock.time_us = self.time_us
 
     # --- Choices ---

@@ -11,8 +11,9 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.matching.answers import answers_from_events
 from services.matching.core import Core
-from tests.model.engines import CoreEngine, ModelEngine
+from tests.model.engines import CoreEngine, ModelEngine, with_batches_joined
 from tests.model.features import READY
+from tests.model.tally import Tally
 from tests.model.worlds import World
 from tests.model.writer import Writer
 
@@ -45,7 +46,7 @@ class Comparison:
         self.core = CoreEngine(shard)
         self.older: CoreEngine | None = None
         self.history: list[Given] = []
-        self.commands = 0
+        self.tally = Tally()
         self.most_parts = 0
 
     def give(self, given: Given) -> list[matching.SubmitResponse]:
@@ -54,10 +55,12 @@ class Comparison:
         self.history.append(given)
         events, answers = self.model.apply(offset, *given)
         core_events, core_answers = self.core.apply(offset, *given)
+        if len(self.core.parts) > 1:
+            events, core_events = map(with_batches_joined, (events, core_events))
         same("events", events, core_events)
         for index, (answer, core_answer) in enumerate(zip(answers, core_answers, strict=True)):
             same(f"answer {index}", answer, core_answer)
-        self.commands += len(events.commands)
+        self.tally.count(events, answers)
         self.most_parts = max(self.most_parts, len(self.core.parts))
         self._validate(offset)
         self._compare_older(offset, given)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.matching.core import PART_BYTES, Core
+from services.matching.core import PART_BYTES, Core, Part
 from tests.model.invariants import broken
 from tests.model.model import Model
 
@@ -20,6 +20,11 @@ class Engine(Protocol):
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         """The events of a record as one part, and the answers of its batches."""
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        """The same of a record that operators had to skip."""
 
     def balance(self, account: int, asset: int) -> tuple[int, int]:
         """Available and held, minor units."""
@@ -44,6 +49,11 @@ class ModelEngine:
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         return self.model.apply(offset, time_us, record)
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        return self.model.skip(offset, time_us, record)
 
     def balance(self, account: int, asset: int) -> tuple[int, int]:
         balance = self.model.balance(account, asset)
@@ -74,7 +84,17 @@ class CoreEngine:
     def apply(
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
-        parts = list(self.core.apply(offset, time_us, record.SerializeToString()))
+        return self._made(self.core.apply(offset, time_us, record.SerializeToString()), record)
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        return self._made(self.core.skip(offset, time_us, record.SerializeToString()), record)
+
+    def _made(
+        self, made: Iterable[Part], record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        parts = list(made)
         self.parts = [part.events for part in parts]
         assert all(len(part) <= PART_BYTES for part in self.parts)
         whole = join([matching.EventRecord.FromString(part) for part in self.parts])
@@ -141,12 +161,29 @@ def _join_marks(whole: matching.EventRecord, part: matching.EventRecord, first: 
         else:
             whole.commands.append(mark)
     for batch in part.batches:
-        last = whole.batches[-1] if whole.batches else None
         batch.first_command += first
-        if last and _same_batch(last, batch):
-            last.commands = batch.first_command + batch.commands - last.first_command
-        else:
-            whole.batches.append(batch)
+        _join_batch(whole, batch)
+
+
+def _join_batch(whole: matching.EventRecord, batch: matching.BatchMark) -> None:
+    last = whole.batches[-1] if whole.batches else None
+    if last and _same_batch(last, batch):
+        last.commands = batch.first_command + batch.commands - last.first_command
+    else:
+        whole.batches.append(batch)
+
+
+def with_batches_joined(record: matching.EventRecord) -> matching.EventRecord:
+    """Batches of one source under one number, one behind the other, as one.
+
+    Where the first ends with its part, nothing in the parts says that the second is another.
+    """
+    joined = matching.EventRecord()
+    joined.CopyFrom(record)
+    del joined.batches[:]
+    for batch in record.batches:
+        _join_batch(joined, batch)
+    return joined
 
 
 def _same_batch(last: matching.BatchMark, next_one: matching.BatchMark) -> bool:

@@ -25,7 +25,7 @@ def _orders(s: State) -> str:
             return f"order {order.order_id} shows what it does not have"
         if order.filled_lots + order.remaining_lots != order.quantity_lots:
             return f"the lots of order {order.order_id} do not add up"
-        if 0 != order.expires_us <= s.record.time_us:
+        if not s.stands_still and 0 != order.expires_us <= s.record.time_us:
             return f"order {order.order_id} lives past its end"
     if any(order.account == FEES for order in s.orders.values()):
         return "the fee account trades"

@@ -20,7 +20,7 @@ RING: Final = 256
 """How many of its last numbers a session remembers."""
 SESSION_US: Final = 600_000_000
 """A session without a batch for longer than this of log time is closed."""
-KNOWN_RULES: Final = 2
+KNOWN_RULES: Final = 3
 
 Law = Callable[[State, matching.Command], matching.Outcome]
 
@@ -50,6 +50,7 @@ OPERATORS_LAWS: Final[dict[str, Law]] = {
     "set_sizes": settings.set_sizes,
     "use_rules": settings.use_rules,
     "set_clock": settings.set_clock,
+    "resume": settings.resume,
 }
 
 
@@ -64,11 +65,25 @@ class Model(State):
         self, offset: int, time_us: int, record: matching.CommandRecord
     ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         """What the record causes, as one part, and the answer of each of its batches."""
+        return self._work(offset, time_us, record, is_skipped=False)
+
+    def skip(
+        self, offset: int, time_us: int, record: matching.CommandRecord
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
+        """The same of a record that operators had to skip."""
+        return self._work(offset, time_us, record, is_skipped=True)
+
+    def _work(
+        self, offset: int, time_us: int, record: matching.CommandRecord, *, is_skipped: bool
+    ) -> tuple[matching.EventRecord, list[matching.SubmitResponse]]:
         requests = [matching.SubmitRequest.FromString(request) for request in record.requests]
-        if any(c.use_rules.version > KNOWN_RULES for r in requests for c in r.commands):
+        newest = max((c.use_rules.version for r in requests for c in r.commands), default=0)
+        if newest > KNOWN_RULES and not is_skipped:
             raise UnknownRules
         self._pass_time(time_us)
         self.own = []
+        self.is_skipped = is_skipped
+        self.stands_still = is_skipped or self.halt_sequence != 0
         self.record = matching.EventRecord(
             shard=self.shard,
             command_offset=offset,
@@ -76,10 +91,13 @@ class Model(State):
             first_sequence=self.sequence + 1,
             last=True,
         )
-        let_time_act(self)
+        if not self.stands_still:
+            let_time_act(self)
         answers = [self._batch(request) for request in requests]
         state_auctions(self)
         self._set_clock()
+        if self.resume_sequence > self.halt_sequence:
+            self.halt_sequence = 0
         self.record.rules = self.rules
         self.record.balance_hash = self.balance_hash()
         return self.record, answers
@@ -149,6 +167,9 @@ class Model(State):
             answer.expected = last + 1
         elif passed_over >= len(request.commands):
             answer.status = matching.BATCH_STATUS_REPEATED
+        elif self.halt_sequence:
+            answer.status = matching.BATCH_STATUS_HALTED
+            answer.expected = last + 1
         else:
             answer.status = matching.BATCH_STATUS_APPLIED
             self.sources[request.source] = request.number + len(request.commands) - 1
@@ -218,6 +239,8 @@ class Model(State):
     def _decide(
         self, kind: str, request: matching.SubmitRequest, command: matching.Command
     ) -> matching.Outcome:
+        if self.is_skipped:
+            return matching.Outcome(refusal=matching.REFUSAL_ENGINE_REFUSED)
         if kind == "open_session":
             if len(self.sessions) >= self.sizes.sessions:
                 return matching.Outcome(refusal=matching.REFUSAL_CAPACITY_FULL)
@@ -226,8 +249,12 @@ class Model(State):
         if kind == "close_session":
             del self.sessions[request.session]
             return matching.Outcome()
+        if kind == "halt":
+            return settings.halt(self, command)
         if kind in LAWS:
             return LAWS[kind](self, command)
+        if self.halt_sequence and kind != "resume":
+            return matching.Outcome(refusal=matching.REFUSAL_SHARD_HALTED)
         if self.expired(command):
             return matching.Outcome(refusal=matching.REFUSAL_EXPIRED_IN_TRANSIT)
         if too_old(self, command):

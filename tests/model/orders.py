@@ -23,6 +23,7 @@ from tests.model.reasons import (
     why_not_now,
     why_not_order,
     why_not_size,
+    why_nothing,
 )
 from tests.model.state import IDS, Name, State
 
@@ -169,8 +170,8 @@ def change(s: State, order: types.Order, wanted: types.Order) -> None:
 
 def cancel(s: State, command: matching.Command) -> matching.Outcome:
     order = find(s, command.account, command.cancel_order)
-    if s.expired(command):
-        return matching.Outcome(refusal=matching.REFUSAL_EXPIRED_IN_TRANSIT)
+    if refusal := first(why_nothing(s, command)):
+        return matching.Outcome(refusal=refusal)
     if order is None:
         return matching.Outcome(refusal=missing(s, command.account, command.cancel_order))
     s.own = [order]
@@ -180,8 +181,8 @@ def cancel(s: State, command: matching.Command) -> matching.Outcome:
 
 def cancel_all(s: State, command: matching.Command) -> matching.Outcome:
     instrument = command.cancel_all.instrument
-    if s.expired(command):
-        return matching.Outcome(refusal=matching.REFUSAL_EXPIRED_IN_TRANSIT)
+    if refusal := first(why_nothing(s, command)):
+        return matching.Outcome(refusal=refusal)
     if instrument and instrument not in s.instruments:
         return matching.Outcome(refusal=matching.REFUSAL_INSTRUMENT_UNKNOWN)
     orders = [o for o in orders_of(s, command.account) if instrument in (0, o.instrument)]

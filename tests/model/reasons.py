@@ -31,9 +31,15 @@ ALONE: Final = Beside()
 # --- The command ----------------------------------------------------------------------------
 
 
+def why_nothing(s: State, command: matching.Command) -> Reasons:
+    """What stands against doing anything at all now."""
+    yield s.halt_sequence != 0, matching.REFUSAL_SHARD_HALTED
+    yield s.expired(command), matching.REFUSAL_EXPIRED_IN_TRANSIT
+
+
 def why_not_command(s: State, command: matching.Command) -> Reasons:
     """What concerns a command that places or changes orders, whatever is in it."""
-    yield s.expired(command), matching.REFUSAL_EXPIRED_IN_TRANSIT
+    yield from why_nothing(s, command)
     yield suspended(s, command.account), matching.REFUSAL_ACCOUNT_SUSPENDED
     yield too_old(s, command), matching.REFUSAL_RULES_TOO_OLD
     yield not let_through(s, command.account), matching.REFUSAL_TOO_MANY_COMMANDS
@@ -80,7 +86,7 @@ def too_old(s: State, command: matching.Command) -> bool:
     if kind == "place_order":
         new = new or body.type > types.ORDER_TYPE_MARKET
         new = new or body.time_in_force > types.TIME_IN_FORCE_FOK
-    return s.rules < 2 and (new or kind in NEW_KINDS)
+    return (s.rules < 2 and (new or kind in NEW_KINDS)) or (s.rules < 3 and kind == "resume")
 
 
 def let_through(s: State, account: int) -> bool:

@@ -254,6 +254,23 @@ def use_rules(s: State, command: matching.Command) -> matching.Outcome:
     return matching.Outcome()
 
 
+def halt(s: State, command: matching.Command) -> matching.Outcome:
+    if s.rules < 3:
+        return matching.Outcome(refusal=matching.REFUSAL_RULES_TOO_OLD)
+    if command.halt.sequence < s.resume_sequence:
+        return matching.Outcome(refusal=matching.REFUSAL_SETTING_INVALID)
+    s.halt_sequence = s.halt_sequence or s.sequence
+    return matching.Outcome()
+
+
+def resume(s: State, command: matching.Command) -> matching.Outcome:
+    """It holds from the next record on."""
+    if not s.halt_sequence or command.resume.sequence != s.halt_sequence:
+        return matching.Outcome(refusal=matching.REFUSAL_SETTING_INVALID)
+    s.resume_sequence = s.sequence
+    return matching.Outcome()
+
+
 def set_clock(s: State, command: matching.Command) -> matching.Outcome:
     s.clock_to_set_us = command.set_clock.time_us
     return matching.Outcome()

@@ -65,12 +65,16 @@ def total_hash(account: int, asset: int, total_minor: int) -> int:
 class State:
     """Everything a later outcome can depend on, and the event record under way."""
 
+    # Long because a shard is a long list of plain facts.
     def __init__(self, shard: int) -> None:
         self.shard = shard
         self.rules = 1
         self.clock_us = 0
         self.clock_to_set_us: int | None = None
         self.sequence = 0
+        self.halt_sequence = 0
+        """Of the Halt that stopped the shard; 0: it trades."""
+        self.resume_sequence = 0
         self.orders_given = self.trades_given = self.instruments_given = 0
         self.sizes = matching.SetSizes()
         self.sizes.CopyFrom(FIRST_SIZES)
@@ -97,6 +101,9 @@ class State:
         self.meet(FEES)
         # Of the record under way.
         self.record = matching.EventRecord()
+        self.stands_still = False
+        """Nothing that is due happens in it: the shard is halted, or the record is skipped."""
+        self.is_skipped = False
         self.queue: list[types.Order] = []
         """Orders whose time has come, and which have not been looked at yet."""
         self.own: list[types.Order] = []

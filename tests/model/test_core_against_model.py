@@ -15,20 +15,23 @@ from tests.model.comparison import Comparison, Different, Given, Stride, run, sh
 from tests.model.engines import CoreEngine
 from tests.model.features import ALL
 from tests.model.reasons import TRAILING
-from tests.model.worlds import LARGE, SMALL, World
+from tests.model.tally import AT_EDGES, OF_ORDERS, REASONS, Tally
+from tests.model.worlds import EDGES, LARGE, SMALL, World
 from tests.model.writer import Writer
 from tests.spec import words
 
 COMMANDS_IN_CI = 200_000
 
 
-@pytest.mark.parametrize("world", [SMALL, LARGE], ids=["small", "large"])
-def test_long_histories_agree(world: World) -> None:
-    """Seeds are hypothesis's; a failure is made short by leaving batches out, not by shrinking."""
-    done = 0
+def long_histories(world: World, examples: int) -> Tally:
+    """Give so many to both; what they came to.
+
+    Seeds are hypothesis's; a failure is made short by leaving batches out, not by shrinking.
+    """
+    tally = Tally()
 
     @settings(
-        max_examples=60,
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
@@ -37,14 +40,30 @@ def test_long_histories_agree(world: World) -> None:
     )
     @given(seed=st.integers(0, 2**64 - 1))
     def histories(seed: int) -> None:
-        nonlocal done
         try:
-            done += run(Random(seed), world, Stride(records=150, most_commands=20)).commands
+            tally.add(run(Random(seed), world, Stride(records=150, most_commands=20)).tally)
         except Different as why:
             raise shorten(why) from None
 
     histories()
-    assert done >= COMMANDS_IN_CI / 2
+    return tally
+
+
+def test_long_histories_agree_and_everything_happens_in_them() -> None:
+    tally = long_histories(SMALL, 60)
+    assert tally.commands >= COMMANDS_IN_CI / 2
+    assert tally.missing() == []
+
+
+def test_long_histories_of_large_numbers_agree() -> None:
+    tally = long_histories(LARGE, 60)
+    assert tally.commands >= COMMANDS_IN_CI / 2
+    assert tally.missing((kind, reason) for kind in OF_ORDERS for reason in REASONS[kind]) == []
+
+
+def test_histories_at_the_edges_of_numbers_agree() -> None:
+    """The longer run is `tools/soak core`."""
+    assert long_histories(EDGES, 12).missing(AT_EDGES) == []
 
 
 @settings(
@@ -54,7 +73,7 @@ def test_long_histories_agree(world: World) -> None:
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(random=st.randoms(use_true_random=False), world=st.sampled_from([SMALL, LARGE]))
+@given(random=st.randoms(use_true_random=False), world=st.sampled_from([SMALL, LARGE, EDGES]))
 def test_short_histories_agree(random: Random, world: World) -> None:
     """Every choice is hypothesis's, so a failure shrinks to few and small commands."""
     stride = Stride(records=8, most_commands=4, validate_every=1, look_every=3)

@@ -14,6 +14,9 @@ class World:
     lots: tuple[int, ...]
     credits: tuple[int, ...]
     markets: tuple[types.Instrument, ...]
+    edges: bool = False
+    """Whether numbers are looked for at which something ends: as much as a market takes, an account
+    can pay, an asset may have; the last price inside a band; the end of time."""
 
 
 def market(symbol: str, base: int, quote: int, **fields: int) -> types.Instrument:
@@ -44,7 +47,15 @@ SMALL: Final = World(
     markets=(
         market("A-C", 1, 3, lot_minor=3, tick_units=2),
         market("B-C", 2, 3),
-        market("B-A", 2, 1, max_quantity_lots=10, min_quantity_lots=2, min_notional_minor=200),
+        market(
+            "B-A",
+            2,
+            1,
+            max_quantity_lots=10,
+            min_quantity_lots=2,
+            min_notional_minor=200,
+            max_notional_minor=800,
+        ),
     ),
 )
 
@@ -69,3 +80,34 @@ LARGE: Final = World(
         ),
     ),
 )
+
+_MILLION: Final = 10**6
+EDGES: Final = World(
+    prices=(1, 1, 1, 2, 3, _MILLION, 2**31, 2**61, 2**62 - 1, 2**62, 2**62, 2**63 - 1),
+    lots=(1, 1, 2, 99, 100, 101, _MILLION - 1, _MILLION, _MILLION + 1, 2**62, 2**63 - 1),
+    credits=(1, _MILLION, 2**31, 2**42, 2**59, 2**60, 2**61, 2**62, 2**63 - 1),
+    markets=(
+        market(
+            "A-C",
+            1,
+            3,
+            max_quantity_lots=2**62,
+            max_notional_minor=2**62,
+            market_protection_ppm=1_000_000,
+        ),
+        market(
+            "B-C",
+            2,
+            3,
+            lot_minor=_MILLION,
+            max_quantity_lots=2**62 // _MILLION,
+            max_notional_minor=2**62,
+            market_protection_ppm=1,
+        ),
+        market("B-A", 2, 1, tick_units=2**61, max_quantity_lots=2**62, max_notional_minor=2**62),
+    ),
+    edges=True,
+)
+"""Few numbers between the least and the most: at times one account owns nearly everything. Each
+history has only some of the prices, so that orders meet.
+"""

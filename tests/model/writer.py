@@ -7,7 +7,7 @@ from typing import Final
 
 from bourse.matching import v1 as matching
 from tests.model.asker import Asker
-from tests.model.choices import PEOPLE, SECOND_US
+from tests.model.choices import END, PEOPLE, SECOND_US
 from tests.model.features import READY
 from tests.model.model import Model
 from tests.model.worlds import World
@@ -77,7 +77,8 @@ class Writer(Asker):
         """The log's time of the next record: mostly a little later, seldom much, or before."""
         steps = (0, 0, 1, SECOND_US, 5 * SECOND_US, -SECOND_US)
         long_steps = (119 * SECOND_US, 121 * SECOND_US, 601 * SECOND_US)
-        self.time_us += self.random.choice(long_steps if self.one_in(60) else steps)
+        step = self.random.choice(long_steps if self.one_in(60) else steps)
+        self.time_us = max(0, min(self.time_us + step, END))
         return self.time_us
 
     def _batch(self, most_commands: int) -> matching.SubmitRequest:
@@ -87,9 +88,13 @@ class Writer(Asker):
             (3, self._again),
             (2, self._out_of_order),
             (1, self._open_or_close),
+            (3 if self._sessions_are_full() else 0, lambda _: self._alone("open_session")),
             (1, lambda _: self._alone("tick")),
         ]
         return self.weighted(ways)(most_commands)
+
+    def _sessions_are_full(self) -> bool:
+        return len(self.model.sessions) >= self.model.sizes.sessions
 
     def _in_order(self, most_commands: int) -> matching.SubmitRequest:
         gateway = self.random.choice(self.gateways)

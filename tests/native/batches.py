@@ -158,6 +158,7 @@ IN_SESSION: dict[str, st.SearchStrategy[Any]] = {
     "set_fee_market": of(
         matching.SetFeeMarket, instrument=SMALL, fee_market=SMALL, discount_ppm=SMALL
     ),
+    "resume": of(matching.Resume, sequence=UNSIGNED),
     "amend_order": AMEND,
     "cancel_order": BY_ID | BY_NAME,
     "cancel_all": of(matching.CancelAll, instrument=SMALL, by_operator=st.booleans()),
@@ -223,7 +224,11 @@ def _source_batches() -> st.SearchStrategy[matching.SubmitRequest]:
 def _lone_batches() -> st.SearchStrategy[matching.SubmitRequest]:
     opening = commands("open_session", st.just(matching.OpenSession()))
     tick = st.just(matching.Command(tick=matching.Tick()))
-    return st.builds(matching.SubmitRequest, commands=(opening | tick).map(lambda one: [one]))
+    halt = commands(
+        "halt", of(matching.Halt, sequence=UNSIGNED, state_hash=UNSIGNED, command_offset=UNSIGNED)
+    )
+    alone = opening | tick | halt
+    return st.builds(matching.SubmitRequest, commands=alone.map(lambda one: [one]))
 
 
 BATCHES = st.one_of(_session_batches(), _session_batches(), _source_batches(), _lone_batches())

@@ -133,6 +133,7 @@ static uint8_t *put_group(uint8_t *body, const struct codec_sent *sent) {
     return codec_group_size(&group) == 2 ? at : codec_put_place_order_in(at, PLACE_GROUP_THIRD_TAG, &group.third);
 }
 
+/* Long because there is a line for each kind of command. */
 static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
     uint8_t *body = wire_put_tag(at, command->kind << 3 | WIRE_LENGTH) + 1;
     struct codec_instrument instrument;
@@ -157,6 +158,8 @@ static uint8_t *put_kind(uint8_t *at, const struct codec_command *command) {
         PUT_KIND(set_dead_man, SET_DEAD_MAN)
         PUT_KIND(kill, KILL)
         PUT_KIND(set_fee_market, SET_FEE_MARKET)
+        PUT_KIND(halt, HALT)
+        PUT_KIND(resume, RESUME)
     case COMMAND_REPLACE_ORDER:
         return wire_close(body, put_replacement(body, &command->replace_order));
     case COMMAND_PLACE_GROUP:

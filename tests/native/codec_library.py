@@ -14,6 +14,8 @@ from tests.native.sanitized import SANITIZERS, is_watched
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "native"
 FLAGS = ["-std=c11", "-O2", "-g", "-fno-wrapv", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+SOURCES = (HERE / "codec_echo.c", NATIVE / "codec_shape.c", NATIVE / "codec_write.c")
+"""What is compiled; codec_echo.c includes the reader."""
 MOST_BYTES = 2 << 20
 # Names one that was built already, for tools/coverage.
 LIBRARY = "BOURSE_TEST_CODEC"
@@ -126,9 +128,8 @@ def library() -> Library:
     if LIBRARY in os.environ:
         return Library(Path(os.environ[LIBRARY]))
     sanitizer = SANITIZERS if is_watched() else []
-    sources = [HERE / "codec_echo.c", NATIVE / "codec_shape.c", NATIVE / "codec_write.c"]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "codec.so"
-        command = ["gcc", *FLAGS, *sanitizer, f"-I{NATIVE}", *map(str, sources), "-o", str(target)]
+        command = ["gcc", *FLAGS, *sanitizer, f"-I{NATIVE}", *map(str, SOURCES), "-o", str(target)]
         subprocess.run(command, check=True)
         return Library(target)

@@ -56,10 +56,13 @@ static uint32_t changed(uint32_t word, int way) {
     case 0: return word + 1;
     case 1: return word - 1;
     case 2: return word ^ UINT32_C(0x80000000);
+    case 3: return word ^ UINT32_C(0x00800000);
+    case 4: return word ^ UINT32_C(0x00008000);
+    case 5: return word ^ UINT32_C(0x40000000);
     default: return word == 0 ? 7 : 0;
     }
 }
-enum { WAYS = 4 };
+enum { WAYS = 7 };
 
 /* Change each word of a thing, in each way. */
 static void spoil(const core *core, struct tally *tally, void *thing, size_t size) {
@@ -120,6 +123,7 @@ static int spoil_names(core *core) {
     spoil(core, &counts, &names->first_ended, sizeof names->first_ended);
     spoil(core, &counts, &names->last_ended, sizeof names->last_ended);
     spoil(core, &counts, &names->hash, sizeof names->hash);
+    spoil(core, &counts, &names->table.count, sizeof names->table.count);
     return tell(&all) + tell(&counts) + tell(&entries);
 }
 
@@ -138,7 +142,7 @@ static int spoil_sessions(core *core) {
 
 static int spoil_orders(core *core) {
     struct book_pool *pool = core->pool;
-    struct tally hot = {.what = "orders", .harmless_percent = 3}, levels = {.what = "levels"};
+    struct tally hot = {.what = "orders", .harmless_percent = 4}, levels = {.what = "levels"};
     struct tally cold = {.what = "orders' cold halves", .harmless_percent = 10};
     struct tally nodes = {.what = "far nodes", .harmless_percent = 85}, ids = {.what = "orders' ids"}, counts = {.what = "the pool's counts"};
     for (uint32_t slot = 1; slot < pool->fresh_order; slot++) {
@@ -162,7 +166,7 @@ static int spoil_orders(core *core) {
 /* What is more of orders that have more, what levels hide, and what is due. */
 static int spoil_more(core *core) {
     struct tally more = {.what = "what is more of orders", .harmless_percent = 25}, hidden = {.what = "hidden lots", .harmless_percent = 20};
-    struct tally timers = {.what = "timers", .harmless_percent = 16};
+    struct tally timers = {.what = "timers", .harmless_percent = 19};
     const struct book_pool *pool = core->pool;
     for (uint32_t slot = 1; slot < pool->fresh_order; slot++) {
         bool is_there = book_find(pool, pool->orders[slot].order_id) == slot && core->cold[slot].has_more;
@@ -171,7 +175,11 @@ static int spoil_more(core *core) {
     for (uint32_t level = 1; level < pool->fresh_level; level++) {
         if (pool->levels[level].orders != 0) spoil(core, &hidden, &core->hidden[level], sizeof *core->hidden);
     }
-    for (uint32_t place = 1; place <= core->timers.count; place++) spoil(core, &timers, &core->timers.heap[place], sizeof *core->timers.heap);
+    for (uint32_t place = 1; place <= core->timers.count; place++) {
+        struct timer *timer = &core->timers.heap[place];
+        spoil(core, &timers, timer, sizeof *timer);
+        spoil(core, &timers, &core->timers.at[timer->handle], sizeof *core->timers.at);
+    }
     spoil(core, &timers, &core->timers.count, sizeof core->timers.count);
     return tell(&more) + tell(&hidden) + tell(&timers);
 }
@@ -190,8 +198,45 @@ static int spoil_markets(core *core) {
     spoil(core, &head, &core->sizes, sizeof core->sizes);
     spoil(core, &head, &core->instrument_count, sizeof core->instrument_count);
     spoil(core, &head, &core->touched_count, sizeof core->touched_count);
+    spoil(core, &head, &core->parked, sizeof core->parked);
+    spoil(core, &head, &core->queue.first, sizeof core->queue.first);
+    spoil(core, &head, &core->link_count, sizeof core->link_count);
+    spoil(core, &head, &core->halt_sequence, sizeof core->halt_sequence);
+    spoil(core, &head, &core->resume_sequence, sizeof core->resume_sequence);
     spoil(core, &head, &core->hash, sizeof core->hash);
     return tell(&all) + tell(&books) + tell(&head);
+}
+
+/* How much there is room for: more than there is does no harm, less than there must be does. */
+static int spoil_rooms(core *core) {
+    struct tally rooms = {.what = "rooms", .harmless_percent = 70};
+    spoil(core, &rooms, &core->cold_room, sizeof core->cold_room);
+    spoil(core, &rooms, &core->instrument_room, sizeof core->instrument_room);
+    spoil(core, &rooms, &core->book_count, sizeof core->book_count);
+    spoil(core, &rooms, &core->risk.account_room, sizeof core->risk.account_room);
+    spoil(core, &rooms, &core->risk.balance_room, sizeof core->risk.balance_room);
+    spoil(core, &rooms, &core->names.room, sizeof core->names.room);
+    spoil(core, &rooms, &core->names.fresh, sizeof core->names.fresh);
+    spoil(core, &rooms, &core->sessions.room, sizeof core->sessions.room);
+    spoil(core, &rooms, &core->pool->reserved, sizeof core->pool->reserved);
+    spoil(core, &rooms, &core->pool->order_limit, sizeof core->pool->order_limit);
+    return tell(&rooms);
+}
+
+/* A list of what is free that comes back to where it began. */
+static void notice_rings(core *core) {
+    struct book_pool *pool = core->pool;
+    uint32_t *const links[] = {&pool->orders[pool->free_order].next, &pool->levels[pool->free_level].first,
+                               &pool->nodes[pool->free_node].child[0]};
+    const uint32_t firsts[] = {pool->free_order, pool->free_level, pool->free_node};
+    for (int i = 0; i < 3; i++) {
+        if (firsts[i] == 0) continue;
+        uint32_t right = *links[i];
+        *links[i] = firsts[i];
+        FUZZ_CHECK(walk(core) == NOTICED);
+        *links[i] = right;
+    }
+    FUZZ_CHECK_ZERO(core_validate(core));
 }
 
 /* core_verify says what core_validate found. */
@@ -215,6 +260,8 @@ int main(void) {
     driven_world(&driven, &grammar, CORE_KNOWN_RULES);
     int broken = spoil_money(driven.core) + spoil_names(driven.core) + spoil_sessions(driven.core);
     broken += spoil_orders(driven.core) + spoil_more(driven.core) + spoil_markets(driven.core);
+    broken += spoil_rooms(driven.core);
+    notice_rings(driven.core);
     tell_by_verify(driven.core);
     int rules = 0;
     for (int line = 0; line < MOST_LINES; line++) rules += lines[line];

@@ -99,6 +99,81 @@ static void come_to_the_end_of_time(struct driven *driven, struct grammar *g) {
     FUZZ_CHECK(driven->core->clock_us == INT64_MAX && driven->core->timers.count == 0);
 }
 
+/* Halted, skipped and restored: nothing moves, and a Resume lets it. */
+static void stand_still(struct driven *driven, struct grammar *g) {
+    struct core_facts facts;
+    driven_use_rules(driven, g);
+    driven_apply(driven, grammar_command(g, COMMAND_HALT, NULL));
+    FUZZ_CHECK(driven->core->halt_sequence == driven->core->sequence);
+    driven_restore(driven, 1u << 20);
+    uint64_t orders_given = driven->core->orders_given;
+    g->core = driven->core;
+    driven_apply(driven, grammar_command(g, COMMAND_PLACE_ORDER, NULL));
+    FUZZ_CHECK(driven->core->orders_given == orders_given);
+    struct grammar_given halt[] = {{"sequence", driven->core->halt_sequence}, {NULL, 0}};
+    driven_apply(driven, grammar_command(g, COMMAND_RESUME, halt));
+    FUZZ_CHECK(driven->core->halt_sequence == 0);
+    driven_apply(driven, grammar_command(g, COMMAND_PLACE_ORDER, NULL));
+    FUZZ_CHECK(driven->core->orders_given == orders_given + 1);
+    core_facts(driven->core, &facts);
+    struct grammar_record record = grammar_command(g, COMMAND_PLACE_ORDER, NULL);
+    FUZZ_CHECK_ZERO(core_skip(driven->core, facts.next_offset, record.time_us, record.bytes, record.length, 0, &part));
+    FUZZ_CHECK(part.last && driven->core->orders_given == orders_given + 1 && driven->core->sequence == facts.sequence + 1);
+    FUZZ_CHECK_ZERO(core_validate(driven->core));
+}
+
+/* A rule that does not hold comes back as an error, once and for all. */
+static void fail(struct driven *driven, struct grammar *g) {
+    struct core_failure failure;
+    struct grammar_given minute[] = {{"timeout_us", 60000000}, {NULL, 0}};
+    uint32_t room = driven->core->risk.account_room;
+    core_failed(driven->core, &failure);
+    FUZZ_CHECK(failure.rule == NULL);
+    driven->core->risk.account_room = driven->core->risk.account_count;
+    g->account = 7777;
+    struct grammar_record record = grammar_command(g, COMMAND_SET_DEAD_MAN, minute);
+    FUZZ_CHECK(apply(driven->core, driven->core->next_offset, record, 0) == CORE_FAILED);
+    core_failed(driven->core, &failure);
+    FUZZ_CHECK(strstr(failure.rule, "account_room") && strstr(failure.file, "risk.c") && failure.line > 0);
+    driven->core->risk.account_room = room;
+    FUZZ_CHECK(apply(driven->core, driven->core->next_offset, record, 0) == CORE_FAILED);
+    FUZZ_CHECK(insist_here == NULL);
+}
+
+/* A snapshot that speaks of what there is not, its hash put right: not let in. */
+static void refuse_a_snapshot_of(struct driven *driven, uint32_t *word, uint32_t wrong) {
+    struct core_instrument *instrument = &driven->core->instruments[0];
+    uint32_t right = *word;
+    uint64_t hash = core_instrument_hash(instrument);
+    *word = wrong;
+    driven->core->hash += core_instrument_hash(instrument) - hash;
+    size_t length;
+    uint8_t *bytes = driven_snapshot(driven->core, 1u << 20, &length);
+    core *restored = NULL;
+    FUZZ_CHECK(core_restore(bytes, length, &restored) == CORE_BROKEN && restored == NULL);
+    free(bytes);
+    driven->core->hash -= core_instrument_hash(instrument) - hash;
+    *word = right;
+    FUZZ_CHECK_ZERO(core_validate(driven->core));
+}
+
+static void refuse_wrong_snapshots(struct driven *driven) {
+    struct core_instrument *instrument = &driven->core->instruments[0];
+    refuse_a_snapshot_of(driven, &instrument->fee_market, 4711);
+    refuse_a_snapshot_of(driven, &instrument->fee_discount_ppm, RISK_PPM + 1);
+}
+
+/* Before anything was applied: a place in the log that is none yet. */
+static void ask_the_newest(void) {
+    struct driven driven;
+    static uint8_t answer[1u << 16];
+    uint64_t cursor = 0;
+    driven_open(&driven, 3);
+    FUZZ_CHECK(core_get_depth(driven.core, CORE_SHARDS, &cursor, answer, sizeof answer) >= 0);
+    FUZZ_CHECK(core_verify(driven.core, &cursor, answer, sizeof answer) >= 0);
+    driven_close(&driven);
+}
+
 /* ---- The book ------------------------------------------------------------------------------------------------------- */
 
 static enum book_result place(struct book *book, struct book_taker taker, size_t capacity) {
@@ -183,7 +258,15 @@ int main(void) {
     refuse_sizes(&driven, &grammar);
     refuse_what_is_out_of_turn(&driven, &grammar);
     refuse_small_buffers(driven.core);
+    refuse_wrong_snapshots(&driven);
+    ask_the_newest();
     come_to_the_end_of_time(&driven, &grammar);
+    driven_close(&driven);
+    driven_open(&driven, 0);
+    grammar_begin(&grammar, driven.core, (struct fuzz_input){NULL, NULL});
+    driven_begin(&driven, &grammar);
+    stand_still(&driven, &grammar);
+    fail(&driven, &grammar);
     driven_close(&driven);
     struct book_pool *pool = book_pool_open(1, 10);
     struct book *book = book_open(pool, 0);

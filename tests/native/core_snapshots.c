@@ -13,10 +13,11 @@
 static const uint64_t marks[] = {
     0, 1, UINT64_C(1) << 16, UINT64_C(1) << 31, UINT32_MAX, UINT64_C(1) << 32, (UINT64_C(1) << 62) + 1, UINT64_C(1) << 63,
 };
-enum { LATER_BYTES = 120, MARKS = sizeof marks / sizeof *marks, WAYS = 3 * MARKS };
+enum { LATER_BYTES = 120, MARKS = sizeof marks / sizeof *marks, WAYS = 3 * MARKS + 8 };
 
-/* The ways: another value, more, less. */
+/* The ways: another value, more, less, or one byte of the word turned over. */
 static uint64_t changed(uint64_t word, int way) {
+    if (way >= 3 * MARKS) return word ^ UINT64_C(0xff) << 8 * (way - 3 * MARKS);
     uint64_t mark = marks[way % MARKS];
     return way < MARKS ? mark : way < 2 * MARKS ? word + mark : word - mark;
 }

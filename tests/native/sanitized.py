@@ -41,9 +41,19 @@ def run_sanitized(files: list[str], *options: str, extension: Path | None = None
     runtime = subprocess.run(
         ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     ).stdout.strip()
+    environment = {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+    _run_pytest([*options, *files], extension, environment)
+
+
+def run_with(extension: Path, files: list[str]) -> None:
+    """The same with an extension that was built otherwise, and nobody watching."""
+    _run_pytest(files, extension, {})
+
+
+def _run_pytest(words: list[str], extension: Path | None, more: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    command += ["--noconftest", "-p", "tests.native.sanitized", *options, *files]
-    environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+    command += ["--noconftest", "-p", "tests.native.sanitized", *words]
+    environment = {**os.environ, **more}
     done = subprocess.run(
         command,
         env=environment | ({EXTENSION: str(extension)} if extension else {}),

@@ -29,6 +29,7 @@ MARKET = PlaceOrder(
 INSTRUMENT = types.Instrument(symbol="BTC-USD", base_asset=1, quote_asset=2)
 CLOSE = Command(request_id=ID, close_session=matching.CloseSession())
 OPEN = Command(request_id=ID, open_session=matching.OpenSession())
+HALT = Command(request_id=ID, halt=matching.Halt(sequence=7, state_hash=2**64 - 1))
 CREDIT = Command(request_id=ID, account=1000, credit=matching.Credit(asset=1, amount_minor=5))
 
 
@@ -96,6 +97,8 @@ GOOD: dict[str, matching.SubmitRequest] = {
     "a credit": SubmitRequest(source=255, number=1, commands=[CREDIT, CREDIT]),
     "a session opened": SubmitRequest(commands=[OPEN]),
     "a tick without id": SubmitRequest(commands=[Command(tick=matching.Tick())]),
+    "a halt": SubmitRequest(commands=[HALT]),
+    "a resume": in_session(Command(request_id=ID, resume=matching.Resume(sequence=7))),
     "a house command of no account": in_session(
         Command(request_id=ID, use_rules=matching.UseRules(version=1))
     ),
@@ -104,6 +107,8 @@ GOOD: dict[str, matching.SubmitRequest] = {
 BAD: dict[str, matching.SubmitRequest] = {
     "nothing": SubmitRequest(),
     "no commands": SubmitRequest(session=9, number=1),
+    "a halt in a session": in_session(HALT),
+    "two halts": SubmitRequest(commands=[HALT, HALT]),
     "4097 commands": in_session(*[placed(LIMIT)] * 4097),
     "no number in a session": SubmitRequest(session=9, commands=[placed(LIMIT)]),
     "no number from a source": SubmitRequest(source=1, commands=[CREDIT]),

@@ -22,7 +22,11 @@ million USD and ten thousand BTC. There is one market, BTC-USD, where a lot is a
 one USD, without fees. `book`, `balances` (those that changed) and `events` (of the last line) are
 told if the table has them, and so is `waiting`. The third order of alice that was accepted is a3.
 
-Tables in the folder rules2 begin with `house rules 2`, unless they say otherwise in `given`.
+`halt` is what a replica that differs sends, `halt 9` if that is the last sequence it had applied;
+`skipped SENTENCE`, `skipped at 5s SENTENCE` is a record that operators had to skip.
+
+Tables in the folder rules2 begin with `house rules 2`, those in rules3 with `house rules 3`, unless
+they say otherwise in `given`.
 """
 
 import re
@@ -49,6 +53,8 @@ from tests.spec.words import (
 MARKET: Final = "house market BTC-USD"
 FUNDS: Final = "10_000 BTC, 1_000_000 USD"
 ARROW: Final = " -> "
+RULES_OF: Final = {"rules2": 2, "rules3": 3}
+"""The rules that the tables of a folder begin with; else 1."""
 
 
 @dataclass
@@ -70,7 +76,7 @@ def read(path: Path) -> list[Table]:
     line = blocks[0].count("\n") + 1
     for block in blocks[1:]:
         tables.append(_table(block, line))
-        tables[-1].rules = 2 if path.parent.name == "rules2" else 1
+        tables[-1].rules = RULES_OF.get(path.parent.name, 1)
         line += block.count("\n")
     return tables
 
@@ -121,6 +127,7 @@ class _Play:
     moves: int = 0
     line: int = 0
     house_us: int = 0
+    skips: bool = False
     sessions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -199,6 +206,20 @@ class _Play:
         request = matching.SubmitRequest(source=int(source), number=int(number), commands=commands)
         return self._submit(request)
 
+    def halt(self, seen: str) -> str:
+        halt = matching.Halt(sequence=number(seen) if seen else self.record_end())
+        outcome = self._alone(matching.Command(halt=halt))
+        return self.telling.refusal(outcome) or f"sequence {self.record_end()}"
+
+    def record_end(self) -> int:
+        """The last sequence that was taken."""
+        return self.record.first_sequence + len(self.record.commands) - 1
+
+    def skipped(self, when: str, sentence: str) -> str:
+        self.time_us = time_us(when) if when else self.time_us
+        self.skips = True
+        return self._sentence(sentence)
+
     # --- The engine ---
 
     def _prepare(self, given: list[str]) -> None:
@@ -240,7 +261,9 @@ class _Play:
 
     def _apply(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
         record = matching.CommandRecord(requests=[request.SerializeToString()])
-        self.record, (answer,) = self.engine.apply(self.offset, self.time_us, record)
+        work = self.engine.skip if self.skips else self.engine.apply
+        self.record, (answer,) = work(self.offset, self.time_us, record)
+        self.skips = False
         self.offset += 1
         assert self.engine.check() == "", self.table.title
         for event in self.record.instruments:
@@ -258,6 +281,8 @@ class _Play:
 _LINES: Final = (
     (r"time (\d+s\S*)", _Play.pass_time),
     (r"open (\w+)", _Play.open),
+    (r"halt ?(\d*)", _Play.halt),
+    (r"skipped(?: at (\d+s\S*))? (.+)", _Play.skipped),
     (r"batch (\w+)/([\d^-]+): (.*)", _Play.batch),
     (r"source (\d+)/(\d+): (.*)", _Play.source),
 )

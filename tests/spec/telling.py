@@ -36,6 +36,8 @@ class Telling:
             return f"repeated, as on line {self.lines[answer.command_offset]}"
         if answer.status == matching.BATCH_STATUS_SOURCE_GAP:
             return f"source_gap, expected {answer.expected}"
+        if answer.status == matching.BATCH_STATUS_HALTED:
+            return f"halted, expected {answer.expected}"
         if answer.status != matching.BATCH_STATUS_APPLIED:
             return enum_word(status, "BATCH_STATUS")
         self.lines[offset] = line

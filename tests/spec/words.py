@@ -380,6 +380,12 @@ def set_clock(words: list[str], names: Names) -> matching.Command:
     return matching.Command(set_clock=matching.SetClock(time_us=time_us(words.pop(0))))
 
 
+def resume(words: list[str], names: Names) -> matching.Command:
+    """`resume 12`: the sequence of the halt."""
+    words.pop(0)
+    return matching.Command(resume=matching.Resume(sequence=number(words.pop(0))))
+
+
 def session(words: list[str], names: Names) -> matching.Command:
     """`open-session`, `close-session`."""
     if words.pop(0) == "open-session":
@@ -411,6 +417,7 @@ VERBS: Final[dict[str, Callable[[list[str], Names], matching.Command]]] = {
     "sizes": put_sizes,
     "rules": use_rules,
     "clock": set_clock,
+    "resume": resume,
     "open-session": session,
     "close-session": session,
 }

@@ -11,7 +11,7 @@ import pytest
 
 from services.cli.edge import Credentials
 from tests.house.tree import ROOT
-from tools.benches import entry, house, ledger, rest, run
+from tools.benches import catchup, entry, entry_logs, failover, house, ledger, rest, run
 from tools.benches.running import Usage, cores, cpu_seconds, memory_bytes
 from tools.benches.shape import Asked, grouped, quantile_ms
 
@@ -35,7 +35,11 @@ def _bench(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["book", "core", "entry", "house", "ledger", "rest", "restart", "run"]
+    "name",
+    [
+        *("book", "catchup", "core", "entry", "entry_logs", "failover", "house", "ledger"),
+        *("rest", "restart", "run"),
+    ],
 )
 def test_each_bench_is_a_module_of_the_same_shape(name: str) -> None:
     module = importlib.import_module(f"tools.benches.{name}")
@@ -57,6 +61,14 @@ def test_batches_are_answered_and_timed_beside_the_disk_and_an_echo() -> None:
     for name in ("quarter", "fdatasync", "fdatasync_paced", "echo"):
         assert 0 < figures[f"{name}_p50_ms"] <= figures[f"{name}_p99_ms"]
     assert entry.say(figures)
+
+
+def test_two_logs_are_told_side_by_side() -> None:
+    waits = {"half_p50_ms": 1.0, "half_p99_ms": 3.0, "fdatasync_p50_ms": 0.5}
+    one = waits | {"orders_per_s": 150_000, "fast_record_bytes": 90_000, "fdatasync_p99_ms": 1.0}
+    figures = {f"{log}_{name}": value for log in entry_logs.LOGS for name, value in one.items()}
+    said = entry_logs.say(figures | {"brokers": 1, "kafka_orders_per_s": 149_999})
+    assert [": met)" in sentence for sentence in said] == [False, True, True, True]
 
 
 def test_orders_of_a_client_come_back_from_an_echo() -> None:
@@ -109,6 +121,20 @@ def test_sentences_of_a_start() -> None:
         "idle_rss_sum_mb": 300,
     }
     assert "clickhouse 170, matching 40" in run.say(figures)[2]
+
+
+def test_sentences_of_a_failover() -> None:
+    figures = {f"{what}_{of}_ms": 900 for what in ("entry", "events") for of in ("p50", "max")}
+    figures |= {"kills": 50, "accepted": 1000, "lost": 0, "repeated": 0, "not_taken": 0}
+    said = failover.say(figures | {"entry_p99_ms": 1001, "events_p99_ms": 2000, "unknown": 0})
+    assert "1001 ms (p99), 900 ms at most (aim: p99 at most 1000 ms: missed)" in said[1]
+    assert ": met)" in said[2]
+    assert "0 are lost and 0 repeated" in said[3]
+
+
+def test_sentences_of_a_replica_that_was_far_behind() -> None:
+    said = catchup.say({"commands": 1_000_000, "commands_per_s": 250_000, "whole_s": 5.5})
+    assert "1,000,000 commands behind catches up with 250,000 commands/s" in said[0]
 
 
 def test_quantiles_and_groups_of_digits() -> None:

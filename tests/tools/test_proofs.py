@@ -1,5 +1,6 @@
 """What tools/coverage counts, on a small program whose coverage is known; and its tables."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -41,9 +42,17 @@ def test_lines_and_ways_are_counted_and_an_assert_has_none(
     assert 3 in twice.lines
     assert {line for line, _, _ in twice.branches} == {4}
     assert twice.missing_branches() == [4, 4, 4]
-    assert covering.table(counted)[-1].split()[:3] == ["all", "6", "6"]
-    lines, branches = covering.shares(counted)
-    assert (lines, round(branches)) == (100, 25)
+    counts = covering.count(counted)
+    assert covering.table(counts)[-1].split()[:3] == ["all", "6", "6"]
+    assert (counts["all"].lines_percent(), counts["all"].branches_percent()) == (100, 25)
+    assert json.loads(covering.as_json(counts))["twice.c"] == {
+        "lines": 6,
+        "lines_run": 6,
+        "branches": 4,
+        "branches_taken": 1,
+        "lines_percent": 100,
+        "branches_percent": 25,
+    }
     assert covering.missing(counted)[0].startswith("native/twice.c:4: 3 not taken: if (n > 10")
 
 

@@ -63,6 +63,10 @@ class Size(NamedTuple):
     runs: int
     fast_batches: int
     even_s: float
+    part: str = "quarter"
+    """What the even load is called, …"""
+    divisor: int = 4
+    """… and by what the fastest is divided for it."""
 
 
 def measure(asked: Asked) -> Figures:
@@ -72,8 +76,8 @@ def measure(asked: Asked) -> Figures:
     load = batches(iter(trader.batch, None), len(opening))
     even_s = asked.seconds or (0.1 if asked.quick else EVEN_S)
     size = Size(asked.runs_or(RUNS), asked.size(FAST_BATCHES, 50), even_s)
-    with folder_beside_the_data() as data, postgres(data), process(data), _echo_process(data):
-        figures = uvloop.run(_bench(size, opening, load, data))
+    with folder_beside_the_data() as data, postgres(data):
+        figures = measured(size, opening, load, data)
     medians = {name: round(statistics.median(values), 2) for name, values in figures.items()}
     fast = [round(value) for value in figures["commands_per_s"]]
     return {
@@ -83,6 +87,14 @@ def measure(asked: Asked) -> Figures:
         "batch": BATCH,
         "under_way": UNDER_WAY,
     }
+
+
+def measured(
+    size: Size, opening: Sequence[bytes], load: Iterator[bytes], data: Path
+) -> dict[str, list[float]]:
+    """The figures of each run, of a matching process on the stores of a folder."""
+    with process(data), _echo_process(data):
+        return uvloop.run(_bench(size, opening, load, data))
 
 
 def say(figures: Figures) -> list[str]:
@@ -154,23 +166,23 @@ async def _run(
     """One run: fast, even, and what an even load has to wait for in any case."""
     rate, until_published, record_bytes = await _fast(submit, stub, load, size.fast_batches)
     await _checkpoint(folder)
-    quarter = rate / 4 / BATCH
-    even = [next(load) for _ in range(int(quarter * size.even_s))]
+    pace = rate / size.divisor / BATCH
+    even = [next(load) for _ in range(int(pace * size.even_s))]
     _settle()
     before = await stub.GetStatus(matching.GetStatusRequest())
-    waits = await send_evenly(submit, even, quarter, must_be_applied)
+    waits = await send_evenly(submit, even, pace, must_be_applied)
     after = await stub.GetStatus(matching.GetStatusRequest())
     await published(stub)
     even_bytes = sum(map(len, even)) / max(after.next_offset - before.next_offset, 1)
-    disk = disk_alone(folder / "disk", int(even_bytes), quarter)
-    echoes = await send_evenly(echo, even, quarter)
+    disk = disk_alone(folder / "disk", int(even_bytes), pace)
+    echoes = await send_evenly(echo, even, pace)
     return {
         "commands_per_s": rate,
         "orders_per_s": rate * 5 / 8,
         "commands_per_s_until_published": until_published,
         "fast_record_bytes": record_bytes,
-        "quarter_record_bytes": even_bytes,
-        **_both("quarter", waits.answered),
+        f"{size.part}_record_bytes": even_bytes,
+        **_both(size.part, waits.answered),
         **_both("generator_late", waits.late),
         **_both("fdatasync", disk.at_once),
         **_both("fdatasync_paced", disk.paced),

@@ -22,6 +22,8 @@ class Asked(NamedTuple):
     """How long a run lasts, where that can be chosen. 0: as long as the bench thinks right."""
     quick: bool = False
     """Only see whether it works: everything is small and the figures mean nothing."""
+    brokers: int = 1
+    """Of Kafka, where one is measured."""
 
     def runs_or(self, usual: int) -> int:
         """How often: as asked, else once where it is to be quick, else as usual."""

@@ -122,14 +122,17 @@ def compile_fuzz(
     )
 
 
-def compile_extension(target: Path, flags: Sequence[str]) -> Path:
-    """The extension module as pyproject.toml builds it, with these flags besides."""
+def compile_extension(target: Path, flags: Sequence[str], native: Path = NATIVE) -> Path:
+    """The extension module as pyproject.toml builds it, with these flags besides.
+
+    `native` may be a copy of it: see `copy_native`.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extension = project["tool"]["setuptools"]["ext-modules"][0]
     includes = [*extension["include-dirs"], sysconfig.get_paths()["include"]]
     command = ["gcc", "-shared", "-fPIC", "-g", *extension["extra-compile-args"], *flags]
-    command += [f"-I{ROOT / folder}" for folder in includes]
-    command += [str(ROOT / source) for source in extension["sources"]]
+    command += [f"-I{native.parent / folder}" for folder in includes]
+    command += [str(native.parent / source) for source in extension["sources"]]
     # What cffi and Python write does not hold itself to our warnings.
     _run([*command, "-Wno-error", "-Wno-unused-parameter", "-o", str(target)], target.parent)
     return target

@@ -4,13 +4,22 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tools.proofs.building import NATIVE, ROOT, compile_extension, compile_fuzz
+from tests.native.codec_library import SOURCES
+from tools.proofs.building import (
+    NATIVE,
+    ROOT,
+    SMALL_PART_BYTES,
+    compile_extension,
+    compile_fuzz,
+    copy_native,
+)
 from tools.proofs.covering import FLAGS
 from tools.proofs.packs import TARGETS, pack_of
-from tools.proofs.programs import DRIVE_A_CORE, TESTS, build_book, build_driven, run, small_native
+from tools.proofs.programs import DRIVE_A_CORE, build_book, build_driven, run, small_native
 
 FROM_PYTHON: Final = (
     "tests/model",
@@ -19,16 +28,20 @@ FROM_PYTHON: Final = (
     "tests/services/matching/test_core.py",
     "tests/services/matching/test_answers.py",
     "tests/native/test_codec.py",
+    "tests/native/test_codec_fields.py",
     "tests/native/test_codec_shape.py",
+    "tests/native/test_codec_shape_more.py",
 )
 """Tests that call the core, or the codec, in C: they get the counting one by environment."""
+IN_SHORT_PARTS: Final = ("tests/model/test_core_against_model.py", "-k", "short_histories or edges")
+"""Those that call it once more with parts of a hundredth: see tests/native/test_short_parts.py."""
 BOOK_RUNS: Final = 15
 
 
 def run_all(folder: Path) -> list[Path]:
     """Build and run everything; the folders in which it was counted."""
     shutil.rmtree(folder, ignore_errors=True)
-    steps = {"python": _python, "programs": _programs, "fuzz": _fuzz}
+    steps = {"python": _python, "short": _short_parts, "programs": _programs, "fuzz": _fuzz}
     for name, step in steps.items():
         (folder / name).mkdir(parents=True)
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -42,8 +55,18 @@ def _python(folder: Path) -> None:
         "BOURSE_TEST_EXTENSION": str(extension),
         "BOURSE_TEST_CODEC": str(_codec(folder)),
     }
+    _run_tests(FROM_PYTHON, environment)
+
+
+def _short_parts(folder: Path) -> None:
+    native = copy_native(folder, {}, SMALL_PART_BYTES)
+    extension = compile_extension(folder / "_core.so", FLAGS, native)
+    _run_tests(IN_SHORT_PARTS, {"BOURSE_TEST_EXTENSION": str(extension)})
+
+
+def _run_tests(words: Sequence[str], environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    command += ["--noconftest", "-p", "tests.native.sanitized", *FROM_PYTHON]
+    command += ["--noconftest", "-p", "tests.native.sanitized", *words]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -62,7 +85,7 @@ def _codec(folder: Path) -> Path:
     target = folder / "codec" / "codec.so"
     target.parent.mkdir()
     command = ["gcc", "-std=c11", "-g", "-fno-wrapv", "-fPIC", "-shared", *FLAGS, f"-I{NATIVE}"]
-    command += [str(TESTS / "codec_echo.c"), str(NATIVE / "codec_write.c"), "-o", str(target)]
+    command += [*map(str, SOURCES), "-o", str(target)]
     subprocess.run(command, check=True, timeout=120)
     return target
 

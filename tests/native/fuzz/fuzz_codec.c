@@ -68,6 +68,8 @@ PUT_PLAIN(set_mark, SET_MARK)
 PUT_PLAIN(set_dead_man, SET_DEAD_MAN)
 PUT_PLAIN(kill, KILL)
 PUT_PLAIN(set_fee_market, SET_FEE_MARKET)
+PUT_PLAIN(halt, HALT)
+PUT_PLAIN(resume, RESUME)
 
 static uint8_t *put_replace_order_kind(uint8_t *at, const struct codec_command *command) {
     uint8_t inner[CODEC_PLACE_ORDER_BYTES + 128];

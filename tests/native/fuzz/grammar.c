@@ -85,7 +85,9 @@ static const struct field *kind_of(uint32_t choice) {
 static const struct field *draw_kind(const struct batch *batch, uint8_t choice) {
     const struct field *kind = kind_of(choice & 31);
     if (batch->source) return grammar_kind(choice & 3 ? COMMAND_CREDIT : COMMAND_DEBIT);
+    if (!batch->session && choice >= 0xf8) return grammar_kind(COMMAND_HALT);
     if (!batch->session) return grammar_kind(choice & 3 ? COMMAND_OPEN_SESSION : COMMAND_TICK);
+    if (kind->number == COMMAND_HALT) return grammar_kind(COMMAND_PLACE_ORDER);
     bool is_elsewhere = kind->number >= COMMAND_CREDIT && kind->number <= COMMAND_TICK && kind->number != COMMAND_CLOSE_SESSION;
     return is_elsewhere ? grammar_kind(COMMAND_PLACE_ORDER) : kind;
 }
@@ -228,7 +230,7 @@ struct grammar_record grammar_command(struct grammar *g, uint32_t kind, const st
     g->input.at = g->input.end;
     uint8_t *at = begin_record(g);
     struct batch batch = begin_batch();
-    bool is_alone = kind == COMMAND_OPEN_SESSION || kind == COMMAND_TICK;
+    bool is_alone = kind == COMMAND_OPEN_SESSION || kind == COMMAND_TICK || kind == COMMAND_HALT;
     choose_head(g, &batch, is_alone ? 7 : kind == COMMAND_CREDIT || kind == COMMAND_DEBIT ? 5 : 0);
     g->given = given;
     draw_command(g, &batch, grammar_kind(kind), false);

@@ -23,7 +23,7 @@ struct message {
     struct field *fields;
     uint32_t count;
 };
-#define MOST_FIELDS 32u
+#define MOST_FIELDS 40u
 
 /* A message under construction: numbers by field, and what has a length, encoded with its tag. */
 struct values {

@@ -49,7 +49,8 @@
     X(add_asset, ADD_ASSET) X(add_instrument, ADD_INSTRUMENT) X(set_phase, SET_PHASE) X(set_limits, SET_LIMITS) \
     X(set_fees, SET_FEES) X(set_account, SET_ACCOUNT) X(set_sizes, SET_SIZES) X(use_rules, USE_RULES) \
     X(set_clock, SET_CLOCK) X(replace_order, REPLACE_ORDER) X(place_group, PLACE_GROUP) X(set_guards, SET_GUARDS) \
-    X(set_mark, SET_MARK) X(set_dead_man, SET_DEAD_MAN) X(kill, KILL) X(set_fee_market, SET_FEE_MARKET) X(command, COMMAND)
+    X(set_mark, SET_MARK) X(set_dead_man, SET_DEAD_MAN) X(kill, KILL) X(set_fee_market, SET_FEE_MARKET) X(halt, HALT) \
+    X(resume, RESUME) X(command, COMMAND)
 MESSAGES(TABLE)
 
 const struct field *grammar_kind(uint32_t number) {
@@ -104,7 +105,7 @@ static const struct range ranges[] = {
     {"tick_scale", 0, 0, 1, 20},
     {"decimals", 0, 0, 1, 20},
     {"tier", 0, 0, 1, 17},
-    {"version", 2, 1, 1, 2},
+    {"version", 3, 1, 1, 3},
     {"self_trade_prevention", 0, 0, 1, 6},
     {"phase", PHASE_CONTINUOUS, 0, 1, PHASE_LAST + 1},
     {"causation", 0, 1, 1, 100},
@@ -138,6 +139,8 @@ static bool is_relative(const struct grammar *g, const char *name, uint8_t choic
         *value = (1 + (choice % 32 == 31 ? c->instrument_count : place)) * CORE_SHARDS + c->shard;
     } else if (ends_with(name, "order_id")) {
         *value = choice == 0 ? 0 : (c->orders_given - (near - 1) % 64) * CORE_SHARDS + c->shard;
+    } else if (strcmp(name, "sequence") == 0) {
+        *value = c->halt_sequence + choice / 8;
     } else if (ends_with(name, "time_us") || ends_with(name, "until_us") || ends_with(name, "expires_us")) {
         *value = (uint64_t)c->clock_us + (uint64_t)(((int64_t)choice - 20) * 10000000);
         if (choice == 0 && !ends_with(name, "time_us")) *value = 0;

@@ -49,6 +49,11 @@ def taken_port() -> Iterator[int]:
         ("account", "kill", "alice"),
         ("rules",),
         ("rules", "use", "2"),
+        ("shard", "status"),
+        ("shard", "prove", "--operator", "ann"),
+        ("shard", "resume", "--operator", "ann", "--sequence", "7"),
+        ("log", "skip", "7", "--operator", "ann"),
+        ("log", "audit"),
     ],
     ids=" ".join,
 )
@@ -156,7 +161,7 @@ def test_the_doctor_says_how_to_mend_what_is_wrong(taken_port: int, tmp_path: Pa
     ("asked", "said"),
     [
         (("rules", "--data", "x", "use", "2"), "behind the inner command"),
-        (("rules", "use", "99"), "knows rules 1 to 2"),
+        (("rules", "use", "99"), "knows rules 1 to 3"),
         (("instrument", "phase", "BTC-USD", "lunch"), "There is no phase lunch"),
         (("instrument", "phase", "BTC-USD", "halt", "--until", "noon"), "is no moment"),
         (("instrument", "phase", "BTC-USD", "halt", "--until", "2030-01-31T09:00"), "no moment"),

@@ -14,7 +14,8 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.cli.engine import open_session
 from services.cli.terminal import Refused
-from services.runtime.rpc import open_channel, raw_service, serve
+from services.runtime.choice import Choice
+from services.runtime.rpc import raw_service, serve
 
 SESSION = 41
 
@@ -84,7 +85,7 @@ def halt() -> matching.Command:
 
 
 async def ask_once(address: str) -> list[matching.Outcome]:
-    channel = open_channel(address)
+    channel = Choice(address)
     try:
         async with open_session(channel) as session:
             return await session.ask(halt())

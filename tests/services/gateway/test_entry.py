@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.gateway.entry import OrderEntry
 from services.gateway.state import Answered, Undecided
+from services.runtime.choice import Choice
+from services.runtime.rpc import raw_service, serve
 from tests.services.gateway.world import story, until
 
 Reply = Callable[[matching.SubmitRequest], matching.SubmitResponse | None]
@@ -68,35 +68,29 @@ def applied(request: matching.SubmitRequest) -> matching.SubmitResponse:
 
 
 @asynccontextmanager
-async def served(shard: Shard, address: str) -> AsyncIterator[grpc.aio.Server]:
-    server = grpc.aio.server()
-    methods: dict[str, Any] = {"Submit": grpc.stream_stream_rpc_method_handler(shard.submit)}
-    handler = grpc.method_handlers_generic_handler(rpc.ORDER_ENTRY_SERVICE, methods)
-    server.add_generic_rpc_handlers((handler,))
-    server.add_registered_method_handlers(rpc.ORDER_ENTRY_SERVICE, methods)
-    server.add_insecure_port(address)
-    await server.start()
+async def served(shard: Shard, address: str) -> AsyncIterator[None]:
+    service = raw_service(rpc.ORDER_ENTRY_SERVICE, {"Submit": shard.submit})
+    serving = asyncio.create_task(serve(address, service))
     try:
-        yield server
+        yield
     finally:
-        await server.stop(None)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 @asynccontextmanager
 async def entered(
     clock: HandClock, *addresses: str, renew_s: float = 300.0
 ) -> AsyncIterator[OrderEntry]:
-    options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
-    channels = [grpc.aio.insecure_channel(address, options) for address in addresses]
-    entry = OrderEntry(channels, clock, capacity=100, renew_s=renew_s)
+    replicas = Choice(",".join(addresses))
+    entry = OrderEntry(replicas, clock, capacity=100, renew_s=renew_s)
     running = asyncio.create_task(entry.run())
     try:
         yield entry
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        for channel in channels:
-            await channel.close()
+        await replicas.close()
 
 
 def place(valid_until_us: int = 0) -> matching.Command:

@@ -18,6 +18,7 @@ STATUS = {
     "instrument_unknown": 404,
     "order_unknown": 404,
     "too_many_commands": 429,
+    "shard_halted": 503,
 }
 
 

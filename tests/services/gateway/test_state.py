@@ -114,6 +114,14 @@ def test_what_a_batch_without_outcomes_means(
     assert story.ended == {"a": answer}
 
 
+def test_an_answer_to_bytes_that_nobody_could_parse_names_no_batch() -> None:
+    story = Story()
+    story.ask("a")
+    story.send()
+    assert story.desk.answer(response(0, 0, matching.BATCH_STATUS_MALFORMED)) is After.GO_ON
+    assert story.ended == {"a": NOT_TAKEN}
+
+
 def test_what_is_unanswered_is_sent_again_before_anything_new() -> None:
     story = Story()
     sent = []

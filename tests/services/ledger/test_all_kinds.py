@@ -24,8 +24,8 @@ def walked(seed: int) -> Wandering:
 def posted(records: Iterable[matching.EventRecord]) -> Books:
     """The books after all of them. Raises Broken where they are not what the core says."""
     books = Books()
-    # What the ledger has sent stands in clearing before the core is asked.
-    books.load((CLEARING, asset, NO_SHARD, 2**62) for asset in range(1, 20))
+    # What the ledger has sent stands in clearing before the core is asked, also what it refuses.
+    books.load((CLEARING, asset, NO_SHARD, 2**80) for asset in range(1, 20))
     for record in records:
         draft = Draft(books)
         draft.follow(record)

@@ -13,9 +13,10 @@ from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper
 from services.ledger.state import SOURCE, Leg
+from services.runtime.choice import Choice
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import open_postgres
-from services.runtime.rpc import open_channel, raw_service, serve
+from services.runtime.rpc import raw_service, serve
 
 USD, ALICE = 1, 1000
 APPLIED, REPEATED = matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED
@@ -54,7 +55,7 @@ def test_what_the_core_has_already_does_not_hold_up_what_is_new(
         keeper = Bookkeeper(pool, "bourse.events.0")
         await keeper.open()
         await keeper.fund(bytes(16), 0, USD, 1_000)
-        channel = open_channel(address)
+        channel = Choice(address)
         outbox = Outbox(pool, channel)
         running = [asyncio.create_task(each) for each in (serve(address, service), outbox.run())]
         try:

@@ -266,6 +266,33 @@ def test_a_tape_that_is_gone_is_written_anew_from_the_log(stores: Stores, tmp_pa
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_a_tape_that_begins_where_the_log_was_cut_has_what_came_then(
+    stores: Stores, tmp_path: Path
+) -> None:
+    shard = Shard()
+    shard.bustle(60)
+
+    async def main() -> None:
+        log, core = MemoryLog(partition_records=8), core_of(shard, tmp_path)
+        await shard.publish(log)
+        start = await log.cut(TOPIC, 40)
+        async with room(stores, tmp_path, log) as running:
+            assert await running.reader.stored(shard.sequence, 20)
+            whole = trades_of(shard)
+            of_the_rest = sum(len(record.trades) for record in shard.records[start:])
+            assert 0 < of_the_rest < len(whole)
+            assert await on_tape(running) == whole[-of_the_rest:]
+            assert await running.broken(shard.sequence) == []
+            request = marketdata.VerifyRequest(sequence=shard.sequence)
+            assert (await running.ask.Verify(request)).trades == len(whole)
+        async with room(stores, tmp_path, log) as running:
+            await running.hear(shard)
+            assert await running.broken(shard.sequence) == []
+        await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_writer_that_was_replaced_stops(stores: Stores, tmp_path: Path) -> None:
     shard = Shard()
 

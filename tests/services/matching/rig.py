@@ -10,7 +10,8 @@ from typing import Any
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.matching.reader import Replica, recover
+from services.matching.reader import Replica
+from services.matching.recovery import recover
 from services.matching.state import SnapshotPace
 from services.matching.store import SnapshotStore
 from services.runtime.clock import SystemClock
@@ -19,6 +20,7 @@ from services.runtime.intake import Limits
 from services.runtime.log import Log, commands_topic, events_topic
 from services.runtime.publisher import Publisher
 from services.runtime.sequencer import Sequencer
+from services.runtime.storage import FolderStorage
 
 COMMANDS, EVENTS = commands_topic(0), events_topic(0)
 NEVER = SnapshotPace(records=1_000_000_000, commands=1_000_000_000)
@@ -75,10 +77,16 @@ async def running(
     pace: SnapshotPace = NEVER,
     limits: Limits | None = None,
     retained_bytes: int = 64 * 1024 * 1024,
+    store: SnapshotStore | None = None,
 ) -> AsyncIterator[Running]:
     """A replica of shard 0, at the log's end. Leaving is a crash: nothing is finished."""
     replica = await start(
-        log, data, leading=leading, pace=pace, limits=limits, retained_bytes=retained_bytes
+        log,
+        store or snapshots_in(data),
+        leading=leading,
+        pace=pace,
+        limits=limits,
+        retained_bytes=retained_bytes,
     )
     try:
         await replica.replica.stand()
@@ -91,7 +99,7 @@ async def running(
 
 async def start(
     log: Log,
-    data: Path,
+    store: SnapshotStore,
     *,
     leading: bool,
     pace: SnapshotPace,
@@ -100,8 +108,6 @@ async def start(
 ) -> Running:
     for topic in (COMMANDS, EVENTS):
         await log.create(topic)
-    store = SnapshotStore(data, 0, 3)
-    store.prepare()
     found = await recover(log, 0, store)
     publisher = Publisher(log, EVENTS, SystemClock(), retained_bytes=retained_bytes)
     publisher.start_after(found.last_key, found.event_offset)
@@ -113,6 +119,11 @@ async def start(
     parts = (sequencer.run(), replica.follow(), replica.snapshots(), publisher.run())
     made.tasks = [asyncio.create_task(part) for part in parts]
     return made
+
+
+def snapshots_in(data: Path) -> SnapshotStore:
+    """The snapshots of shard 0 in a data folder."""
+    return SnapshotStore(FolderStorage(data / "snapshots" / "0"), 0, 3)
 
 
 def tell(story: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from bourse.matching import v1 as matching
 from services.matching.core import Core
 from services.matching.state import SnapshotPace
-from services.matching.store import Snapshot, SnapshotNewer, SnapshotStore
+from services.matching.store import Snapshot, SnapshotNewer
 from services.runtime.intake import Limits
 from services.runtime.log import CutAway, Log, PastEnd
 from services.runtime.memory_log import MemoryLog
@@ -26,6 +26,7 @@ from tests.services.matching.rig import (
     published_keys,
     running,
     sell,
+    snapshots_in,
     tell,
 )
 
@@ -165,8 +166,7 @@ def test_only_the_newest_few_snapshots_and_a_believable_one_are_kept(tmp_path: P
             for number in range(2, 8):
                 await shard.one(batch(session, number, sell(ALICE, 1, 100)))
                 offsets.append((await shard.replica.take_snapshot()).offset)
-            files = SnapshotStore(tmp_path, 0, 3).files()
-            kept = [int(file.stem) for file in files]
+            kept = [one.offset for one in await snapshots_in(tmp_path).kept()]
             assert kept == [*reversed(offsets[-3:]), believable.offset]
 
     tell(story())
@@ -183,13 +183,17 @@ def test_a_damaged_snapshot_is_passed_over(damage: bytes, tmp_path: Path) -> Non
             await shard.one(batch(session, 2, sell(ALICE, 1, 100)))
             await shard.publisher.flushed()
             await shard.replica.take_snapshot()
-            _damage(SnapshotStore(tmp_path, 0, 3).files()[0], damage)
+            _damage(newest_file(tmp_path), damage)
             before = shard.replica.facts
         async with running(log, tmp_path) as shard:
             assert shard.recovered_offset == older.offset
             assert shard.replica.facts == before
 
     tell(story())
+
+
+def newest_file(data: Path) -> Path:
+    return max((data / "snapshots" / "0").glob("*.snapshot"))
 
 
 def _damage(file: Path, damage: bytes) -> None:
@@ -211,7 +215,7 @@ def test_a_snapshot_of_another_state_is_not_believed(tmp_path: Path) -> None:
             await shard.publisher.flushed()
             facts = shard.replica.facts
             forged = Snapshot(0, facts.next_offset - 1, facts.sequence, facts.state_hash ^ 1)
-            SnapshotStore(tmp_path, 0, 3).write(forged, list(shard.replica.core.snapshot()))
+            await snapshots_in(tmp_path).write(forged, list(shard.replica.core.snapshot()))
         async with running(log, tmp_path) as shard:
             assert shard.recovered_offset is None
             assert shard.replica.facts == facts
@@ -226,9 +230,9 @@ def test_a_snapshot_of_a_newer_bourse_stops_the_start(tmp_path: Path) -> None:
             await open_market(shard)
             await shard.publisher.flushed()
             await shard.replica.take_snapshot()
-        file = SnapshotStore(tmp_path, 0, 3).files()[0]
+        file = newest_file(tmp_path)
         content = bytearray(file.read_bytes())
-        content[8:12] = (2).to_bytes(4, "little")
+        content[8:12] = (3).to_bytes(4, "little")
         file.write_bytes(content)
         with pytest.raises(SnapshotNewer, match="written by a newer one"):
             async with running(log, tmp_path):
@@ -238,13 +242,11 @@ def test_a_snapshot_of_a_newer_bourse_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_half_a_snapshot_of_a_dead_process_is_swept_up(tmp_path: Path) -> None:
-    store = SnapshotStore(tmp_path, 0, 3)
-    store.prepare()
-    half = tmp_path / "snapshots" / "0" / f"{7:020}.{1 << 30}.new"
+    half = tmp_path / "snapshots" / "0" / f"{7:020}.snapshot.{1 << 30}.new"
+    half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
-    store.prepare()
+    assert asyncio.run(snapshots_in(tmp_path).kept()) == []
     assert not half.exists()
-    assert store.files() == []
 
 
 def test_a_log_that_was_cut_needs_a_snapshot(tmp_path: Path) -> None:
@@ -284,7 +286,7 @@ def test_snapshots_are_taken_by_themselves(tmp_path: Path) -> None:
             await _trade(shard, session, 2, 20)
             await shard.publisher.flushed()
             for _ in range(1000):
-                if SnapshotStore(tmp_path, 0, 3).files():
+                if await snapshots_in(tmp_path).kept():
                     break
                 await asyncio.sleep(0.01)
         async with running(log, tmp_path) as shard:

@@ -16,6 +16,7 @@ from bourse.types import v1 as types
 from services.matching.server import Matching, OrderEntry
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import Lease
+from services.runtime.lease_rows import PostgresLeaseRows
 from services.runtime.memory_log import MemoryLog
 from services.runtime.rpc import is_serving, open_channel, raw_service, serve, service
 from tests.services.matching.rig import (
@@ -57,7 +58,8 @@ class Client:
 @asynccontextmanager
 async def served(tmp_path: Path) -> AsyncIterator[Client]:
     """A shard on a socket, its log in memory; its lease is not asked for."""
-    lease = Lease(PostgresConfig(address=SecretStr("postgresql://")), "m", uuid.uuid4().hex)
+    rows = PostgresLeaseRows(PostgresConfig(address=SecretStr("postgresql://")))
+    lease = Lease(rows, "m", uuid.uuid4().hex)
     async with running(MemoryLog(), tmp_path) as shard:
         entry = OrderEntry(shard.sequencer)
         asked = Matching(shard.replica, shard.sequencer, shard.publisher, lease)

@@ -45,12 +45,20 @@ def test_a_tick_is_due_when_a_second_went_by_without_a_record_or_sooner_if_somet
 
 
 @pytest.mark.parametrize(
-    ("next_offset", "sequence", "due"),
-    [(100, 1000, False), (109, 1009, False), (110, 1000, True), (101, 1010, True)],
+    ("next_offset", "sequence", "leads", "due"),
+    [
+        (100, 1000, False, False),
+        (109, 1009, False, False),
+        (110, 1000, False, True),
+        (101, 1010, False, True),
+        (119, 1019, True, False),
+        (120, 1000, True, True),
+        (101, 1020, True, True),
+    ],
 )
-def test_a_snapshot_is_due_after_records_or_commands(
-    next_offset: int, sequence: int, due: bool
+def test_a_snapshot_is_due_after_records_or_commands_and_later_where_one_leads(
+    next_offset: int, sequence: int, leads: bool, due: bool
 ) -> None:
     progress = Progress(snapshot_next_offset=100, snapshot_sequence=1000)
     pace = SnapshotPace(records=10, commands=10)
-    assert snapshot_due(progress, pace, next_offset, sequence) is due
+    assert snapshot_due(progress, pace, next_offset, sequence, leads=leads) is due

@@ -6,13 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from services.runtime.config import run_folder
-from services.runtime.embedded import EmbeddedError, start_postgres, stop_postgres
+from services.runtime.embedded import (
+    EmbeddedError,
+    postgres_is_stuck,
+    start_postgres,
+    stop_postgres,
+)
+from tests.chaos.disk import drop_disk, fill, small_disk
+from tests.journey.house import alive
 
 SMALL = {"shared_buffers": "16MB", "max_wal_size": "128MB", "min_wal_size": "32MB", "fsync": "off"}
 
@@ -104,6 +112,35 @@ def test_the_folder_of_another_version_is_refused_with_a_sentence(data_folder: P
     (data_folder / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(EmbeddedError, match="was made by Postgres 16, and this is 18"):
         start_postgres(data_folder)
+
+
+def test_a_server_that_a_full_disk_has_left_useless_is_known(data_folder: Path) -> None:
+    """Whatever it comes to (it ends, or lives and waits for ever), a new start mends it."""
+    own_disk = small_disk(data_folder, 128)
+    try:
+        server = start_postgres(data_folder, SMALL)
+        ask(server.dsn, "create table kept (n int)", "insert into kept values (7) returning n")
+        assert not postgres_is_stuck(data_folder)
+        if own_disk:
+            fill(data_folder / "ballast")
+        os.kill(next(pid for pid in children(server.pid) if "walwriter" in title(pid)), 9)
+        for _ in range(100):
+            if postgres_is_stuck(data_folder) or not alive(server.pid):
+                break
+            time.sleep(0.05)
+        (data_folder / "ballast").unlink(missing_ok=True)
+        stop_postgres(data_folder, "immediate")
+        again = start_postgres(data_folder, SMALL)
+        assert not postgres_is_stuck(data_folder)
+        assert ask(again.dsn, "select n from kept") == 7
+        stop_postgres(data_folder, "immediate")
+    finally:
+        if own_disk:
+            drop_disk(data_folder)
+
+
+def title(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_stopping_what_does_not_run_is_no_error(data_folder: Path) -> None:

@@ -21,6 +21,7 @@ class BatchStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BATCH_STATUS_SOURCE_GAP: _ClassVar[BatchStatus]
     BATCH_STATUS_MALFORMED: _ClassVar[BatchStatus]
     BATCH_STATUS_UNAVAILABLE: _ClassVar[BatchStatus]
+    BATCH_STATUS_HALTED: _ClassVar[BatchStatus]
 BATCH_STATUS_UNSPECIFIED: BatchStatus
 BATCH_STATUS_APPLIED: BatchStatus
 BATCH_STATUS_REPEATED: BatchStatus
@@ -29,6 +30,7 @@ BATCH_STATUS_UNKNOWN: BatchStatus
 BATCH_STATUS_SOURCE_GAP: BatchStatus
 BATCH_STATUS_MALFORMED: BatchStatus
 BATCH_STATUS_UNAVAILABLE: BatchStatus
+BATCH_STATUS_HALTED: BatchStatus
 
 class SubmitRequest(_message.Message):
     __slots__ = ("session", "number", "source", "commands")
@@ -43,7 +45,7 @@ class SubmitRequest(_message.Message):
     def __init__(self, session: _Optional[int] = ..., number: _Optional[int] = ..., source: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "place_order", "amend_order", "cancel_order", "cancel_all", "credit", "debit", "open_session", "close_session", "tick", "add_asset", "add_instrument", "set_phase", "set_limits", "set_fees", "set_account", "set_sizes", "use_rules", "set_clock", "replace_order", "place_group", "set_guards", "set_mark", "set_dead_man", "kill", "set_fee_market")
+    __slots__ = ("request_id", "causation", "trace", "account", "valid_until_us", "place_order", "amend_order", "cancel_order", "cancel_all", "credit", "debit", "open_session", "close_session", "tick", "add_asset", "add_instrument", "set_phase", "set_limits", "set_fees", "set_account", "set_sizes", "use_rules", "set_clock", "replace_order", "place_group", "set_guards", "set_mark", "set_dead_man", "kill", "set_fee_market", "halt", "resume")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CAUSATION_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +76,8 @@ class Command(_message.Message):
     SET_DEAD_MAN_FIELD_NUMBER: _ClassVar[int]
     KILL_FIELD_NUMBER: _ClassVar[int]
     SET_FEE_MARKET_FIELD_NUMBER: _ClassVar[int]
+    HALT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     request_id: bytes
     causation: int
     trace: bytes
@@ -104,7 +108,9 @@ class Command(_message.Message):
     set_dead_man: SetDeadMan
     kill: Kill
     set_fee_market: SetFeeMarket
-    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., place_order: _Optional[_Union[PlaceOrder, _Mapping]] = ..., amend_order: _Optional[_Union[AmendOrder, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrder, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAll, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., debit: _Optional[_Union[Debit, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., add_asset: _Optional[_Union[AddAsset, _Mapping]] = ..., add_instrument: _Optional[_Union[AddInstrument, _Mapping]] = ..., set_phase: _Optional[_Union[SetPhase, _Mapping]] = ..., set_limits: _Optional[_Union[SetLimits, _Mapping]] = ..., set_fees: _Optional[_Union[SetFees, _Mapping]] = ..., set_account: _Optional[_Union[SetAccount, _Mapping]] = ..., set_sizes: _Optional[_Union[SetSizes, _Mapping]] = ..., use_rules: _Optional[_Union[UseRules, _Mapping]] = ..., set_clock: _Optional[_Union[SetClock, _Mapping]] = ..., replace_order: _Optional[_Union[ReplaceOrder, _Mapping]] = ..., place_group: _Optional[_Union[PlaceGroup, _Mapping]] = ..., set_guards: _Optional[_Union[SetGuards, _Mapping]] = ..., set_mark: _Optional[_Union[SetMark, _Mapping]] = ..., set_dead_man: _Optional[_Union[SetDeadMan, _Mapping]] = ..., kill: _Optional[_Union[Kill, _Mapping]] = ..., set_fee_market: _Optional[_Union[SetFeeMarket, _Mapping]] = ...) -> None: ...
+    halt: Halt
+    resume: Resume
+    def __init__(self, request_id: _Optional[bytes] = ..., causation: _Optional[int] = ..., trace: _Optional[bytes] = ..., account: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., place_order: _Optional[_Union[PlaceOrder, _Mapping]] = ..., amend_order: _Optional[_Union[AmendOrder, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrder, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAll, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., debit: _Optional[_Union[Debit, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., add_asset: _Optional[_Union[AddAsset, _Mapping]] = ..., add_instrument: _Optional[_Union[AddInstrument, _Mapping]] = ..., set_phase: _Optional[_Union[SetPhase, _Mapping]] = ..., set_limits: _Optional[_Union[SetLimits, _Mapping]] = ..., set_fees: _Optional[_Union[SetFees, _Mapping]] = ..., set_account: _Optional[_Union[SetAccount, _Mapping]] = ..., set_sizes: _Optional[_Union[SetSizes, _Mapping]] = ..., use_rules: _Optional[_Union[UseRules, _Mapping]] = ..., set_clock: _Optional[_Union[SetClock, _Mapping]] = ..., replace_order: _Optional[_Union[ReplaceOrder, _Mapping]] = ..., place_group: _Optional[_Union[PlaceGroup, _Mapping]] = ..., set_guards: _Optional[_Union[SetGuards, _Mapping]] = ..., set_mark: _Optional[_Union[SetMark, _Mapping]] = ..., set_dead_man: _Optional[_Union[SetDeadMan, _Mapping]] = ..., kill: _Optional[_Union[Kill, _Mapping]] = ..., set_fee_market: _Optional[_Union[SetFeeMarket, _Mapping]] = ..., halt: _Optional[_Union[Halt, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
 
 class PlaceOrder(_message.Message):
     __slots__ = ("instrument", "side", "type", "time_in_force", "post_only", "self_trade_prevention", "price_ticks", "quantity_lots", "quote_minor", "client_order_id", "trigger_ticks", "trigger_by", "trail_ticks", "trail_ppm", "activation_ticks", "display_lots", "min_fill_lots", "expires_us", "protection_ticks")
@@ -365,6 +371,22 @@ class SetFeeMarket(_message.Message):
     fee_market: int
     discount_ppm: int
     def __init__(self, instrument: _Optional[int] = ..., fee_market: _Optional[int] = ..., discount_ppm: _Optional[int] = ...) -> None: ...
+
+class Halt(_message.Message):
+    __slots__ = ("sequence", "state_hash", "command_offset")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STATE_HASH_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    state_hash: int
+    command_offset: int
+    def __init__(self, sequence: _Optional[int] = ..., state_hash: _Optional[int] = ..., command_offset: _Optional[int] = ...) -> None: ...
+
+class Resume(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("session", "number", "source", "status", "first_sequence", "time_us", "command_offset", "expected", "outcomes", "trades", "cancelled", "detail")

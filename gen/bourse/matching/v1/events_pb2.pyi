@@ -38,6 +38,8 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_SET_DEAD_MAN: _ClassVar[CommandKind]
     COMMAND_KIND_KILL: _ClassVar[CommandKind]
     COMMAND_KIND_SET_FEE_MARKET: _ClassVar[CommandKind]
+    COMMAND_KIND_HALT: _ClassVar[CommandKind]
+    COMMAND_KIND_RESUME: _ClassVar[CommandKind]
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_PLACE_ORDER: CommandKind
 COMMAND_KIND_AMEND_ORDER: CommandKind
@@ -64,6 +66,8 @@ COMMAND_KIND_SET_MARK: CommandKind
 COMMAND_KIND_SET_DEAD_MAN: CommandKind
 COMMAND_KIND_KILL: CommandKind
 COMMAND_KIND_SET_FEE_MARKET: CommandKind
+COMMAND_KIND_HALT: CommandKind
+COMMAND_KIND_RESUME: CommandKind
 
 class CommandRecord(_message.Message):
     __slots__ = ("shard", "requests")

@@ -158,7 +158,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("shard", "sequence", "next_offset", "clock_us", "state_hash", "balance_hash", "leader", "epoch", "queued_batches", "queued_bytes", "retained_bytes", "malformed_batches", "open_orders", "rules", "snapshot_offset")
+    __slots__ = ("shard", "sequence", "next_offset", "clock_us", "state_hash", "balance_hash", "leader", "epoch", "queued_batches", "queued_bytes", "retained_bytes", "malformed_batches", "open_orders", "rules", "snapshot_offset", "halt_sequence")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +174,7 @@ class GetStatusResponse(_message.Message):
     OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    HALT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     shard: int
     sequence: int
     next_offset: int
@@ -189,7 +190,8 @@ class GetStatusResponse(_message.Message):
     open_orders: int
     rules: int
     snapshot_offset: int
-    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., clock_us: _Optional[int] = ..., state_hash: _Optional[int] = ..., balance_hash: _Optional[int] = ..., leader: _Optional[bool] = ..., epoch: _Optional[int] = ..., queued_batches: _Optional[int] = ..., queued_bytes: _Optional[int] = ..., retained_bytes: _Optional[int] = ..., malformed_batches: _Optional[int] = ..., open_orders: _Optional[int] = ..., rules: _Optional[int] = ..., snapshot_offset: _Optional[int] = ...) -> None: ...
+    halt_sequence: int
+    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., clock_us: _Optional[int] = ..., state_hash: _Optional[int] = ..., balance_hash: _Optional[int] = ..., leader: _Optional[bool] = ..., epoch: _Optional[int] = ..., queued_batches: _Optional[int] = ..., queued_bytes: _Optional[int] = ..., retained_bytes: _Optional[int] = ..., malformed_batches: _Optional[int] = ..., open_orders: _Optional[int] = ..., rules: _Optional[int] = ..., snapshot_offset: _Optional[int] = ..., halt_sequence: _Optional[int] = ...) -> None: ...
 
 class StreamVerifyRequest(_message.Message):
     __slots__ = ()

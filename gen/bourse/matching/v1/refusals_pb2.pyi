@@ -8,6 +8,7 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REFUSAL_UNSPECIFIED: _ClassVar[Refusal]
     REFUSAL_CLIENT_ORDER_ID_REUSED: _ClassVar[Refusal]
+    REFUSAL_SHARD_HALTED: _ClassVar[Refusal]
     REFUSAL_EXPIRED_IN_TRANSIT: _ClassVar[Refusal]
     REFUSAL_ACCOUNT_SUSPENDED: _ClassVar[Refusal]
     REFUSAL_RULES_TOO_OLD: _ClassVar[Refusal]
@@ -37,6 +38,7 @@ class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_ENGINE_REFUSED: _ClassVar[Refusal]
 REFUSAL_UNSPECIFIED: Refusal
 REFUSAL_CLIENT_ORDER_ID_REUSED: Refusal
+REFUSAL_SHARD_HALTED: Refusal
 REFUSAL_EXPIRED_IN_TRANSIT: Refusal
 REFUSAL_ACCOUNT_SUSPENDED: Refusal
 REFUSAL_RULES_TOO_OLD: Refusal

@@ -1,0 +1,270 @@
+"""`bourse shard`: its replicas, and the way on from a Halt: status, prove, resume."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from bourse.matching import v1 as matching
+from services.cli.desk import SHARD, Desk, Operator, named, open_desk
+from services.cli.engine import open_session
+from services.cli.rooms import open_rooms
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    out,
+    perform,
+    print_json,
+    print_table,
+    show,
+)
+from services.runtime.audit import NOT_RESUMED, PROVED, RESUMED, Deed
+from services.runtime.replicas import ReplicaRow
+
+app = typer.Typer(help="The replicas of the shard, and the way on from a Halt.")
+
+COLUMNS = ("replica", "host", ">sequence", "state", "at the Halt", "")
+
+
+class Halt(NamedTuple):
+    """The newest Halt of which a replica has kept its state."""
+
+    offset: int
+    """Its command record."""
+    states: dict[str, str]
+    """By replica: the hash of its state after that record."""
+
+
+@app.command()
+def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Say where each replica stands, and what state it had where the shard was halted."""
+    said = perform(_status(data))
+    if as_json:
+        print_json(said)
+        return
+    print_table(COLUMNS, [_row(replica) for replica in said["replicas"]])
+    out.print(said["sentence"], markup=False)
+
+
+async def _status(data: Path) -> dict[str, Any]:
+    async with open_desk(data) as desk:
+        halt = newest_halt(desk.config.data)
+        rows, states = await desk.replicas(), halt.states if halt else {}
+        replicas = [_said(row, states.get(row.replica, "")) for row in rows]
+        gone = set(states) - {row.replica for row in rows}
+        replicas += [{"replica": name, "at_halt": states[name]} for name in sorted(gone)]
+        published = await _published_hash(desk, halt.offset) if halt else ""
+        resumed = halt is not None and was_resumed(await desk.deeds(), halt.offset)
+    return {
+        "halt_offset": halt.offset if halt else None,
+        "published": published,
+        "replicas": replicas,
+        "resumed": resumed,
+        "sentence": _sentence(halt, published, resumed),
+    }
+
+
+def _said(row: ReplicaRow, at_halt: str) -> dict[str, Any]:
+    return {**row._asdict(), "is_live": row.is_live, "at_halt": at_halt}
+
+
+def _row(replica: dict[str, Any]) -> Sequence[str]:
+    stopped = replica.get("stopped_offset")
+    state = "lives" if replica.get("is_live") else "gone"
+    if stopped is not None:
+        state = f"stopped at {stopped}: {replica['stopped_why']}"
+    sequence, host = str(replica.get("sequence", "")), str(replica.get("host", ""))
+    now = str(replica.get("state_hash", ""))
+    return replica["replica"][:12], host, sequence, now, replica["at_halt"], state
+
+
+def was_resumed(done: Sequence[Deed], halt_offset: int) -> bool:
+    """Whether operators have let the shard go on after the Halt in this record."""
+    proofs = {d.number for d in done if d.detail.get("halt_offset") == halt_offset}
+    asked = [d for d in done if d.action in (RESUMED, NOT_RESUMED) and d.detail["proof"] in proofs]
+    return bool(asked) and asked[-1].action == RESUMED
+
+
+def _sentence(halt: Halt | None, published: str, resumed: bool) -> str:
+    if halt is None:
+        return "No replica has kept the state of a Halt here."
+    if resumed:
+        return f"Record {halt.offset} halted the shard, and it was resumed."
+    said = f"Record {halt.offset} halted the shard."
+    if len({*halt.states.values(), published} - {""}) > 1:
+        said += " The states differ:"
+    return (
+        f"{said} Published is {published or 'nothing yet'}; `bourse shard prove` says who is right."
+    )
+
+
+def newest_halt(data: Path) -> Halt | None:
+    """What the replicas on this machine have kept of the newest Halt, if of any."""
+    by_offset: dict[int, dict[str, str]] = {}
+    for file in (data / "halted" / str(SHARD)).glob("*.json"):
+        said = json.loads(file.read_text())
+        by_offset.setdefault(said["offset"], {})[said["replica"]] = said["state_hash"]
+    if not by_offset:
+        return None
+    offset = max(by_offset)
+    return Halt(offset, by_offset[offset])
+
+
+async def _published_hash(desk: Desk, offset: int) -> str:
+    """The state after a command record, as its events say; empty if they are not there."""
+    parts = await desk.events_of(offset)
+    last = matching.EventRecord.FromString(parts[-1]) if parts else matching.EventRecord()
+    return f"{last.state_hash:016x}" if last.last else ""
+
+
+# --- prove ----------------------------------------------------------------------------------------
+
+
+@app.command()
+def prove(
+    operator: Operator,
+    begin: Annotated[
+        int | None,
+        typer.Option("--from", help="Begin with the snapshot of this record; -1: with nothing."),
+    ] = None,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the log up to the Halt in a process of its own, and say which replica is right."""
+    said = perform(_prove(data, named_or_fail(operator), begin))
+    show(said, as_json, *said["sentences"])
+
+
+def named_or_fail(operator: str) -> str:
+    """An operator's name; ends the command if there is none."""
+    return perform(_named(operator))
+
+
+async def _named(operator: str) -> str:
+    return named(operator)
+
+
+async def _prove(data: Path, who: str, begin: int | None) -> dict[str, Any]:
+    async with open_desk(data) as desk:
+        halt = _halt_of(desk)
+        judged = await _judge(desk, halt.offset, begin)
+        published = await _published_hash(desk, halt.offset)
+        await desk.put_down(who, PROVED, **judged, published=published, states=halt.states)
+    right = judged["state_hash"]
+    wrong = sorted(name for name, said in halt.states.items() if said != right)
+    verdicts = [
+        f"{name[:12]} has {said} and is {'right' if said == right else 'wrong'}."
+        for name, said in sorted(halt.states.items())
+    ]
+    if published == right:
+        go_on = f"bourse shard resume --sequence {judged['halt_sequence']}"
+        end = f"What is published is right; `{go_on}` lets it trade again."
+    else:
+        end = (
+            "What is published is wrong, or missing; see docs/reliability.md before anything else."
+        )
+    first = f"The replay, from {_from(judged['began'])}, comes to {right}."
+    return {
+        **judged,
+        "published": published,
+        "wrong": wrong,
+        "sentences": [first, *verdicts, end],
+    }
+
+
+def _from(began: int) -> str:
+    return "the beginning of the log" if began < 0 else f"the snapshot of record {began}"
+
+
+def _halt_of(desk: Desk) -> Halt:
+    halt = newest_halt(desk.config.data)
+    if halt is None:
+        raise Refused("No replica has kept the state of a Halt in this data folder.")
+    return halt
+
+
+async def _judge(desk: Desk, offset: int, begin: int | None) -> dict[str, Any]:
+    """What the judging process says. Raises Refused with its last words."""
+    command = ["-m", "services.matching.judge", "--data", str(desk.config.data)]
+    command += ["--halt", str(offset), *([] if begin is None else ["--from", str(begin)])]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, failed = await process.communicate()
+    lines = [line for line in said.decode().splitlines() if line.startswith('{"halt_sequence"')]
+    if process.returncode or not lines:
+        words = (said + failed).decode("utf-8", "replace").strip().splitlines()
+        raise Refused(f"The replay came to no end: {words[-1] if words else 'it said nothing'}")
+    judged: dict[str, Any] = json.loads(lines[-1])
+    return judged
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def resume(
+    sequence: Annotated[int, typer.Option(help="Of the Halt, as `bourse shard prove` says it.")],
+    operator: Operator,
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Let the shard trade again, once a replay has said who is right and only those are left."""
+    perform(_resume(data, named_or_fail(operator), sequence))
+    show({"resumed": sequence}, as_json, f"The shard goes on after the Halt of {sequence}.")
+
+
+async def _resume(data: Path, who: str, sequence: int) -> None:
+    async with open_desk(data) as desk:
+        proof = proof_of(await desk.deeds(), sequence)
+        if proof is None:
+            raise Refused(f"Nobody has proven the Halt of {sequence}: `bourse shard prove` first.")
+        offset, right = proof.detail["halt_offset"], proof.detail["state_hash"]
+        published = await _published_hash(desk, offset)
+        halt = newest_halt(desk.config.data)
+        states = halt.states if halt and halt.offset == offset else {}
+        if why := why_not(await desk.replicas(), states, right, published):
+            raise Refused(why)
+        about = {"halt_sequence": sequence, "proof": proof.number}
+        # Before it happens, so that nothing happens that nobody has put down.
+        await desk.put_down(who, RESUMED, **about)
+        try:
+            await _ask(data, matching.Command(resume=matching.Resume(sequence=sequence)))
+        except Refused:
+            await desk.put_down(who, NOT_RESUMED, **about)
+            raise
+
+
+async def _ask(data: Path, command: matching.Command) -> None:
+    async with open_rooms(data) as rooms, open_session(rooms.channel("matching")) as session:
+        await session.ask(command)
+
+
+def proof_of(done: Sequence[Deed], sequence: int) -> Deed | None:
+    """The newest proof made of the Halt with this sequence."""
+    found = [d for d in done if d.action == PROVED and d.detail["halt_sequence"] == sequence]
+    return found[-1] if found else None
+
+
+def why_not(rows: Sequence[ReplicaRow], states: dict[str, str], right: str, published: str) -> str:
+    """Why the shard must not go on; empty if it may.
+
+    A replica that started after the Halt has kept no state there. It follows what is published and
+    stops where it differs, so that must be right.
+    """
+    if published != right:
+        return f"The replay came to {right}, and published is {published or 'nothing'}."
+    living = [row for row in rows if row.is_live and row.stopped_offset is None]
+    for row in living:
+        if states.get(row.replica, right) != right:
+            return (
+                f"Replica {row.replica} ({row.host}) lives and had {states[row.replica]} at the"
+                f" Halt, where the replay came to {right}. Stop it first."
+            )
+    return "" if living else "No replica lives."

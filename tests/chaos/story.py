@@ -1,0 +1,199 @@
+"""A house under load and faults from a seed; what its clients were told, held against what is.
+
+While faults go on, three kinds of clients write down what they are answered. Every few faults there
+is a rest in which the house must come back by itself: every room serves, and an order is answered.
+At the end it comes to rest, and its log, its books and its history must agree with one another and
+with what the clients wrote down.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from bourse.accounts import v1 as accounts
+from services.cli.key import new_key
+from services.cli.rooms import Rooms
+from tests.chaos import checks
+from tests.chaos.faults import EVERYWHERE, ON_A_DISK_OF_ITS_OWN, ON_KAFKA, Fault
+from tests.chaos.house import House
+from tests.chaos.journals import Deposits, RestOrders
+from tests.integration.trading import USD, Traders
+
+REST_AFTER = 8
+"""Faults between two rests."""
+
+COMES_BACK_S = 60.0
+
+AT_ONCE = 12
+"""Orders each trader keeps under way: a load, but not one that hides what faults do."""
+
+
+@dataclass
+class Report:
+    """What was done, what was seen and whether it holds."""
+
+    seed: int
+    log: str
+    injected: Counter[str] = field(default_factory=Counter)
+    trace: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    restarts: int = 0
+    orders: int = 0
+    unknown: int = 0
+    not_taken: int = 0
+    rest_orders: int = 0
+    rest_repeats: int = 0
+    deposits: int = 0
+    checked: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    longest_rest_s: float = 0.0
+
+    @property
+    def faults(self) -> int:
+        """How many there were."""
+        return self.injected.total()
+
+    def as_json(self) -> dict[str, Any]:
+        """As an object of plain values; the trace is left out."""
+        plain = {name: value for name, value in vars(self).items() if name != "trace"}
+        return {**plain, "injected": dict(self.injected.most_common()), "faults": self.faults}
+
+
+Tell = Callable[[Report], None]
+
+
+async def run(
+    house: House, seed: int, faults: int, *, own_disk: bool = False, tell: Tell = lambda _: None
+) -> Report:
+    """So many faults, from a seed. The house is stopped at the end, whatever happens."""
+    report, chance, began = Report(seed, house.log), Random(seed), time.monotonic()
+    try:
+        await house.start()
+        async with _clients(house, seed) as clients:
+            await _do(house, clients, report, chance, _kinds(house, own_disk), faults, tell)
+            await _quiet(house, clients, report)
+        await checks.hold(house, clients, report)
+    except Exception as error:
+        report.violations.append(f"{type(error).__name__}: {error}")
+    finally:
+        report.violations += house.complaints
+        report.restarts = house.restarts
+        report.seconds = time.monotonic() - began
+        await house.stop()
+    return report
+
+
+def _kinds(house: House, own_disk: bool) -> list[Fault]:
+    kinds = [*EVERYWHERE]
+    if own_disk:
+        kinds += ON_A_DISK_OF_ITS_OWN
+    if house.log == "kafka":
+        kinds += ON_KAFKA
+    return kinds
+
+
+@dataclass
+class Clients:
+    """Those who ask the house, and what they were told."""
+
+    rooms: Rooms
+    traders: Traders
+    deposits: Deposits
+    rest: RestOrders
+    rest_account: int
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def _clients(house: House, seed: int) -> AsyncIterator[Clients]:
+    """Accounts with money, and their owners at work until the block ends."""
+    straight, rooms = house.rooms(), house.wired_rooms()
+    traders = Traders(rooms, seed)
+    await traders.open()
+    saver, by_rest = [await _account(straight, f"{name}-{seed}") for name in ("saver", "rest")]
+    await traders.deposit(by_rest, USD, 10**15)
+    key = await new_key(straight, by_rest, (accounts.SCOPE_READ, accounts.SCOPE_TRADE))
+    orders = RestOrders(straight.url, key._asdict())
+    clients = Clients(rooms, traders, Deposits(saver, USD), orders, by_rest)
+    chance = Random(seed + 1)
+    working = [
+        asyncio.create_task(traders.trade(clients.stop, AT_ONCE)),
+        asyncio.create_task(clients.deposits.go_on(rooms, clients.stop, chance)),
+        asyncio.create_task(clients.rest.go_on(clients.stop, chance)),
+    ]
+    try:
+        yield clients
+        clients.stop.set()
+        async with asyncio.timeout(120):
+            await asyncio.gather(*working)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await straight.close()
+        await rooms.close()
+
+
+async def _account(rooms: Rooms, name: str) -> int:
+    request = accounts.CreateAccountRequest(request_id=name.encode()[:16].ljust(16), name=name)
+    return (await rooms.accounts.CreateAccount(request)).account.account
+
+
+async def _do(
+    house: House,
+    clients: Clients,
+    report: Report,
+    chance: Random,
+    kinds: Sequence[Fault],
+    faults: int,
+    tell: Tell,
+) -> None:
+    """All faults: mostly one, now and then two or three at a time."""
+    weights = [kind.weight for kind in kinds]
+    while report.faults < faults:
+        before = report.faults
+        at_once = min(chance.choice((1, 1, 1, 2, 3)), faults - report.faults)
+        chosen = [
+            (kind, Random(chance.random())) for kind in chance.choices(kinds, weights, k=at_once)
+        ]
+        await asyncio.gather(*(_one(house, kind, own, report) for kind, own in chosen))
+        await asyncio.sleep(chance.uniform(0.1, 1.0))
+        if report.faults // REST_AFTER != before // REST_AFTER:
+            await _quiet(house, clients, report)
+        tell(report)
+
+
+async def _one(house: House, kind: Fault, chance: Random, report: Report) -> None:
+    report.injected[kind.name] += 1
+    began = time.monotonic()
+    done_to = await kind.act(house, chance)
+    took = time.monotonic() - began
+    report.trace.append(f"{kind.name}: {done_to} ({took:.1f} s)")
+
+
+async def _quiet(house: House, clients: Clients, report: Report) -> None:
+    """With nothing wrong any more, the house must come back by itself: rooms, then answers."""
+    began = time.monotonic()
+    await house.all_serving()
+    journal = clients.traders.journal
+    accepted, by_rest = len(journal.accepted), len(clients.rest.accepted)
+    saved = clients.deposits.count
+    await _until(lambda: len(journal.accepted) > accepted, "no order was acknowledged")
+    await _until(lambda: len(clients.rest.accepted) > by_rest, "no order by REST was decided")
+    await _until(lambda: clients.deposits.count > saved, "no deposit was made")
+    report.longest_rest_s = max(report.longest_rest_s, time.monotonic() - began)
+
+
+async def _until(it_is_so: Callable[[], bool], else_say: str) -> None:
+    """Wait for what must come by itself. Raises AssertionError if it does not."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(COMES_BACK_S):
+            # Clients do not know that we wait for them.
+            while not it_is_so():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert it_is_so(), f"with nothing wrong any more, {else_say} in {COMES_BACK_S:g} s"

@@ -1,0 +1,43 @@
+"""What clients were told, held against what the house has in the end."""
+
+from bourse.orders import v1 as orders
+from services.cli.rooms import Rooms
+from services.cli.verify import Core, all_checks
+from tests.integration.trading import Journal, Traders
+
+
+async def hold_to(rooms: Rooms, traders: Traders) -> None:
+    """Every acknowledgement against history, and every invariant of the house."""
+    journal = traders.journal
+    found = await history(rooms, traders.accounts, journal.last_sequence)
+    missing = journal.accepted.keys() - found.keys()
+    assert missing == set(), f"{len(missing)} acknowledged orders are not in history"
+    extra = found.keys() & (journal.nothing | journal.refused)
+    assert extra == set(), "what was refused, or not taken, did nothing"
+    _compare(journal, found)
+    broken = [check async for check in all_checks(rooms, Core()) if not check.ok]
+    assert broken == []
+
+
+def _compare(journal: Journal, found: dict[str, list[int]]) -> None:
+    """The order of an acknowledgement is the only one of its name."""
+    for name, ids in found.items():
+        assert len(ids) == 1, f"{name} became {len(ids)} orders"
+    wrong = [n for n, out in journal.accepted.items() if out.order.order_id != found[n][0]]
+    assert wrong == []
+
+
+async def history(rooms: Rooms, accounts: list[int], after_sequence: int) -> dict[str, list[int]]:
+    """Client order id to order ids of everything history has."""
+    found: dict[str, list[int]] = {}
+    for account in accounts:
+        cursor, first = 0, True
+        while first or cursor:
+            request = orders.ListOrdersRequest(
+                account=account, limit=1000, cursor=cursor, after_sequence=after_sequence
+            )
+            page = await rooms.orders.ListOrders(request)
+            for order in page.orders:
+                found.setdefault(order.client_order_id, []).append(order.order_id)
+            cursor, first = page.next_cursor, False
+    return found

@@ -1,0 +1,59 @@
+"""Replicas of matching as the command line places them and puts them side by side."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bourse.matching import v1 as matching
+from services.cli.replicas import VARIABLE, place_replicas, places, shard_of, side_by_side
+from services.cli.terminal import Refused
+from services.runtime.config import Settings, load
+
+
+@pytest.fixture(autouse=True)
+def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.delenv(VARIABLE)
+
+
+def test_each_replica_has_a_name_and_a_socket_of_its_own(tmp_path: Path) -> None:
+    alone = load(Settings, ["--data", str(tmp_path)]).address_of("matching")
+    place_replicas(tmp_path, 3)
+    found = places(load(Settings, ["--data", str(tmp_path)]).address_of("matching"))
+    assert [place.name for place in found] == ["matching", "matching-2", "matching-3"]
+    assert found[0].address == alone, "the first is where one alone would be"
+    assert len({place.address for place in found}) == 3
+
+
+def test_without_a_number_there_are_as_many_as_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_replicas(tmp_path, None)
+    assert VARIABLE not in os.environ
+    monkeypatch.setenv(VARIABLE, "127.0.0.1:7001, 127.0.0.1:7002")
+    place_replicas(tmp_path, None)
+    place_replicas(tmp_path, 2)
+    assert [place.address for place in places(os.environ[VARIABLE])] == [
+        "127.0.0.1:7001",
+        "127.0.0.1:7002",
+    ]
+    with pytest.raises(Refused, match="names 2 replicas, and --replicas asks for 3"):
+        place_replicas(tmp_path, 3)
+
+
+def test_side_by_side_it_is_seen_who_leads_and_who_is_behind() -> None:
+    said = [
+        matching.GetStatusResponse(next_offset=100, sequence=90, clock_us=5_000_000),
+        None,
+        matching.GetStatusResponse(
+            next_offset=98, sequence=80, clock_us=4_000_000, leader=True, epoch=7, shard=3
+        ),
+    ]
+    first, silent, leader = side_by_side(said)
+    assert (first["lag_records"], first["lag_ms"], first["leader"]) == (0, 0, False)
+    assert silent == {}
+    assert (leader["lag_records"], leader["lag_ms"], leader["epoch"]) == (2, 1000, 7)
+    assert shard_of({"matching": first, "matching-2": silent})["next_offset"] == 100
+    assert shard_of({"matching": first, "matching-2": leader})["shard"] == 3
+    assert shard_of({"matching": {}}) == {}

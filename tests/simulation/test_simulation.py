@@ -1,0 +1,41 @@
+"""A few hundred simulated houses: no promise is broken, and a seed is the same each time.
+
+`tools/soak protocol` runs them for as long as one likes, and one seed with all that happened in it.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.series import series
+from tests.simulation.story import quietly, tell
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 700
+PIECES = 7
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_every_promise_is_kept_whatever_goes_wrong(piece: int) -> None:
+    each = SEEDS // PIECES
+    for verdict in series(range(1 + piece * each, 1 + (piece + 1) * each)):
+        assert not verdict.why, str(verdict)
+
+
+def test_a_seed_is_the_same_each_time_and_in_each_process() -> None:
+    """Nothing in it hangs on the memory, the hashes or the speed of a machine."""
+    seeds = (11, 12, 13)
+    with quietly():
+        here = [tell(seed).digest for seed in seeds]
+        assert here == [tell(seed).digest for seed in seeds]
+    asked = (
+        "from tests.simulation.story import quietly, tell\n"
+        f"with quietly(): print(*[tell(seed).digest for seed in {seeds}])"
+    )
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PYTHONHASHSEED": "7"}
+    there = subprocess.run(
+        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
+    )
+    assert there.stdout.split() == here

@@ -1,0 +1,97 @@
+"""A house of real processes under load and faults; its clients' journals held against what is."""
+
+import argparse
+import asyncio
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.chaos.disk import drop_disk, small_disk
+from tests.chaos.house import House
+from tests.chaos.story import Report, run
+
+DISK_MB: Final = 6_000
+
+_console: Final = Console(stderr=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it can be told."""
+    parser.add_argument("faults", type=int, help="how many faults")
+    parser.add_argument("--seed", type=int, help="where to begin; else anywhere")
+    parser.add_argument("--log", choices=["postgres", "kafka"], default="postgres")
+    parser.add_argument("--replicas", type=int, default=2, help="of matching, 1..9")
+    parser.add_argument("--keep", type=Path, help="a folder for the rooms' own words")
+    parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
+
+
+def soak(given: argparse.Namespace) -> bool:
+    """Whether every promise held."""
+    seed = secrets.randbits(32) if given.seed is None else given.seed
+    data = Path(tempfile.mkdtemp(prefix="bourse-chaos-"))
+    # The embedded Postgres of a root runs as somebody else, who must be let through.
+    data.chmod(0o711)
+    own_disk = small_disk(data, DISK_MB)
+    if not own_disk:
+        _console.print("The disk is not filled: only root can mount one that may be.")
+    try:
+        house = House(data, given.replicas, given.log)
+        report = _shown(house, seed, given.faults, own_disk)
+        _keep(data, given.keep)
+    finally:
+        if own_disk:
+            drop_disk(data)
+        shutil.rmtree(data, ignore_errors=True)
+    _say(report, given.json)
+    return not report.violations
+
+
+def _shown(house: House, seed: int, faults: int, own_disk: bool) -> Report:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=_console, transient=True) as bar:
+        task = bar.add_task(f"seed {seed}", total=faults)
+
+        def tell(report: Report) -> None:
+            bar.update(task, completed=report.faults, description=report.trace[-1][:50])
+
+        return asyncio.run(run(house, seed, faults, own_disk=own_disk, tell=tell))
+
+
+def _keep(data: Path, folder: Path | None) -> None:
+    if folder is not None:
+        with suppress(OSError):
+            shutil.copytree(data / "logs", folder, dirs_exist_ok=True)
+
+
+def _say(report: Report, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.as_json()))
+        return
+    table = Table("injected", "times", title=f"seed {report.seed}, log on {report.log}")
+    for name, times in report.injected.most_common():
+        table.add_row(name, str(times))
+    out = Console()
+    out.print(table)
+    out.print(
+        f"{report.faults} faults in {report.seconds:,.0f} s; {report.restarts} restarts;"
+        f" {report.orders:,} orders acknowledged, {report.unknown:,} unknown,"
+        f" {report.not_taken:,} not taken; {report.rest_orders:,} by REST with"
+        f" {report.rest_repeats:,} repeats; {report.deposits:,} deposits; at the longest"
+        f" {report.longest_rest_s:.1f} s until the house was whole again"
+    )
+    for held in report.checked:
+        out.print(f"[green]holds[/]  {held}")
+    for broken in report.violations:
+        out.print("[bold red]BROKEN[/]", end="  ")
+        out.print(broken, markup=False)
+    if report.violations:
+        print("\n".join(report.trace), file=sys.stderr)
