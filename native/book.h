@@ -26,7 +26,7 @@
  * levels that were created or brought in one by one before, so it is paid for: constant when averaged over all calls,
  * at worst BOOK_WINDOW levels in one call.
  *
- * Memory. A pool takes 64 + 32 + 80 + 16..32 bytes an order of its limit, all at its opening and only reserved: what
+ * Memory. A pool takes 64 + 32 + 80 + 12..20 bytes an order of its limit, all at its opening and only reserved: what
  * was never used stays untouched. A book takes 34 KB, of which an idle one touches 4 KB.
  *
  * Nothing can fail half way. The only things that run out are the orders of the pool and the lots of a side; both are
@@ -51,7 +51,7 @@
 #define BOOK_MAX_LOTS (INT64_C(1) << 62)
 /* A taker's limit that every resting order satisfies. */
 #define BOOK_ANY_PRICE INT64_C(0)
-/* Most orders a pool can hold: a bit of the slot tells levels from nodes in the far tree. */
+/* Most orders a pool can hold: a bit of a number tells levels from nodes in the far tree, and ids that share a home. */
 #define BOOK_MAX_ORDERS UINT32_C(0x7FFFFFF0)
 /* A report buffer has room for at least this many: the most that one step writes, and the last word on the order. */
 #define BOOK_MIN_REPORTS 8
@@ -108,16 +108,15 @@ struct book_far_node {
 };
 #define BOOK_FAR_LEVEL UINT32_C(0x80000000)
 
-/* Where an order's id is found: one entry of the open-addressing map from id to slot. Eight share a cache line, and
- * so do the entries of eight consecutive ids, since what is cancelled soonest was placed last. */
-struct book_id_entry {
-    uint32_t check; /* the id folded to 32 bits; the order in the slot has the last word */
-    uint32_t slot;  /* BOOK_NONE: empty */
-};
+/* Where an order's id is found: by home, the slot of the order that was last placed with an id of this home. Other ids
+ * of one home are linked behind it. Sixteen homes share a cache line, and consecutive ids have consecutive homes: what
+ * is cancelled soonest was placed last. */
+#define BOOK_ID_SHARED UINT32_C(0x80000000) /* with a slot: another one follows in next[slot] */
 struct book_ids {
-    struct book_id_entry *entries;
-    uint32_t count;
-    uint8_t bits;     /* 2^bits entries, at least twice as many as orders */
+    uint32_t *first; /* by home; BOOK_NONE: no id has it */
+    uint32_t *next;  /* by slot; means something only where BOOK_ID_SHARED says so */
+    uint32_t mask;   /* 2^bits homes, at least twice as many as orders */
+    uint8_t bits;
     uint8_t id_shift; /* low bits of an id that are the same in all, and so say nothing */
 };
 
@@ -200,7 +199,7 @@ uint32_t book_find(const struct book_pool *pool, uint64_t order_id);
 /* Bring near what book_find would look at first, for a caller who knows beforehand what it will look for. Changes nothing. */
 void book_warm(const struct book_pool *pool, uint64_t order_id);
 
-/* The slot in which book_find would look for this order first, without looking into it; BOOK_NONE if the order is not there. */
+/* The slot in which book_find would look for this order first, without looking into it; BOOK_NONE: the order is not there. */
 uint32_t book_guess(const struct book_pool *pool, uint64_t order_id);
 
 /* ---- Looking at a book ---------------------------------------------------------------------------------------- */

@@ -9,6 +9,10 @@
 
 #include "book.h"
 #include "insist.h"
+#include "near.h"
+
+/* For what is part of nearly every message: the compiler would make a function of what is used in several places. */
+#define BOOK_INLINE static inline __attribute__((always_inline))
 
 /* ---- Free lists ----------------------------------------------------------------------------------------------- */
 
@@ -45,77 +49,62 @@ static inline uint32_t pool_take_level(struct book_pool *pool) {
 
 static inline void pool_give_level(struct book_pool *pool, uint32_t level) {
     pool->levels[level].first = pool->free_level;
-    pool->levels[level].orders = 0;
     pool->free_level = level;
     pool->level_count--;
 }
 
 /* ---- Ids ------------------------------------------------------------------------------------------------------ */
 
-/* Odd and near 2^32 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
-#define BOOK_SPREAD UINT32_C(0x9E3779B1)
+/* Odd and near 2^64 divided by the golden ratio: multiplying by it spreads neighbours (Knuth, volume 3, 6.4). */
+#define BOOK_SPREAD UINT64_C(0x9E3779B97F4A7C15)
 
-/* Fold an id to 32 bits. Bits that are the same in all ids are turned to the top first; consecutive ids stay
- * consecutive. */
-static inline uint32_t ids_check(const struct book_ids *ids, uint64_t order_id) {
-    uint64_t turned = ids->id_shift ? order_id >> ids->id_shift | order_id << (64 - ids->id_shift) : order_id;
-    return (uint32_t)turned + (uint32_t)(turned >> 32) * BOOK_SPREAD;
+/* Where an id is looked for. Bits that are the same in all ids are turned to the top first. Consecutive ids have
+ * consecutive homes, up to as many as there are; where a block of so many begins is spread. */
+static inline uint32_t ids_home(const struct book_ids *ids, uint64_t order_id) {
+    uint64_t turned = order_id >> ids->id_shift | order_id << (-(uint32_t)ids->id_shift & 63);
+    uint64_t block = turned >> ids->bits;
+    return ((uint32_t)turned + (uint32_t)(block * BOOK_SPREAD >> 32)) & ids->mask;
 }
 
-/* Where an id would like to stand: groups of eight consecutive ids are spread, within a group they are neighbours. */
-static inline uint32_t ids_home(const struct book_ids *ids, uint32_t check) {
-    uint32_t group = (check >> 3) * BOOK_SPREAD >> (35 - ids->bits);
-    return group << 3 | (check & 7);
+/* The link that follows one of those to ids of one home, BOOK_NONE if it is the last. */
+static inline uint32_t ids_after(const struct book_ids *ids, uint32_t link) {
+    return (link & BOOK_ID_SHARED) != 0 ? ids->next[link & ~BOOK_ID_SHARED] : BOOK_NONE;
 }
 
-static inline uint32_t ids_mask(const struct book_ids *ids) { return (uint32_t)((UINT64_C(1) << ids->bits) - 1); }
+/* The slot of the order with this id, whose home this is, or BOOK_NONE. */
+static inline uint32_t ids_find_at(const struct book_pool *pool, uint32_t home, uint64_t order_id) {
+    for (uint32_t link = pool->ids.first[home]; link != BOOK_NONE; link = ids_after(&pool->ids, link)) {
+        uint32_t slot = link & ~BOOK_ID_SHARED;
+        if (pool->orders[slot].order_id == order_id) return slot;
+    }
+    return BOOK_NONE;
+}
 
 /* The slot of the order with this id, or BOOK_NONE. */
 static inline uint32_t ids_find(const struct book_pool *pool, uint64_t order_id) {
-    const struct book_ids *ids = &pool->ids;
-    uint32_t check = ids_check(ids, order_id);
-    uint32_t mask = ids_mask(ids);
-    for (uint32_t at = ids_home(ids, check);; at = (at + 1) & mask) {
-        struct book_id_entry entry = ids->entries[at];
-        if (entry.slot == BOOK_NONE) return BOOK_NONE;
-        if (entry.check == check && pool->orders[entry.slot].order_id == order_id) return entry.slot;
-    }
+    return ids_find_at(pool, ids_home(&pool->ids, order_id), order_id);
 }
 
-/* Add an id that is not there. The map is at most half full, so there is a place. */
-static inline void ids_put(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
-    uint32_t check = ids_check(ids, order_id);
-    uint32_t mask = ids_mask(ids);
-    uint32_t at = ids_home(ids, check);
-    while (ids->entries[at].slot != BOOK_NONE) at = (at + 1) & mask;
-    ids->entries[at] = (struct book_id_entry){check, slot};
-    ids->count++;
+/* Add an id that is not there, at its home. */
+static inline void ids_put_at(struct book_ids *ids, uint32_t home, uint32_t slot) {
+    uint32_t link = ids->first[home];
+    if (link != BOOK_NONE) {
+        ids->next[slot] = link;
+        slot |= BOOK_ID_SHARED;
+    }
+    ids->first[home] = slot;
 }
 
-/* Move later entries of the run into the hole while that brings them no further than home: so no search ever has to
- * step over a grave. */
-static inline void ids_close_hole(struct book_ids *ids, uint32_t hole) {
-    uint32_t mask = ids_mask(ids);
-    for (uint32_t at = (hole + 1) & mask; ids->entries[at].slot != BOOK_NONE; at = (at + 1) & mask) {
-        uint32_t home = ids_home(ids, ids->entries[at].check);
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            ids->entries[hole] = ids->entries[at];
-            hole = at;
-        }
-    }
-    ids->entries[hole].slot = BOOK_NONE;
-}
+/* Forget the id of a slot, of those that share this home (book_pool.c). */
+void ids_drop_shared(struct book_ids *ids, uint32_t home, uint32_t slot);
 
-/* Forget the id of a slot. */
-static inline void ids_drop(struct book_ids *ids, uint64_t order_id, uint32_t slot) {
-    uint32_t mask = ids_mask(ids);
-    uint32_t at = ids_home(ids, ids_check(ids, order_id));
-    while (ids->entries[at].slot != slot) {
-        assert(ids->entries[at].slot != BOOK_NONE);
-        at = (at + 1) & mask;
+/* Forget the id of a slot, which is entered at this home. */
+static inline void ids_drop_at(struct book_ids *ids, uint32_t home, uint32_t slot) {
+    if (ids->first[home] == slot) {
+        ids->first[home] = BOOK_NONE;
+    } else {
+        ids_drop_shared(ids, home, slot);
     }
-    ids_close_hole(ids, at);
-    ids->count--;
 }
 
 /* ---- The far tree (book_far.c) -------------------------------------------------------------------------------- */
@@ -178,68 +167,110 @@ static inline void window_drop(struct book_half *half, int64_t key) {
 
 /* ---- Levels (book_levels.c) ----------------------------------------------------------------------------------- */
 
-/* The level with a key the window does not cover, made if need be: the window is moved there, or brought nearer, or
- * the level is far. */
-uint32_t level_outside(struct book *book, uint32_t side, int64_t key);
+/* Put an order behind the others of a key that the window does not cover: the window is moved there, or brought nearer,
+ * or the level is far. */
+void level_push_outside(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot);
 
 /* The window has become empty while levels are far: move it to the best of them. */
 void window_refill(struct book *book, uint32_t side);
 
-/* A level without orders yet, not entered anywhere. */
-static inline uint32_t level_new(struct book *book, uint32_t side, int64_t key) {
-    uint32_t level = pool_take_level(book->pool);
-    book->pool->levels[level] = (struct book_level){.key = key, .side = side};
+/* A new level with this one order, not entered anywhere. */
+static inline uint32_t level_begin(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
+    uint32_t number = pool_take_level(book->pool);
+    struct book_level *level = &book->pool->levels[number];
+    level->key = key;
+    level->lots = order->remaining_lots;
+    level->first = slot;
+    level->last = slot;
+    level->orders = 1;
+    level->side = side;
+    order->level = number;
+    order->next = BOOK_NONE;
+    order->previous = BOOK_NONE;
     book->half[side].level_count++;
-    return level;
+    return number;
 }
 
-/* Enter a new level into the window, which covers its key and has none at it. */
-static inline uint32_t level_in_window(struct book *book, uint32_t side, int64_t key) {
+/* The same, entered into the window, which covers the key and has none at it. */
+static inline void level_begin_in_window(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
-    uint32_t level = level_new(book, side, key);
-    window_put(book, side, key, level);
+    uint32_t number = level_begin(book, side, key, order, slot);
+    window_put(book, side, key, number);
     if (key < half->best_key) {
         half->best_key = key;
-        half->best_level = level;
+        half->best_level = number;
     }
-    return level;
 }
 
-/* The level with this key, made if need be; the caller puts an order into it at once. */
-static inline uint32_t level_for(struct book *book, uint32_t side, int64_t key) {
+/* Put an order behind the last one of a level that has one at least. */
+static inline void level_push(struct book_pool *pool, uint32_t number, struct book_order *order, uint32_t slot) {
+    struct book_level *level = &pool->levels[number];
+    order->level = number;
+    order->next = BOOK_NONE;
+    order->previous = level->last;
+    pool->orders[level->last].next = slot;
+    level->last = slot;
+    level->lots += order->remaining_lots;
+    level->orders++;
+}
+
+/* Put an order behind the others of its key. */
+BOOK_INLINE void level_push_at(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
-    if (!window_covers(half, key)) return level_outside(book, side, key);
     uint32_t place = window_place(key);
-    if (window_holds(half, place)) return book->window[side][place];
-    return level_in_window(book, side, key);
+    if (!window_covers(half, key)) {
+        level_push_outside(book, side, key, order, slot);
+    } else if (window_holds(half, place)) {
+        level_push(book->pool, book->window[side][place], order, slot);
+    } else {
+        level_begin_in_window(book, side, key, order, slot);
+    }
+}
+
+/* Take an order out of its level's queue, wherever it stands. The level may be empty afterwards. Which links change is
+ * a choice of addresses: conditional moves, where branches would be guessed wrong. */
+static inline void level_unlink(struct book_pool *pool, struct book_level *level, const struct book_order *order) {
+    uint32_t next = order->next, previous = order->previous;
+    uint32_t *forward = previous == BOOK_NONE ? &level->first : &pool->orders[previous].next;
+    uint32_t *backward = next == BOOK_NONE ? &level->last : &pool->orders[next].previous;
+    *forward = next;
+    *backward = previous;
+    level->lots -= order->remaining_lots;
+    level->orders--;
 }
 
 /* The best level has gone: find the next. Whenever a side has levels, its best one is in the window. */
-static inline void level_find_best(struct book *book, uint32_t side) {
+BOOK_INLINE void level_find_best(struct book *book, uint32_t side) {
     struct book_half *half = &book->half[side];
     if (half->words_in_use == 0 && half->far_root != 0) window_refill(book, side);
-    uint32_t place = window_seek(half, window_place(half->best_key));
+    uint32_t from = window_place(half->best_key);
+    uint32_t place = window_seek(half, from);
     if (place == BOOK_WINDOW) {
         half->best_key = INT64_MAX;
         half->best_level = BOOK_NONE;
         return;
     }
+    half->best_key += (place - from) & (BOOK_WINDOW - 1);
     half->best_level = book->window[side][place];
-    half->best_key = book->pool->levels[half->best_level].key;
 }
 
 /* Give up a level that has no orders left. */
-static inline void level_drop(struct book *book, uint32_t side, uint32_t level) {
+BOOK_INLINE void level_drop(struct book *book, uint32_t side, uint32_t level) {
     struct book_half *half = &book->half[side];
     int64_t key = book->pool->levels[level].key;
     half->level_count--;
+    pool_give_level(book->pool, level);
     if (key >= half->edge_key) {
         far_drop(book->pool, &half->far_root, key);
     } else {
         window_drop(half, key);
         if (level == half->best_level) level_find_best(book, side);
     }
-    pool_give_level(book->pool, level);
+}
+
+/* The worst key that an order from the other side with this limit reaches; below that of an empty side. */
+static inline int64_t worst_key(const struct book_half *half, int64_t limit_ticks) {
+    return limit_ticks == BOOK_ANY_PRICE ? INT64_MAX - 1 : limit_ticks ^ half->key_mask;
 }
 
 #endif

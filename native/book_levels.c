@@ -72,26 +72,31 @@ void window_refill(struct book *book, uint32_t side) {
     window_extend(book, side, STEPS_WHEN_EMPTY);
 }
 
-/* The far level with this key, made if need be. */
-static uint32_t level_far(struct book *book, uint32_t side, int64_t key) {
+/* Put an order behind the others of a far key. */
+static void level_push_far(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
     uint32_t level = far_find(book->pool, half->far_root, key);
-    if (level != BOOK_NONE) return level;
-    level = level_new(book, side, key);
-    far_put(book->pool, &half->far_root, level);
-    return level;
+    if (level != BOOK_NONE) {
+        level_push(book->pool, level, order, slot);
+    } else {
+        far_put(book->pool, &half->far_root, level_begin(book, side, key, order, slot));
+    }
 }
 
-uint32_t level_outside(struct book *book, uint32_t side, int64_t key) {
+void level_push_outside(struct book *book, uint32_t side, int64_t key, struct book_order *order, uint32_t slot) {
     struct book_half *half = &book->half[side];
     if (key < half->base_key) {
         window_lower(book, side, key - MARGIN);
     } else if (!window_reach(book, side, key)) {
-        return level_far(book, side, key);
+        level_push_far(book, side, key, order, slot);
+        return;
     }
     uint32_t place = window_place(key);
-    if (window_holds(half, place)) return book->window[side][place];
-    return level_in_window(book, side, key);
+    if (window_holds(half, place)) {
+        level_push(book->pool, book->window[side][place], order, slot);
+    } else {
+        level_begin_in_window(book, side, key, order, slot);
+    }
 }
 
 uint32_t book_next_level(const struct book *book, uint32_t level) {

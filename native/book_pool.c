@@ -13,7 +13,7 @@ static void *reserve(uint64_t count, size_t size) {
     return aligned_alloc(64, bytes);
 }
 
-/* Enough places for the map to stay at most half full; never fewer than two groups of eight. */
+/* Twice as many homes as orders, so that few share one; never fewer than a cache line of them. */
 static uint8_t bits_for(uint32_t orders) {
     uint8_t bits = 4;
     while ((UINT64_C(1) << bits) < 2 * (uint64_t)orders) bits++;
@@ -26,15 +26,21 @@ static bool reserve_pool(struct book_pool *pool, uint32_t orders) {
     pool->levels = reserve((uint64_t)orders + 1, sizeof *pool->levels);
     pool->nodes = reserve((uint64_t)orders + 1, sizeof *pool->nodes);
     pool->ids.bits = bits_for(orders);
-    pool->ids.entries = calloc((size_t)1 << pool->ids.bits, sizeof *pool->ids.entries);
-    return pool->orders && pool->levels && pool->nodes && pool->ids.entries;
+    pool->ids.mask = (uint32_t)((UINT64_C(1) << pool->ids.bits) - 1);
+    pool->ids.first = calloc((size_t)1 << pool->ids.bits, sizeof *pool->ids.first);
+    pool->ids.next = reserve((uint64_t)orders + 1, sizeof *pool->ids.next);
+    if (!pool->orders || !pool->levels || !pool->nodes || !pool->ids.first || !pool->ids.next) return false;
+    /* Nobody's order is looked at in passing. */
+    pool->orders[BOOK_NONE] = (struct book_order){.level = BOOK_NONE};
+    return true;
 }
 
 static void give_back(struct book_pool *pool) {
     free(pool->orders);
     free(pool->levels);
     free(pool->nodes);
-    free(pool->ids.entries);
+    free(pool->ids.first);
+    free(pool->ids.next);
 }
 
 struct book_pool *book_pool_open(uint32_t order_limit, uint8_t id_shift) {
@@ -53,10 +59,11 @@ struct book_pool *book_pool_open(uint32_t order_limit, uint8_t id_shift) {
 
 /* Enter all ids of the old map into the new one. */
 static void copy_ids(struct book_pool *to, const struct book_pool *from) {
-    to->ids.count = 0;
-    for (size_t at = 0; at < (size_t)1 << from->ids.bits; at++) {
-        uint32_t slot = from->ids.entries[at].slot;
-        if (slot != BOOK_NONE) ids_put(&to->ids, from->orders[slot].order_id, slot);
+    for (uint64_t home = 0; home <= from->ids.mask; home++) {
+        for (uint32_t link = from->ids.first[home]; link != BOOK_NONE; link = ids_after(&from->ids, link)) {
+            uint32_t slot = link & ~BOOK_ID_SHARED;
+            ids_put_at(&to->ids, ids_home(&to->ids, from->orders[slot].order_id), slot);
+        }
     }
 }
 
@@ -103,14 +110,24 @@ void book_close(struct book *book) { free(book); }
 
 uint32_t book_find(const struct book_pool *pool, uint64_t order_id) { return ids_find(pool, order_id); }
 
-void book_warm(const struct book_pool *pool, uint64_t order_id) {
-    bring_near(&pool->ids.entries[ids_home(&pool->ids, ids_check(&pool->ids, order_id))]);
-}
+void book_warm(const struct book_pool *pool, uint64_t order_id) { bring_near(&pool->ids.first[ids_home(&pool->ids, order_id)]); }
 
 uint32_t book_guess(const struct book_pool *pool, uint64_t order_id) {
-    const struct book_ids *ids = &pool->ids;
-    uint32_t check = ids_check(ids, order_id);
-    uint32_t at = ids_home(ids, check);
-    while (ids->entries[at].slot != BOOK_NONE && ids->entries[at].check != check) at = (at + 1) & ids_mask(ids);
-    return ids->entries[at].slot;
+    return pool->ids.first[ids_home(&pool->ids, order_id)] & ~BOOK_ID_SHARED;
+}
+
+void ids_drop_shared(struct book_ids *ids, uint32_t home, uint32_t slot) {
+    uint32_t *link = &ids->first[home];
+    uint32_t *before = NULL;
+    while ((*link & ~BOOK_ID_SHARED) != slot) {
+        assert((*link & BOOK_ID_SHARED) != 0);
+        before = link;
+        link = &ids->next[*link & ~BOOK_ID_SHARED];
+    }
+    if ((*link & BOOK_ID_SHARED) != 0) {
+        *link = ids->next[slot];
+    } else {
+        assert(before != NULL);
+        *before &= ~BOOK_ID_SHARED;
+    }
 }

@@ -195,22 +195,32 @@ static int check_free(const struct book_pool *pool) {
     return 0;
 }
 
+/* The map of ids: every link leads to an order that was taken and has its home here, each to another one. */
+static int check_ids(const struct book_pool *pool) {
+    const struct book_ids *ids = &pool->ids;
+    uint32_t found = 0;
+    RULE(UINT64_C(1) << ids->bits >= 2 * (uint64_t)pool->reserved);
+    RULE(ids->mask == (UINT64_C(1) << ids->bits) - 1);
+    for (uint64_t home = 0; home <= ids->mask; home++) {
+        for (uint32_t link = ids->first[home]; link != BOOK_NONE; link = ids_after(ids, link)) {
+            uint32_t slot = link & ~BOOK_ID_SHARED;
+            RULE(slot >= 1 && slot < pool->fresh_order && ++found <= pool->order_count);
+            RULE(ids_home(ids, pool->orders[slot].order_id) == home);
+            /* The first order with this id is found: two of one id, or one linked twice, would come to light here. */
+            RULE(ids_find_at(pool, (uint32_t)home, pool->orders[slot].order_id) == slot);
+            RULE((link & BOOK_ID_SHARED) == 0 || ids->next[slot] != BOOK_NONE);
+        }
+    }
+    RULE(found == pool->order_count);
+    return 0;
+}
+
 int book_pool_validate(const struct book_pool *pool) {
     RULE(pool->order_limit >= 1 && pool->order_limit <= pool->reserved);
     RULE(pool->fresh_order - 1 <= pool->reserved);
     RULE(pool->level_count <= pool->order_count);
     RULE(pool->node_count == 0 || pool->node_count < pool->level_count);
     PART(check_free(pool));
-    RULE(pool->ids.count == pool->order_count);
-    RULE(UINT64_C(1) << pool->ids.bits >= 2 * (uint64_t)pool->reserved);
-    uint32_t found = 0;
-    for (uint64_t at = 0; at < UINT64_C(1) << pool->ids.bits; at++) {
-        uint32_t slot = pool->ids.entries[at].slot;
-        if (slot == BOOK_NONE) continue;
-        RULE(slot < pool->fresh_order);
-        RULE(ids_find(pool, pool->orders[slot].order_id) == slot);
-        found++;
-    }
-    RULE(found == pool->ids.count);
+    PART(check_ids(pool));
     return 0;
 }

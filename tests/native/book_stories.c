@@ -430,7 +430,8 @@ static void the_validators_notice_what_is_broken(void) {
     NOTICED(half->level_count, 4);
     NOTICED(at.book->half[BOOK_BUY].key_mask, 0);
     NOTICED(at.book->next_priority, 2);
-    NOTICED(at.pool->ids.count, 3);
+    NOTICED(at.pool->ids.mask, 7);
+    NOTICED(at.pool->ids.bits, 3);
     NOTICED(at.pool->order_count, 3);
     NOTICED(at.pool->free_level, 1);
     NOTICED(at.pool->nodes[half->far_root].present, 1);

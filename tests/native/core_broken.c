@@ -154,8 +154,10 @@ static int spoil_orders(core *core) {
         if (pool->levels[level].orders != 0) spoil(core, &levels, &pool->levels[level], sizeof *pool->levels);
     }
     for (uint32_t node = 1; node < pool->fresh_node; node++) spoil(core, &nodes, &pool->nodes[node], sizeof *pool->nodes);
-    for (uint64_t i = 0; i <= ids_mask(&pool->ids); i++) {
-        if (pool->ids.entries[i].slot != BOOK_NONE) spoil(core, &ids, &pool->ids.entries[i].slot, 4);
+    for (uint64_t home = 0; home <= pool->ids.mask; home++) {
+        uint32_t link = pool->ids.first[home];
+        if (link != BOOK_NONE) spoil(core, &ids, &pool->ids.first[home], 4);
+        if ((link & BOOK_ID_SHARED) != 0) spoil(core, &ids, &pool->ids.next[link & ~BOOK_ID_SHARED], 4);
     }
     spoil(core, &counts, &pool->order_count, (size_t)((uint8_t *)(&pool->fresh_node + 1) - (uint8_t *)&pool->order_count));
     return tell(&hot) + tell(&cold) + tell(&levels) + tell(&nodes) + tell(&ids) + tell(&counts);

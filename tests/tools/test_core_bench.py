@@ -51,6 +51,7 @@ def test_a_market_is_what_it_is_named_after(programs: Programs) -> None:
 def test_single_messages_are_timed_and_instructions_counted(figures: dict[str, Any]) -> None:
     market = figures["book"]["static"]
     assert 0 < market["p50_ns"] <= market["p99_ns"] <= market["max_ns"]
+    assert sum(fate["share"] for fate in market["fates"].values()) == pytest.approx(1, abs=0.001)
     if instructions.can_count():
         assert market["nothing_instructions"] < market["instructions"]
     else:

@@ -87,6 +87,8 @@ def say(figures: Figures) -> list[str]:
         f" {_say_instructions(markets)}",
         f"Single messages: {first['clock']}, whose own {first['clock_own_ns']} ns are taken off and"
         f" which moves in steps of {first['clock_step_ns']} ns.",
+        "Own p99 in ns by what came of a message, and how many messages that were:",
+        *_fates_table(markets),
         "ns an operation against orders at rest, with a level for each order | with at most"
         f" {NARROW_LEVELS} levels a side; instructions of one of each kind, and one place more.",
         *_depth_table(figures["book_by_depth"]),
@@ -182,6 +184,15 @@ def _market_row(name: str, market: dict[str, Any]) -> list[str]:
         f"{market['ns_in_a_large_pool']:.1f}",
         grouped(market["p99_ns_in_a_large_pool"]),
     ]
+
+
+def _fates_table(markets: dict[str, dict[str, Any]]) -> list[str]:
+    names = list(next(iter(markets.values()))["fates"])
+    rows = []
+    for name, market in markets.items():
+        fates = [market["fates"][fate] for fate in names]
+        rows.append([name, *(f"{fate['p99_ns']:.0f} ({fate['share']:.1%})" for fate in fates)])
+    return table(["", *names], rows)
 
 
 def _or_none(count: float | None) -> str:

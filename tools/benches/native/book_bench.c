@@ -125,7 +125,18 @@ static void time_each(const struct flow *flow, uint32_t overhead, uint32_t *tick
 
 /* ---- What the market looks like ------------------------------------------------------------------------------- */
 
+/* What came of a message. */
+enum fate { NO_TRADE, ONE_TRADE, FEW_TRADES, MANY_TRADES, AMENDED, CANCELLED, REFUSED, FATES };
+static const char *const fate_names[FATES] = {"placed, no trade", "1 trade", "2-3 trades", "4 and more", "amended", "cancelled", "refused"};
+
+static enum fate fate_of(const struct message *message, enum book_result result, uint64_t trades) {
+    if (result != BOOK_DONE) return REFUSED;
+    if (trades != 0) return trades == 1 ? ONE_TRADE : trades <= 3 ? FEW_TRADES : MANY_TRADES;
+    return message->kind == MESSAGE_PLACE ? NO_TRADE : message->kind == MESSAGE_AMEND ? AMENDED : CANCELLED;
+}
+
 struct look {
+    uint8_t *fates; /* of each timed message, enum fate */
     uint64_t placed, amended, cancelled, trades, reports, refused;
     uint64_t digest; /* FNV-1a over all reports: the same on every machine, or this is not the same market */
     uint32_t *resting, *levels;
@@ -159,10 +170,11 @@ static void sample(struct look *look, const struct book *book) {
 static struct look look_at(const struct flow *flow) {
     size_t samples = (flow->count - flow->begin) / SAMPLE_EVERY + 1;
     struct look look = {.digest = UINT64_C(14695981039346656037)};
+    look.fates = calloc(flow->count - flow->begin, sizeof *look.fates);
     look.resting = calloc(samples, sizeof *look.resting);
     look.levels = calloc(samples, sizeof *look.levels);
     struct book *book = open_book();
-    if (!look.resting || !look.levels) exit(1);
+    if (!look.fates || !look.resting || !look.levels) exit(1);
     used = 0;
     for (size_t i = 0; i < flow->count; i++) {
         enum book_result result = by_book(book, &flow->messages[i]);
@@ -173,7 +185,9 @@ static struct look look_at(const struct flow *flow) {
         uint8_t kind = flow->messages[i].kind;
         *(kind == MESSAGE_PLACE ? &look.placed : kind == MESSAGE_AMEND ? &look.amended : &look.cancelled) += 1;
         look.refused += result != BOOK_DONE;
+        uint64_t trades = look.trades;
         digest_reports(&look);
+        look.fates[i - flow->begin] = (uint8_t)fate_of(&flow->messages[i], result, look.trades - trades);
         if ((i - flow->begin) % SAMPLE_EVERY == 0) sample(&look, book);
     }
     if (book_validate(book) != 0) exit(1);
@@ -203,9 +217,28 @@ static void print_runs(const char *name, const double *values, size_t runs) {
     printf("], ");
 }
 
+/* The share of each fate, and quantiles of what its messages took. */
+static void print_fates(const uint8_t *fates, const uint32_t *own, size_t count, double ns) {
+    uint32_t *some = calloc(count, sizeof *some);
+    if (!some) exit(1);
+    printf("\"fates\": {");
+    for (int fate = 0; fate < FATES; fate++) {
+        size_t found = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (fates[i] == fate) some[found++] = own[i];
+        }
+        timing_sort(some, found);
+        printf("%s\"%s\": {\"share\": %.4f, \"p50_ns\": %.1f, \"p99_ns\": %.1f}", fate ? ", " : "", fate_names[fate],
+               (double)found / (double)count, found ? ns * timing_quantile(some, found, 0.5) : 0,
+               found ? ns * timing_quantile(some, found, 0.99) : 0);
+    }
+    printf("}, ");
+    free(some);
+}
+
 /* Quantiles of each run, and of what each message took in the middle one of its runs: since a message does the same in every
  * run, that leaves out what came from elsewhere, an interrupt or another process. */
-static void print_latencies(const struct flow *flow, size_t runs) {
+static void print_latencies(const struct flow *flow, const uint8_t *fates, size_t runs) {
     size_t count = flow->count - flow->begin;
     uint32_t overhead = timing_overhead(), *all = calloc(count * (runs + 1), sizeof *all), *own = all + count * runs;
     double ns = timing_ns_per_tick(), p50[runs], p99[runs], max[runs];
@@ -217,6 +250,7 @@ static void print_latencies(const struct flow *flow, size_t runs) {
         timing_sort(took, runs);
         own[i] = took[runs / 2];
     }
+    print_fates(fates, own, count, ns);
     for (size_t run = 0; run <= runs; run++) timing_sort(all + count * run, count);
     for (size_t run = 0; run < runs; run++) {
         p50[run] = ns * timing_quantile(all + count * run, count, 0.5);
@@ -257,8 +291,9 @@ static int time_scenario(char *const *arguments) {
     print_look(&look);
     print_runs("ns", book_ns, runs);
     print_runs("nothing_ns", nothing_ns, runs);
-    print_latencies(&flow, runs);
+    print_latencies(&flow, look.fates, runs);
     printf("}\n");
+    free(look.fates);
     free(look.resting);
     free(look.levels);
     free(flow.messages);
