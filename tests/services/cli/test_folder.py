@@ -83,3 +83,16 @@ def test_what_runs_is_believed_only_while_it_runs(tmp_path: Path) -> None:
         write_state(tmp_path, {"url": "http://127.0.0.1:1"})
         assert read_state(tmp_path) == {"url": "http://127.0.0.1:1"}
     assert read_state(tmp_path) == {}
+
+
+def test_a_log_does_not_move(tmp_path: Path) -> None:
+    assert open_folder(tmp_path, with_demo=False, log="kafka").log == "kafka"
+    assert open_folder(tmp_path, with_demo=False).log == "kafka", "it is written down"
+    with pytest.raises(Refused, match="made with its log in kafka, and a log does not move"):
+        open_folder(tmp_path, with_demo=False, log="postgres")
+
+
+def test_a_folder_of_before_there_was_a_choice_has_its_log_in_postgres(tmp_path: Path) -> None:
+    said = {"format": FORMAT, "demo": True, "complete": True}
+    (tmp_path / "bourse.json").write_text(json.dumps(said))
+    assert open_folder(tmp_path, with_demo=True, log="postgres").log == "postgres"
