@@ -64,8 +64,16 @@ class Tail:
     async def _next(self, end: int) -> list[Record]:
         """What the reader has below `end`; the rest of its batch waits for the next time."""
         assert self._reader is not None, "opened before it is asked"
-        batch = self._batch or await anext(self._reader)
+        batch = self._batch or await self._read(self._reader)
         first = batch[0].offset
         wanted, self._batch = batch[: end - first], batch[end - first :]
         self._reads_next = wanted[-1].offset + 1
         return wanted
+
+    async def _read(self, reader: AsyncGenerator[list[Record], None]) -> list[Record]:
+        try:
+            return await anext(reader)
+        except BaseException:
+            # Whatever ends a question ends its reader too, also that its asker has lost patience.
+            self._reader = None
+            raise

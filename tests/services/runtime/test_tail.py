@@ -72,3 +72,18 @@ def test_what_was_cut_away_is_not_passed_over(end: int) -> None:
             await _read(Tail(log, TOPIC), 0, end)
 
     asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_whoever_loses_patience_in_the_middle_can_ask_again() -> None:
+    async def story() -> None:
+        log = await _log(500)
+        tail = Tail(log, TOPIC)
+        assert await _read(tail, 0, 500) == _bodies(0, 500)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await _read(tail, 500, 510)
+        bodies = _bodies(500, 510)
+        await log.append(TOPIC, bodies, clock_us=SystemClock().now_us())
+        assert await _read(tail, 500, 510) == bodies
+
+    asyncio.run(asyncio.wait_for(story(), 30))
