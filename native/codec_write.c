@@ -17,29 +17,34 @@ _Static_assert(FRAME_BYTES + FILL_BYTES <= CODEC_STEP_BYTES, "a step has room fo
 
 /* ---- Fields --------------------------------------------------------------------------------------------------- */
 
-/* Most fields of what the core says are set. */
+/* Most fields of what the core says are set. Each is looked at once: for all the compiler knows, writing changes it. */
 #define PUT_IF(is_set, number, type, put) \
     if (__builtin_expect((is_set) != 0, 1)) { \
         at = wire_put_tag(at, (number) << 3 | (type)); \
         at = put; \
     }
-#define PUT_NUMBER(number, name, value) PUT_IF(from->name, number, WIRE_VARINT, wire_put(at, value))
-#define PUT_UINT32(name, number) PUT_NUMBER(number, name, from->name)
-#define PUT_UINT64(name, number) PUT_NUMBER(number, name, from->name)
-#define PUT_INT64(name, number) PUT_NUMBER(number, name, (uint64_t)from->name)
-#define PUT_SINT32(name, number) PUT_NUMBER(number, name, wire_fold(from->name))
-#define PUT_SINT64(name, number) PUT_NUMBER(number, name, wire_fold(from->name))
-#define PUT_BOOL(name, number) PUT_NUMBER(number, name, 1)
-#define PUT_ENUM(name, number) PUT_NUMBER(number, name, from->name)
-#define PUT_FIXED64(name, number) PUT_IF(from->name, number, WIRE_EIGHT_BYTES, put_eight_bytes(at, from->name))
-#define PUT_BYTES(name, number) \
+#define PUT_NUMBER(number, type, name, as_sent) \
+    { \
+        type value = from->name; \
+        PUT_IF(value, number, WIRE_VARINT, as_sent) \
+    }
+#define PUT_UINT32(name, number, of) PUT_NUMBER(number, uint32_t, name, wire_put(at, value))
+#define PUT_UINT64(name, number, of) PUT_NUMBER(number, uint64_t, name, wire_put(at, value))
+#define PUT_INT64(name, number, of) PUT_NUMBER(number, int64_t, name, wire_put(at, (uint64_t)value))
+#define PUT_SINT32(name, number, of) PUT_NUMBER(number, int32_t, name, wire_put(at, wire_fold(value)))
+#define PUT_SINT64(name, number, of) PUT_NUMBER(number, int64_t, name, wire_put(at, wire_fold(value)))
+#define PUT_BOOL(name, number, of) PUT_NUMBER(number, bool, name, wire_put(at, 1))
+/* An enum whose last value has one byte always has. */
+#define PUT_ENUM(name, number, of) PUT_NUMBER(number, uint32_t, name, wire_put(at, of##_LAST < 0x80 ? value & 0x7f : value))
+#define PUT_FIXED64(name, number, of) PUT_IF(from->name, number, WIRE_EIGHT_BYTES, put_eight_bytes(at, from->name))
+#define PUT_BYTES(name, number, of) \
     assert(from->name.length <= CODEC_MOST_##name && "a string is as long as the contract allows"); \
     PUT_IF(from->name.length, number, WIRE_LENGTH, wire_put_bytes(at, from->name.at, from->name.length))
-#define PUT_STRING(name, number) PUT_BYTES(name, number)
+#define PUT_STRING(name, number, of) PUT_BYTES(name, number, of)
 /* Messages are put behind the fields, by whoever knows what they are. */
-#define PUT_MESSAGE(name, number)
-#define PUT_REPEATED_MESSAGE(name, number)
-#define PUT(name, number, kind, of) PUT_##kind(name, number)
+#define PUT_MESSAGE(name, number, of)
+#define PUT_REPEATED_MESSAGE(name, number, of)
+#define PUT(name, number, kind, of) PUT_##kind(name, number, of)
 
 static inline uint8_t *put_eight_bytes(uint8_t *at, uint64_t value) {
     wire_store(at, value);
@@ -65,6 +70,50 @@ CODEC_PLAIN_MESSAGES(WRITER)
 CODEC_PLAIN_MESSAGES(WRITER_IN)
 CODEC_OUTER_MESSAGES(WRITER)
 
+/* ---- Orders --------------------------------------------------------------------------------------------------- */
+
+struct codec_number codec_number(uint64_t value) {
+    uint8_t bytes[CODEC_MOST_UINT64() + CODEC_SLACK] = {0};
+    uint32_t length = (uint32_t)(wire_put(bytes, value) - bytes);
+    if (length > 8) return (struct codec_number){0};
+    return (struct codec_number){value, wire_load(bytes), length};
+}
+
+/* A field that is probably `known`. */
+static inline uint8_t *put_known(uint8_t *at, uint32_t tag, uint64_t value, const struct codec_number *known) {
+    if (value == 0) return at;
+    at = wire_put_tag(at, tag);
+    if (value != known->value) return wire_put(at, value);
+    wire_store(at, known->bytes);
+    return at + known->length;
+}
+
+#define PUT_EARLY(name, number, kind, of) \
+    if ((number) < ORDER_CREATED_US) { PUT(name, number, kind, of) }
+#define PUT_SEQUENCE(name, number, kind, of) \
+    if ((number) == ORDER_SEQUENCE) { PUT(name, number, kind, of) }
+#define PUT_LATE(name, number, kind, of) \
+    if ((number) > ORDER_SEQUENCE) { PUT(name, number, kind, of) }
+
+__attribute__((noinline)) static uint8_t *put_more(uint8_t *at, const struct codec_order *from) {
+    ORDER_FIELDS(PUT_LATE)
+    return at;
+}
+
+static inline uint8_t *put_order(uint8_t *at, const struct codec_order *from, const struct codec_number *now_us) {
+    ORDER_FIELDS(PUT_EARLY)
+    at = put_known(at, ORDER_CREATED_US_TAG, (uint64_t)from->created_us, now_us);
+    at = put_known(at, ORDER_UPDATED_US_TAG, (uint64_t)from->updated_us, now_us);
+    ORDER_FIELDS(PUT_SEQUENCE)
+    return from->has_more ? put_more(at, from) : at;
+}
+
+uint8_t *codec_put_order(uint8_t *at, const struct codec_order *from) {
+    static const struct codec_number unknown;
+    return put_order(at, from, &unknown);
+}
+WRITER_IN(order, ORDER)
+
 uint8_t *codec_put_instrument(uint8_t *at, const struct codec_instrument *from) {
     assert(from->fee_count <= CODEC_FEES);
     INSTRUMENT_FIELDS(PUT)
@@ -81,13 +130,15 @@ static inline uint8_t *put_command(uint8_t *at, uint32_t tag, uint32_t command) 
     return wire_put(wire_put_tag(at, tag), command);
 }
 
-uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order, struct codec_bytes *encoded) {
+uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order,
+                                  const struct codec_number *now_us, struct codec_bytes *encoded) {
     uint8_t *event = put_head(at, EVENT_RECORD_ORDERS_TAG);
     uint8_t *body = put_head(put_command(event, ORDER_EVENT_COMMAND_TAG, command), ORDER_EVENT_ORDER_TAG);
-    uint8_t *end = codec_put_order(body, order);
+    uint8_t *end = put_order(body, order, now_us);
     uint32_t length = (uint32_t)(end - body);
     end = wire_close(event, wire_close(body, end));
-    if (encoded) *encoded = (struct codec_bytes){end - length, length};
+    encoded->at = end - length;
+    encoded->length = length;
     return end;
 }
 

@@ -330,6 +330,7 @@ struct core_out {
     uint32_t commands;      /* marks in this part: also the index of the command under way */
     uint32_t batch_first;   /* index of the batch's first command in this part */
     uint32_t answer_start;  /* of the batch's piece */
+    struct codec_number now_us; /* the clock */
     uint8_t scrap[CODEC_GROUP][CODEC_ORDER_BYTES];
 };
 

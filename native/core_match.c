@@ -199,7 +199,6 @@ static void say_trade(struct core *c, const struct core_fill *fill, const struct
 
 /* One who has traded while resting: what is said of it, after what is known of it before it may be gone. */
 struct resting {
-    uint32_t slot;
     uint32_t owner;
     uint32_t gives;
     uint32_t receives;
@@ -207,9 +206,12 @@ struct resting {
     struct codec_order view;
 };
 
-static struct resting resting_at(const struct core *c, uint32_t slot) {
+/* The view follows. */
+static void begin_resting(const struct core *c, uint32_t slot, struct resting *resting) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    return (struct resting){.slot = slot, .owner = order->owner, .gives = core_gives(order), .receives = core_receives(order)};
+    resting->owner = order->owner;
+    resting->gives = core_gives(order);
+    resting->receives = core_receives(order);
 }
 
 /* State an order after a fill: itself, its level, its balances. `fee_balance` is what it paid its fee from, if not what it received. */
@@ -234,7 +236,8 @@ static void count_trade(struct core *c, int64_t price_ticks) {
 /* Trade lots with the order in a slot. */
 static void trade(struct core *c, uint32_t slot, int64_t lots) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    struct resting maker = resting_at(c, slot);
+    struct resting maker;
+    begin_resting(c, slot, &maker);
     struct core_fill fill = decide_fill(c, order, order->price_ticks, lots);
     settle_both(c, order, &fill);
     count_for_taker(c, &fill);
@@ -246,8 +249,9 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
 }
 
 void core_trade_at_auction(struct core *c, uint32_t taker, uint32_t maker, int64_t price_ticks, int64_t lots) {
-    struct resting took = resting_at(c, taker);
-    struct resting made = resting_at(c, maker);
+    struct resting took, made;
+    begin_resting(c, taker, &took);
+    begin_resting(c, maker, &made);
     core_describe_resting(c, taker, 0, 0);
     struct core_fill fill = decide_fill(c, book_order_at(c->pool, maker), price_ticks, lots);
     fill.is_auction = true;
