@@ -176,7 +176,8 @@ struct codec_command {
     uint64_t causation;
     struct codec_bytes trace;
     uint32_t account;
-    uint32_t kind;
+    uint16_t kind;
+    uint16_t envelope; /* if not 0: so many bytes around the request id are what stands above, as codec_put_mark_in would write it */
     int64_t valid_until_us;
     union {
         struct codec_place_order place_order;
@@ -272,6 +273,8 @@ void codec_read_group(const struct codec_sent *command, struct codec_place_group
 
 /* A number is written eight bytes at a time, so a message may scribble this far over its end. */
 #define CODEC_SLACK 8
+/* What is copied of an envelope, which is no longer: 16 bytes of request id, an account and a deadline, each with its tag. */
+#define CODEC_ENVELOPE 40
 /* What stands before a message that is a field of another: its tag and its length. */
 #define CODEC_HEAD_BYTES 4
 
@@ -319,6 +322,9 @@ uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct co
                                   const struct codec_number *now_us, struct codec_bytes *encoded);
 uint8_t *codec_put_asset_event_in(uint8_t *at, uint32_t command, const struct codec_asset *asset);
 uint8_t *codec_put_instrument_event_in(uint8_t *at, uint32_t command, const struct codec_instrument *instrument);
+
+/* EventRecord.commands. What a mark shares with its command comes from there, and is not looked at in `mark`. */
+uint8_t *codec_put_mark_in(uint8_t *at, const struct codec_command *command, const struct codec_command_mark *mark);
 
 /* SubmitResponse.trades: the same trade under another command index, copied from where codec_put_trade_event_in began to
  * write it. */

@@ -136,7 +136,7 @@ static inline bool wire_take_bytes(struct wire_reader *reader, uint64_t most, st
 /* ---- Writing: room is the caller's business ------------------------------------------------------------------------- */
 
 /* A number of 28 to 56 bits, which most amounts and all times are: five to eight bytes. */
-static inline uint8_t *wire_put_wide(uint8_t *at, uint64_t value) {
+__attribute__((always_inline)) static inline uint8_t *wire_put_wide(uint8_t *at, uint64_t value) {
     uint64_t spread = wire_spread(value);
     uint32_t last_byte_at = (63 - (uint32_t)__builtin_clzll(spread)) & 56;
     /* All bytes but the last have the top bit. */
@@ -145,7 +145,7 @@ static inline uint8_t *wire_put_wide(uint8_t *at, uint64_t value) {
 }
 
 /* A number of 15 to 28 bits, which most ids are: three or four bytes. */
-static inline uint8_t *wire_put_middle(uint8_t *at, uint32_t value) {
+__attribute__((always_inline)) static inline uint8_t *wire_put_middle(uint8_t *at, uint32_t value) {
     uint32_t is_four = value >> 21 != 0;
     uint32_t x = value + (value & 0x0fffc000) * 3;
     x += x & 0x3f803f80;
@@ -154,7 +154,7 @@ static inline uint8_t *wire_put_middle(uint8_t *at, uint32_t value) {
 }
 
 /* Writes up to eight bytes, of which those after the number mean nothing. */
-static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
+__attribute__((always_inline)) static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
     if (value < 0x80) {
         *at = (uint8_t)value;
         return at + 1;

@@ -56,15 +56,23 @@ static inline uint8_t *put_eight_bytes(uint8_t *at, uint64_t value) {
 /* Begin a message that is a field of another: its tag, and a byte for its length, which wire_close fills in. */
 static inline uint8_t *put_head(uint8_t *at, uint32_t tag) { return wire_put_tag(at, tag) + 1; }
 
+/* End a message that takes `most` bytes at most. */
+static inline uint8_t *close_within(uint8_t *body, uint8_t *end, uint32_t most) {
+    if (most >= 0x80) return wire_close(body, end);
+    body[-1] = (uint8_t)(end - body);
+    return end;
+}
+
+/* A message as a field of another is written by the same function, as part of it. */
 #define WRITER(name, NAME) \
-    uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from) { \
+    __attribute__((always_inline)) inline uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from) { \
         NAME##_FIELDS(PUT) \
         return at; \
     }
 #define WRITER_IN(name, NAME) \
     uint8_t *codec_put_##name##_in(uint8_t *at, uint32_t tag, const struct codec_##name *from) { \
         uint8_t *body = put_head(at, tag); \
-        return wire_close(body, codec_put_##name(body, from)); \
+        return close_within(body, codec_put_##name(body, from), CODEC_##NAME##_BYTES - CODEC_HEAD_BYTES - CODEC_SLACK); \
     }
 CODEC_PLAIN_MESSAGES(WRITER)
 CODEC_PLAIN_MESSAGES(WRITER_IN)
@@ -121,6 +129,38 @@ uint8_t *codec_put_instrument(uint8_t *at, const struct codec_instrument *from) 
     return at;
 }
 WRITER_IN(instrument, INSTRUMENT)
+
+/* ---- Marks ---------------------------------------------------------------------------------------------------- */
+
+/* The fields that a command and its mark begin with. */
+__attribute__((noinline)) static uint8_t *put_envelope(uint8_t *at, const struct codec_command *from) {
+    PUT_BYTES(request_id, COMMAND_MARK_REQUEST_ID, )
+    PUT_UINT64(causation, COMMAND_MARK_CAUSATION, )
+    PUT_BYTES(trace, COMMAND_MARK_TRACE, )
+    PUT_UINT32(account, COMMAND_MARK_ACCOUNT, )
+    PUT_INT64(valid_until_us, COMMAND_MARK_VALID_UNTIL_US, )
+    return at;
+}
+
+#define PUT_USUAL(name, number, kind, of) \
+    if ((number) >= COMMAND_MARK_KIND && (number) <= COMMAND_MARK_ORDER_ID) { PUT(name, number, kind, of) }
+#define PUT_RARE(name, number, kind, of) \
+    if ((number) > COMMAND_MARK_ORDER_ID) { PUT(name, number, kind, of) }
+
+uint8_t *codec_put_mark_in(uint8_t *at, const struct codec_command *command, const struct codec_command_mark *from) {
+    uint8_t *body = put_head(at, EVENT_RECORD_COMMANDS_TAG);
+    at = body + command->envelope;
+    if (command->envelope != 0) {
+        memcpy(body, command->request_id.at - 2, CODEC_ENVELOPE);
+    } else {
+        at = put_envelope(body, command);
+    }
+    COMMAND_MARK_FIELDS(PUT_USUAL)
+    if (from->created_id | (uint64_t)from->needed_minor | (uint64_t)from->available_minor | from->member | from->repeated) {
+        COMMAND_MARK_FIELDS(PUT_RARE)
+    }
+    return wire_close(body, at);
+}
 
 /* ---- Messages around messages --------------------------------------------------------------------------------- */
 

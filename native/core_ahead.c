@@ -26,9 +26,23 @@ static struct codec_bytes name_in(const struct codec_command *command) {
     }
 }
 
+/* The balances of an order to be placed: how they are found. */
+struct checks {
+    uint32_t base;
+    uint32_t quote;
+};
+
+static struct checks checks_of(const struct core *c, const struct codec_command *command, const struct core_instrument *instrument) {
+    const struct risk_asset *assets = c->risk.assets;
+    return (struct checks){
+        risk_balance_check(command->account, assets[instrument->base].id),
+        risk_balance_check(command->account, assets[instrument->quote].id),
+    };
+}
+
 /* First round: where account, balances and order are found; for a new order where its id will stand, if `given` orders have one
  * before it. */
-static void warm_entries(const struct core *c, const struct codec_command *command, uint64_t given) {
+static inline void warm_entries(const struct core *c, const struct codec_command *command, uint64_t given) {
     uint64_t order_id = order_named(command);
     risk_warm_account(&c->risk, command->account);
     if (order_id != 0) book_warm(c->pool, order_id);
@@ -36,39 +50,40 @@ static void warm_entries(const struct core *c, const struct codec_command *comma
     book_warm(c->pool, (given + 1) * CORE_SHARDS + c->shard);
     const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
     if (!instrument) return;
-    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
-    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
+    struct checks checks = checks_of(c, command, instrument);
+    risk_warm_balance(&c->risk, checks.base);
+    if ((checks.base ^ checks.quote) >> 3 != 0) risk_warm_balance(&c->risk, checks.quote);
 }
 
-/* Second round: account, balances and order, and where a name is found. Returns the slot where the order probably is, or BOOK_NONE. */
-static uint32_t warm_things(const struct core *c, const struct codec_command *command) {
+/* Second round: account, balances and order, and where a name is found. */
+static inline void warm_things(const struct core *c, const struct codec_command *command, struct core_found *found) {
     uint64_t order_id = order_named(command);
     uint32_t account = risk_find_account(&c->risk, command->account);
     struct codec_bytes name = name_in(command);
+    found->account = account;
     bring_near(&c->risk.accounts[account]);
     if (name.length != 0) {
         struct names_text text = names_text(name.at, name.length);
         names_warm(&c->names, account, &text);
     }
     if (order_id != 0) {
-        uint32_t slot = book_guess(c->pool, order_id);
-        bring_near(book_order_at(c->pool, slot));
-        bring_near(&c->cold[slot]);
-        return slot;
+        found->slot = book_guess(c->pool, order_id);
+        bring_near(book_order_at(c->pool, found->slot));
+        bring_near(&c->cold[found->slot]);
     }
-    if (command->kind != COMMAND_PLACE_ORDER) return BOOK_NONE;
+    if (command->kind != COMMAND_PLACE_ORDER) return;
     const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
-    if (!instrument) return BOOK_NONE;
-    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
-    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
-    return BOOK_NONE;
+    if (!instrument) return;
+    struct checks checks = checks_of(c, command, instrument);
+    found->base = risk_guess_balance(&c->risk, checks.base);
+    found->quote = risk_guess_balance(&c->risk, checks.quote);
 }
 
 /* Third round: an order's neighbours in both its lists, its balance and its name; or the youngest order of who places one. */
-static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
+static inline void warm_neighbours(const struct core *c, const struct core_found *found) {
+    uint32_t slot = found->slot;
     if (slot == BOOK_NONE) {
-        uint32_t account = risk_find_account(&c->risk, command->account);
-        bring_near(&c->cold[c->risk.accounts[account].last_order]);
+        bring_near(&c->cold[c->risk.accounts[found->account].last_order]);
         return;
     }
     const struct book_order *order = book_order_at(c->pool, slot);
@@ -92,7 +107,6 @@ static const struct codec_command *take_up(struct core *c, struct codec_command 
 /* Take up the next commands of the batch, and bring near what they will touch. */
 static void look_ahead(struct core *c) {
     struct core_ahead *ahead = &c->ahead;
-    uint32_t slots[CORE_AHEAD];
     uint64_t given = c->orders_given;
     ahead->count = ahead->next = 0;
     do {
@@ -100,12 +114,13 @@ static void look_ahead(struct core *c) {
         ahead->starts[i] = c->progress.batch.at;
         ahead->commands[i] = take_up(c, &ahead->read[i]);
         if (!ahead->commands[i]) break;
+        ahead->found[i] = (struct core_found){RISK_NONE, BOOK_NONE, RISK_NONE, RISK_NONE};
         warm_entries(c, ahead->commands[i], given);
         given += ahead->commands[i]->kind == COMMAND_PLACE_ORDER;
     } while (++ahead->count < CORE_AHEAD);
     if (ahead->count < 2) return;
-    for (uint32_t i = 0; i < ahead->count; i++) slots[i] = warm_things(c, ahead->commands[i]);
-    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, ahead->commands[i], slots[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_things(c, ahead->commands[i], &ahead->found[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, &ahead->found[i]);
 }
 
 bool core_next_command(struct core *c) {

@@ -55,7 +55,7 @@ static void decide(struct core *c) {
     struct core_progress *p = &c->progress;
     c->sequence++;
     if (p->batch_first == 0) p->batch_first = c->sequence;
-    p->verdict = (struct core_verdict){0};
+    core_clear_verdict(&p->verdict);
     p->stage = STAGE_DONE;
     if (p->is_skipped) {
         refuse_skipped(c);

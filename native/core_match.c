@@ -172,28 +172,27 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_
 static void say_trade(struct core *c, const struct core_fill *fill, const struct codec_order *maker) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
-    struct codec_trade_event trade = {
-        .trade_id = c->trades_given * CORE_SHARDS + c->shard,
-        .instrument = instrument->id,
-        .price_ticks = fill->price_ticks,
-        .lots = fill->lots,
-        .taker_side = (uint8_t)(in->side + 1),
-        .taker_order_id = in->order_id,
-        .maker_order_id = maker->order_id,
-        .taker_account = c->risk.accounts[in->account].id,
-        .maker_account = maker->account,
-        .base_minor = fill->base_minor,
-        .quote_minor = fill->quote_minor,
-        .taker_fee_minor = fill->taker_fee_minor,
-        .maker_fee_minor = fill->maker_fee_minor,
-        .base_asset = c->risk.assets[instrument->base].id,
-        .quote_asset = c->risk.assets[instrument->quote].id,
-        .taker_client_order_id = core_name(c, in->name),
-        .maker_client_order_id = maker->client_order_id,
-        .taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset,
-        .maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset,
-        .auction = fill->is_auction,
-    };
+    struct codec_trade_event trade;
+    trade.trade_id = c->trades_given * CORE_SHARDS + c->shard;
+    trade.instrument = instrument->id;
+    trade.price_ticks = fill->price_ticks;
+    trade.lots = fill->lots;
+    trade.taker_side = (uint8_t)(in->side + 1);
+    trade.taker_order_id = in->order_id;
+    trade.maker_order_id = maker->order_id;
+    trade.taker_account = c->risk.accounts[in->account].id;
+    trade.maker_account = maker->account;
+    trade.base_minor = fill->base_minor;
+    trade.quote_minor = fill->quote_minor;
+    trade.taker_fee_minor = fill->taker_fee_minor;
+    trade.maker_fee_minor = fill->maker_fee_minor;
+    trade.base_asset = c->risk.assets[instrument->base].id;
+    trade.quote_asset = c->risk.assets[instrument->quote].id;
+    trade.taker_client_order_id = core_name(c, in->name);
+    trade.maker_client_order_id = maker->client_order_id;
+    trade.taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset;
+    trade.maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset;
+    trade.auction = fill->is_auction;
     core_say_trade(c, &trade);
 }
 

@@ -262,22 +262,16 @@ void core_say_mark(struct core *c) {
     static const struct codec_command time = {.kind = COMMAND_KIND_TIME};
     const struct codec_command *command = c->progress.chapter == CHAPTER_TIME ? &time : c->progress.command;
     const struct core_verdict *verdict = &c->progress.verdict;
-    struct codec_command_mark mark = {
-        .request_id = command->request_id,
-        .causation = command->causation,
-        .trace = command->trace,
-        .account = command->account,
-        .valid_until_us = command->valid_until_us,
-        .kind = (uint8_t)command->kind,
-        .refusal = verdict->refusal,
-        .order_id = verdict->order_id,
-        .created_id = verdict->created_id,
-        .repeated = verdict->repeated,
-        .needed_minor = verdict->needed_minor,
-        .available_minor = verdict->available_minor,
-        .member = verdict->member,
-    };
-    c->out.event_at = codec_put_command_mark_in(c->out.event_at, EVENT_RECORD_COMMANDS_TAG, &mark);
+    struct codec_command_mark mark;
+    mark.kind = (uint8_t)command->kind;
+    mark.refusal = verdict->refusal;
+    mark.order_id = verdict->order_id;
+    mark.created_id = verdict->created_id;
+    mark.repeated = verdict->repeated;
+    mark.needed_minor = verdict->needed_minor;
+    mark.available_minor = verdict->available_minor;
+    mark.member = verdict->member;
+    c->out.event_at = codec_put_mark_in(c->out.event_at, command, &mark);
     c->out.commands++;
 }
 

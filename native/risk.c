@@ -2,14 +2,6 @@
 
 #include "risk.h"
 
-/* Numbers are mostly given one after the other, and those that are near each other may be found together. */
-static uint32_t id_check(uint32_t id) { return id; }
-
-/* An account's balances are found together, eight assets at a time. */
-static uint32_t balance_check(uint32_t account, uint32_t asset) {
-    return (hash_fold((uint64_t)account << 32 | asset >> 3) & ~7u) | (asset & 7);
-}
-
 bool risk_open(struct risk *risk, uint32_t accounts, uint32_t balances) {
     *risk = (struct risk){0};
     risk->assets = calloc(RISK_MAX_ASSETS + 1, sizeof *risk->assets);
@@ -69,25 +61,13 @@ bool risk_reserve(struct risk *risk, uint32_t accounts, uint32_t balances) {
 /* ---- Accounts ------------------------------------------------------------------------------------------------- */
 
 uint32_t risk_find_account(const struct risk *risk, uint32_t id) {
-    uint32_t check = id_check(id);
+    uint32_t check = risk_id_check(id);
     uint32_t at = table_home(&risk->account_ids, check);
     uint32_t place;
     while ((place = table_next(&risk->account_ids, check, &at)) != RISK_NONE) {
         if (risk->accounts[place].id == id) return place;
     }
     return RISK_NONE;
-}
-
-void risk_warm_account(const struct risk *risk, uint32_t id) { table_warm(&risk->account_ids, id_check(id)); }
-
-void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
-    table_warm(&risk->balance_ids, balance_check(account_id, asset_id));
-}
-
-void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
-    uint32_t check = balance_check(account_id, asset_id);
-    uint32_t at = table_home(&risk->balance_ids, check);
-    bring_near(&risk->balances[table_next(&risk->balance_ids, check, &at)]);
 }
 
 void risk_account_image(const struct risk_account *account, uint64_t image[RISK_ACCOUNT_WORDS]) {
@@ -125,7 +105,7 @@ uint32_t risk_add_account(struct risk *risk, uint32_t id) {
     uint32_t place = ++risk->account_count;
     struct risk_account *account = &risk->accounts[place];
     *account = (struct risk_account){.id = id, .self_trade = NEW_ACCOUNT_SELF_TRADE};
-    table_put(&risk->account_ids, id_check(id), place);
+    table_put(&risk->account_ids, risk_id_check(id), place);
     risk->hash += account_hash(account);
     return place;
 }
@@ -160,7 +140,7 @@ void risk_count_command(struct risk *risk, uint32_t place, int64_t second, uint3
 /* ---- Assets --------------------------------------------------------------------------------------------------- */
 
 uint32_t risk_find_asset(const struct risk *risk, uint32_t id) {
-    uint32_t check = id_check(id);
+    uint32_t check = risk_id_check(id);
     uint32_t at = table_home(&risk->asset_ids, check);
     uint32_t place;
     while ((place = table_next(&risk->asset_ids, check, &at)) != RISK_NONE) {
@@ -198,7 +178,7 @@ uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const
     struct risk_asset *asset = &risk->assets[place];
     *asset = (struct risk_asset){.id = id, .decimals = (uint8_t)decimals, .code_length = (uint8_t)length};
     memcpy(asset->code, code, length);
-    table_put(&risk->asset_ids, id_check(id), place);
+    table_put(&risk->asset_ids, risk_id_check(id), place);
     risk->hash += asset_hash(asset);
     return place;
 }
@@ -208,7 +188,7 @@ uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const
 uint32_t risk_find_balance(const struct risk *risk, uint32_t account, uint32_t asset) {
     uint32_t account_id = risk->accounts[account].id;
     uint32_t asset_id = risk->assets[asset].id;
-    uint32_t check = balance_check(account_id, asset_id);
+    uint32_t check = risk_balance_check(account_id, asset_id);
     uint32_t at = table_home(&risk->balance_ids, check);
     uint32_t place;
     while ((place = table_next(&risk->balance_ids, check, &at)) != RISK_NONE) {
@@ -231,7 +211,7 @@ uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset) {
     uint32_t place = ++risk->balance_count;
     struct risk_balance *balance = &risk->balances[place];
     *balance = (struct risk_balance){.account = risk->accounts[account].id, .asset = risk->assets[asset].id};
-    table_put(&risk->balance_ids, balance_check(balance->account, balance->asset), place);
+    table_put(&risk->balance_ids, risk_balance_check(balance->account, balance->asset), place);
     list_balance(risk, account, place);
     if (account == RISK_FEE_PLACE) risk->assets[asset].fee_balance = place;
     risk_put(risk, place, 0, 0);

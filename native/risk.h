@@ -114,11 +114,26 @@ bool risk_reserve(struct risk *risk, uint32_t accounts, uint32_t balances);
 /* The place of an account, or RISK_NONE. */
 uint32_t risk_find_account(const struct risk *risk, uint32_t id);
 
-/* Bring near what risk_find_account, risk_find_balance would look at first; then what they would find, as far as that can be
- * told without looking into it. Change nothing. */
-void risk_warm_account(const struct risk *risk, uint32_t id);
-void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id);
-void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id);
+/* Numbers are mostly given one after the other, and those that are near each other may be found together. */
+static inline uint32_t risk_id_check(uint32_t id) { return id; }
+
+/* An account's balances are found together, eight assets at a time. */
+static inline uint32_t risk_balance_check(uint32_t account_id, uint32_t asset_id) {
+    return (hash_fold((uint64_t)account_id << 32 | asset_id >> 3) & ~7u) | (asset_id & 7);
+}
+
+/* Bring near what risk_find_account would look at first. Changes nothing. */
+static inline void risk_warm_account(const struct risk *risk, uint32_t id) { table_warm(&risk->account_ids, risk_id_check(id)); }
+
+/* The same of risk_find_balance; and then what it would find, as far as that can be told without looking into it:
+ * a place for risk_look_balance, RISK_NONE if there is none. `check` is a risk_balance_check. */
+static inline void risk_warm_balance(const struct risk *risk, uint32_t check) { table_warm(&risk->balance_ids, check); }
+static inline uint32_t risk_guess_balance(const struct risk *risk, uint32_t check) {
+    uint32_t at = table_home(&risk->balance_ids, check);
+    uint32_t place = table_next(&risk->balance_ids, check, &at);
+    bring_near(&risk->balances[place]);
+    return place;
+}
 
 /* Make an account known that is not, with the settings of a new one. There is room. Returns its place. */
 uint32_t risk_add_account(struct risk *risk, uint32_t id);
@@ -160,6 +175,13 @@ void risk_asset_image(const struct risk_asset *asset, uint64_t image[RISK_ASSET_
 
 /* The place of a balance of an account (place) in an asset (place), or RISK_NONE. */
 uint32_t risk_find_balance(const struct risk *risk, uint32_t account, uint32_t asset);
+
+/* The same, by a guess. */
+static inline uint32_t risk_look_balance(const struct risk *risk, uint32_t guess, uint32_t account, uint32_t asset) {
+    const struct risk_balance *balance = &risk->balances[guess];
+    bool is_it = balance->account == risk->accounts[account].id && balance->asset == risk->assets[asset].id;
+    return is_it && guess != RISK_NONE ? guess : risk_find_balance(risk, account, asset);
+}
 
 /* A balance of 0 that is not there yet. There is room. Returns its place. */
 uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset);

@@ -176,6 +176,12 @@ uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct co
     return end;
 }
 
+uint8_t *codec_put_mark_in(uint8_t *at, const struct codec_command *command, const struct codec_command_mark *mark) {
+    const size_t envelope = offsetof(struct codec_command, place_order), kind = offsetof(struct codec_command_mark, kind);
+    uint8_t *body = put_head(at, EVENT_RECORD_COMMANDS_TAG, envelope + sizeof *mark - kind);
+    return put(put(body, command, envelope), (const uint8_t *)mark + kind, sizeof *mark - kind);
+}
+
 uint8_t *codec_put_asset_event_in(uint8_t *at, uint32_t command, const struct codec_asset *asset) {
     return codec_put_asset_in(at, command, asset);
 }
