@@ -316,7 +316,7 @@ struct codec_number {
 };
 struct codec_number codec_number(uint64_t value);
 
-/* EventRecord.orders, .assets, .instruments. `now_us` is what the times of the order probably are. `encoded` receives the Order as it was written, for
+/* EventRecord.orders, .assets, .instruments. Of an order its first six fields are set; `now_us` is what its times probably are. `encoded` receives the Order as it was written, for
  * codec_put_outcome_in: it stands in the buffer of events. */
 uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order,
                                   const struct codec_number *now_us, struct codec_bytes *encoded);

@@ -96,8 +96,10 @@ static inline uint8_t *put_known(uint8_t *at, uint32_t tag, uint64_t value, cons
     return at + known->length;
 }
 
+#define PUT_FIRST(name, number, kind, of) \
+    if ((number) <= ORDER_TIME_IN_FORCE) { PUT(name, number, kind, of) }
 #define PUT_EARLY(name, number, kind, of) \
-    if ((number) < ORDER_CREATED_US) { PUT(name, number, kind, of) }
+    if ((number) > ORDER_TIME_IN_FORCE && (number) < ORDER_CREATED_US) { PUT(name, number, kind, of) }
 #define PUT_SEQUENCE(name, number, kind, of) \
     if ((number) == ORDER_SEQUENCE) { PUT(name, number, kind, of) }
 #define PUT_LATE(name, number, kind, of) \
@@ -108,7 +110,26 @@ __attribute__((noinline)) static uint8_t *put_more(uint8_t *at, const struct cod
     return at;
 }
 
-static inline uint8_t *put_order(uint8_t *at, const struct codec_order *from, const struct codec_number *now_us) {
+/* A field whose value has one byte and is not 0. */
+static inline uint8_t *put_small(uint8_t *at, uint32_t tag, uint8_t value) {
+    at[0] = (uint8_t)tag;
+    at[1] = value;
+    return at + 2;
+}
+_Static_assert(SIDE_LAST < 0x80 && ORDER_TYPE_LAST < 0x80 && TIME_IN_FORCE_LAST < 0x80, "each has one byte");
+
+/* The first fields of an order, which all orders have. */
+static inline uint8_t *put_first(uint8_t *at, const struct codec_order *from) {
+    at = wire_put(wire_put_tag(at, ORDER_ORDER_ID_TAG), from->order_id);
+    at = wire_put(wire_put_tag(at, ORDER_ACCOUNT_TAG), from->account);
+    at = wire_put(wire_put_tag(at, ORDER_INSTRUMENT_TAG), from->instrument);
+    at = put_small(at, ORDER_SIDE_TAG, from->side);
+    at = put_small(at, ORDER_TYPE_TAG, from->type);
+    return put_small(at, ORDER_TIME_IN_FORCE_TAG, from->time_in_force);
+}
+
+/* The others; times are probably `now_us`. */
+static inline uint8_t *put_rest(uint8_t *at, const struct codec_order *from, const struct codec_number *now_us) {
     ORDER_FIELDS(PUT_EARLY)
     at = put_known(at, ORDER_CREATED_US_TAG, (uint64_t)from->created_us, now_us);
     at = put_known(at, ORDER_UPDATED_US_TAG, (uint64_t)from->updated_us, now_us);
@@ -118,7 +139,8 @@ static inline uint8_t *put_order(uint8_t *at, const struct codec_order *from, co
 
 uint8_t *codec_put_order(uint8_t *at, const struct codec_order *from) {
     static const struct codec_number unknown;
-    return put_order(at, from, &unknown);
+    ORDER_FIELDS(PUT_FIRST)
+    return put_rest(at, from, &unknown);
 }
 WRITER_IN(order, ORDER)
 
@@ -174,7 +196,7 @@ uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct co
                                   const struct codec_number *now_us, struct codec_bytes *encoded) {
     uint8_t *event = put_head(at, EVENT_RECORD_ORDERS_TAG);
     uint8_t *body = put_head(put_command(event, ORDER_EVENT_COMMAND_TAG, command), ORDER_EVENT_ORDER_TAG);
-    uint8_t *end = put_order(body, order, now_us);
+    uint8_t *end = put_rest(put_first(body, order), order, now_us);
     uint32_t length = (uint32_t)(end - body);
     end = wire_close(event, wire_close(body, end));
     encoded->at = end - length;
@@ -212,6 +234,8 @@ uint8_t *codec_put_trade_again_in(uint8_t *at, uint32_t tag, uint32_t command, c
     return wire_close(body, rest + (end - fields));
 }
 
+_Static_assert(CODEC_GROUP == 3, "an outcome has two more orders at most");
+
 /* A field that is an Order, encoded already; nothing for one without length. */
 static inline uint8_t *put_order_again(uint8_t *at, uint32_t tag, struct codec_bytes order) {
     if (order.length == 0) return at;
@@ -220,10 +244,19 @@ static inline uint8_t *put_order_again(uint8_t *at, uint32_t tag, struct codec_b
     return wire_close(inner, inner + order.length);
 }
 
+/* Nothing but an order, as most outcomes are? */
+static inline bool is_plain_outcome(const struct codec_outcome *outcome) {
+    uint64_t amounts = outcome->created_id | (uint64_t)outcome->needed_minor | (uint64_t)outcome->available_minor;
+    return (amounts | outcome->refusal | outcome->repeated | outcome->member) == 0;
+}
+
 /* The order comes first, whatever its number: a reader does not mind, and the other fields are one piece. */
 uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, const struct codec_bytes orders[CODEC_GROUP]) {
     uint8_t *body = put_head(at, SUBMIT_RESPONSE_OUTCOMES_TAG);
     uint8_t *end = put_order_again(body, OUTCOME_ORDER_TAG, orders[0]);
-    for (uint32_t i = 1; i < CODEC_GROUP; i++) end = put_order_again(end, OUTCOME_OTHERS_TAG, orders[i]);
+    if (orders[1].length | orders[2].length) {
+        for (uint32_t i = 1; i < CODEC_GROUP; i++) end = put_order_again(end, OUTCOME_OTHERS_TAG, orders[i]);
+    }
+    if (is_plain_outcome(outcome)) return wire_close(body, end);
     return wire_close(body, codec_put_outcome(end, outcome));
 }

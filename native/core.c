@@ -333,6 +333,7 @@ static void end_record(struct core *c) {
     core_end_halt(c);
     c->next_offset++;
     settle_markets(c);
+    risk_settle(&c->risk);
     p->is_under_way = false;
 }
 

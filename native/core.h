@@ -324,6 +324,7 @@ struct core_found {
     uint32_t slot;    /* or BOOK_NONE */
     uint32_t base;
     uint32_t quote;
+    bool has_balances; /* the last two mean something */
 };
 
 /* Commands that were looked at before it is their turn, so that what they touch could be brought near meanwhile: where they begin,

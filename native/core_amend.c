@@ -44,13 +44,12 @@ static void release_hold(struct core *c, const struct book_order *order, int64_t
 }
 
 /* State a resting order after a change: itself, its level, the balance it gives from. */
-static void say_changed(struct core *c, const struct codec_order *view, uint32_t place, uint32_t owner, uint32_t gives,
-                        int64_t level_lots) {
+static void say_changed(struct core *c, const struct codec_order *view, uint32_t place, uint32_t gives, int64_t level_lots) {
     struct core_instrument *instrument = &c->instruments[place];
     uint32_t side = view->side - 1u;
     core_say_order(c, view);
     core_say_level(c, instrument, side, view->price_ticks, level_lots);
-    core_say_balance(c, gives, owner, core_asset_given(instrument, side));
+    core_say_balance(c, gives);
 }
 
 /* What ends with a resting order beside itself. */
@@ -86,7 +85,7 @@ void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason
     if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
     if (cold->has_more) end_more(c, slot, before.book, &view);
     book_remove(book, slot);
-    say_changed(c, &view, before.book, before.owner, core_gives(&before), level_lots);
+    say_changed(c, &view, before.book, core_gives(&before), level_lots);
 }
 
 void core_shrink_order(struct core *c, uint32_t slot, int64_t lots) {
@@ -107,7 +106,7 @@ void core_shrink_order(struct core *c, uint32_t slot, int64_t lots) {
     c->hash += core_order_hash(c, slot);
     struct codec_order view;
     core_view_order(c, slot, &view);
-    say_changed(c, &view, order->book, order->owner, core_gives(order), book_level_at(book, order->level)->lots);
+    say_changed(c, &view, order->book, core_gives(order), book_level_at(book, order->level)->lots);
 }
 
 /* ---- Finding -------------------------------------------------------------------------------------------------- */

@@ -104,6 +104,10 @@ bool core_go_on(struct core *c) {
             if (!core_put_in_place(c)) return false;
             break;
         case STAGE_CASCADE:
+            if (c->link_count == 0 && c->queue.first == BOOK_NONE) {
+                c->progress.stage = STAGE_DONE;
+                return true;
+            }
             if (!core_cascade(c)) return false;
             break;
         default: return true;

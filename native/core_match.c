@@ -198,7 +198,6 @@ static void say_trade(struct core *c, const struct core_fill *fill, const struct
 
 /* One who has traded while resting: what is said of it, after what is known of it before it may be gone. */
 struct resting {
-    uint32_t owner;
     uint32_t gives;
     uint32_t receives;
     int64_t level_lots;
@@ -208,7 +207,6 @@ struct resting {
 /* The view follows. */
 static void begin_resting(const struct core *c, uint32_t slot, struct resting *resting) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    resting->owner = order->owner;
     resting->gives = core_gives(order);
     resting->receives = core_receives(order);
 }
@@ -219,9 +217,9 @@ static void say_filled(struct core *c, const struct resting *resting, uint32_t f
     uint32_t side = resting->view.side - 1u;
     core_say_order(c, &resting->view);
     core_say_level(c, instrument, side, resting->view.price_ticks, resting->level_lots);
-    core_say_balance(c, resting->gives, resting->owner, core_asset_given(instrument, side));
-    core_say_balance(c, resting->receives, resting->owner, core_asset_received(instrument, side));
-    if (fee_balance != RISK_NONE) core_say_fee_balance(c, fee_balance, resting->owner);
+    core_say_balance(c, resting->gives);
+    core_say_balance(c, resting->receives);
+    if (fee_balance != RISK_NONE) core_say_balance(c, fee_balance);
 }
 
 /* A trade took place at this price. */
@@ -448,9 +446,9 @@ static void finish(struct core *c) {
         uint32_t level = book_order_at(c->pool, in->slot)->level;
         core_say_level(c, instrument, in->side, in->price_ticks, book_level_at(instrument->book, level)->lots);
     }
-    core_say_balance(c, in->gives, in->account, core_asset_given(instrument, in->side));
-    if (in->has_traded) core_say_balance(c, in->receives, in->account, core_asset_received(instrument, in->side));
-    if (in->fee_balance != RISK_NONE) core_say_fee_balance(c, in->fee_balance, in->account);
+    core_say_given(c);
+    if (in->has_traded) core_say_balance(c, in->receives);
+    if (in->fee_balance != RISK_NONE) core_say_balance(c, in->fee_balance);
     bool has_left = in->state != ORDER_STATE_OPEN;
     if (has_left && in->has_more && in->more.group != 0) {
         core_end_member(c, &in->more, in->instrument, in->reason, in->filled_lots, in->fee_minor);

@@ -177,21 +177,29 @@ void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t
     if (core_gathers(instrument->phase)) core_touch_auction(c, instrument);
 }
 
-void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset) {
-    if (account == RISK_FEE_PLACE) return;
-    const struct risk_balance *now = &c->risk.balances[balance];
+static void say_balance(struct core *c, const struct risk_balance *now) {
+    if (now->account == RISK_FEE_ACCOUNT) return;
     struct codec_balance_event event = {
         .command = c->out.commands,
-        .account = c->risk.accounts[account].id,
-        .asset = c->risk.assets[asset].id,
+        .account = now->account,
+        .asset = now->asset,
         .available_minor = now->available_minor,
         .held_minor = now->held_minor,
     };
     c->out.event_at = codec_put_balance_event_in(c->out.event_at, EVENT_RECORD_BALANCES_TAG, &event);
 }
 
-void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account) {
-    core_say_balance(c, balance, account, risk_find_asset(&c->risk, c->risk.balances[balance].asset));
+void core_say_balance(struct core *c, uint32_t balance) { say_balance(c, &c->risk.balances[balance]); }
+
+void core_say_given(struct core *c) {
+    const struct core_incoming *in = &c->incoming;
+    if (in->gives != RISK_NONE) {
+        core_say_balance(c, in->gives);
+        return;
+    }
+    uint32_t asset = core_asset_given(core_market(c), in->side);
+    struct risk_balance nothing = {.account = c->risk.accounts[in->account].id, .asset = c->risk.assets[asset].id};
+    say_balance(c, &nothing);
 }
 
 void core_say_trade(struct core *c, struct codec_trade_event *trade) {
