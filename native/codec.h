@@ -76,7 +76,7 @@ _Static_assert(REFUSAL_LAST < 256 && PHASE_LAST < 256, "an enum is kept in a byt
     X(place_order, PLACE_ORDER) X(amend_order, AMEND_ORDER) X(cancel_order, CANCEL_ORDER) X(cancel_all, CANCEL_ALL) \
     X(credit, CREDIT) X(debit, DEBIT) X(set_phase, SET_PHASE) X(set_limits, SET_LIMITS) \
     X(set_account, SET_ACCOUNT) X(set_sizes, SET_SIZES) X(use_rules, USE_RULES) X(set_clock, SET_CLOCK) \
-    X(asset, ASSET) X(fee_rate, FEE_RATE) X(order, ORDER) X(balance, BALANCE) X(level, LEVEL) \
+    X(asset, ASSET) X(fee_rate, FEE_RATE) X(balance, BALANCE) X(level, LEVEL) \
     X(batch_mark, BATCH_MARK) X(command_mark, COMMAND_MARK) X(trade_event, TRADE_EVENT) X(level_event, LEVEL_EVENT) \
     X(balance_event, BALANCE_EVENT) X(move_event, MOVE_EVENT) X(account_event, ACCOUNT_EVENT) \
     X(auction_event, AUCTION_EVENT) X(cancelled_order, CANCELLED_ORDER) X(get_account_response, GET_ACCOUNT_RESPONSE) \
@@ -96,6 +96,12 @@ _Static_assert(REFUSAL_LAST < 256 && PHASE_LAST < 256, "an enum is kept in a byt
     };
 CODEC_PLAIN_MESSAGES(CODEC_STRUCT)
 CODEC_OUTER_MESSAGES(CODEC_STRUCT)
+
+/* What stands behind `sequence` only some orders have. It means something, and need be set, only where has_more is. */
+struct codec_order {
+    bool has_more;
+    ORDER_FIELDS(CODEC_MEMBER)
+};
 
 struct codec_instrument {
     INSTRUMENT_FIELDS(CODEC_MEMBER)
@@ -170,7 +176,8 @@ struct codec_command {
     uint64_t causation;
     struct codec_bytes trace;
     uint32_t account;
-    uint32_t kind;
+    uint16_t kind;
+    uint16_t envelope; /* if not 0: so many bytes around the request id are what stands above, as codec_put_mark_in would write it */
     int64_t valid_until_us;
     union {
         struct codec_place_order place_order;
@@ -266,6 +273,8 @@ void codec_read_group(const struct codec_sent *command, struct codec_place_group
 
 /* A number is written eight bytes at a time, so a message may scribble this far over its end. */
 #define CODEC_SLACK 8
+/* What is copied of an envelope, which is no longer: 16 bytes of request id, an account and a deadline, each with its tag. */
+#define CODEC_ENVELOPE 40
 /* What stands before a message that is a field of another: its tag and its length. */
 #define CODEC_HEAD_BYTES 4
 
@@ -273,6 +282,7 @@ void codec_read_group(const struct codec_sent *command, struct codec_place_group
 #define CODEC_ROOM(name, NAME) CODEC_##NAME##_BYTES = CODEC_HEAD_BYTES + CODEC_SLACK NAME##_FIELDS(CODEC_MOST),
 enum {
     CODEC_PLAIN_MESSAGES(CODEC_ROOM) CODEC_OUTER_MESSAGES(CODEC_ROOM)
+    CODEC_ROOM(order, ORDER)
     CODEC_INSTRUMENT_BYTES = CODEC_HEAD_BYTES + CODEC_SLACK INSTRUMENT_FIELDS(CODEC_MOST) + CODEC_FEES * CODEC_FEE_RATE_BYTES,
     CODEC_ORDER_EVENT_BYTES = CODEC_HEAD_BYTES + 6 + CODEC_ORDER_BYTES,
     CODEC_ASSET_EVENT_BYTES = CODEC_HEAD_BYTES + 6 + CODEC_ASSET_BYTES,
@@ -291,17 +301,30 @@ enum {
     uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from); \
     uint8_t *codec_put_##name##_in(uint8_t *at, uint32_t tag, const struct codec_##name *from);
 CODEC_PLAIN_MESSAGES(CODEC_PUT)
+CODEC_PUT(order, ORDER)
 CODEC_PUT(instrument, INSTRUMENT)
 
 /* These are never a field of another. */
 #define CODEC_PUT_OUTER(name, NAME) uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from);
 CODEC_OUTER_MESSAGES(CODEC_PUT_OUTER)
 
-/* EventRecord.orders, .assets, .instruments. `encoded`, if not NULL, receives the Order as it was written, for
+/* A number that is said again and again, and how it stands on the wire; value 0: none. */
+struct codec_number {
+    uint64_t value;
+    uint64_t bytes;
+    uint32_t length;
+};
+struct codec_number codec_number(uint64_t value);
+
+/* EventRecord.orders, .assets, .instruments. Of an order its first six fields are set; `now_us` is what its times probably are. `encoded` receives the Order as it was written, for
  * codec_put_outcome_in: it stands in the buffer of events. */
-uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order, struct codec_bytes *encoded);
+uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order,
+                                  const struct codec_number *now_us, struct codec_bytes *encoded);
 uint8_t *codec_put_asset_event_in(uint8_t *at, uint32_t command, const struct codec_asset *asset);
 uint8_t *codec_put_instrument_event_in(uint8_t *at, uint32_t command, const struct codec_instrument *instrument);
+
+/* EventRecord.commands. What a mark shares with its command comes from there, and is not looked at in `mark`. */
+uint8_t *codec_put_mark_in(uint8_t *at, const struct codec_command *command, const struct codec_command_mark *mark);
 
 /* SubmitResponse.trades: the same trade under another command index, copied from where codec_put_trade_event_in began to
  * write it. */

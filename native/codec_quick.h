@@ -10,6 +10,7 @@
 
 #include "codec.h"
 #include "codec_wire.h"
+#include "near.h"
 
 #define QUICK_SLACK 8
 
@@ -95,7 +96,7 @@ static inline const uint8_t *quick_number(const uint8_t *at, uint64_t *value) {
 /* quick_m reads message M from `at`, in order. Returns where it stops: at `end` if all of it was read; NULL: beyond this way. */
 #define QUICK_READER(name, NAME) \
     static inline const uint8_t *quick_##name(const uint8_t *at, const uint8_t *end, struct codec_##name *into) { \
-        memset(into, 0, sizeof *into); \
+        clear_bytes(into, sizeof *into); \
         NAME##_FIELDS(QUICK) \
         return at; \
     }
@@ -109,16 +110,42 @@ static inline const uint8_t *quick_envelope(const uint8_t *at, const uint8_t *en
     return at;
 }
 
+#define REQUEST_ID_HEAD (COMMAND_REQUEST_ID_TAG | CODEC_REQUEST_ID << 8)
+
+/* The envelope as nearly everybody sends it, which is as a mark repeats it: a request id, an account, perhaps a deadline, each
+ * number in as few bytes as it takes. Returns the place behind it; NULL: it is not that. */
+static inline const uint8_t *quick_plain_envelope(const uint8_t *at, const uint8_t *end, struct codec_command *into) {
+    const uint8_t *start = at;
+    uint64_t account, valid_until_us = 0;
+    if (end - at < 2 + CODEC_REQUEST_ID + 2 || (at[0] | at[1] << 8) != REQUEST_ID_HEAD) return NULL;
+    at += 2 + CODEC_REQUEST_ID;
+    if (*at != COMMAND_ACCOUNT_TAG) return NULL;
+    at = quick_number(at + 1, &account);
+    if (!at || account > UINT32_MAX || at[-1] == 0) return NULL;
+    if (*at == COMMAND_VALID_UNTIL_US_TAG) {
+        at = quick_number(at + 1, &valid_until_us);
+        if (!at || at[-1] == 0) return NULL;
+    }
+    if (at >= end) return NULL;
+    into->request_id = (struct codec_bytes){start + 2, CODEC_REQUEST_ID};
+    into->account = (uint32_t)account;
+    into->valid_until_us = (int64_t)valid_until_us;
+    into->envelope = (uint16_t)(at - start);
+    return at;
+}
+
 /* Take a length and a command of that length; the envelope is clear. False: nothing is taken, and what is in `into` means
  * nothing. */
 static inline bool quick_command(struct wire_reader *reader, struct codec_command *into) {
     const uint8_t *at = reader->at;
     if (at == reader->end || *at >= 0x80 || *at >= reader->end - at || *at + 1 + QUICK_SLACK > reader->limit - at) return false;
     const uint8_t *end = at + 1 + *at;
-    at = quick_envelope(at + 1, end, into);
+    const uint8_t *start = at + 1;
+    at = reader->limit - start >= CODEC_ENVELOPE ? quick_plain_envelope(start, end, into) : NULL;
+    if (!at) at = quick_envelope(start, end, into);
     /* The message of its kind must be all of the rest. */
     if (!at || end - at < 2 || at[1] != end - at - 2) return false;
-    into->kind = *at >> 3;
+    into->kind = (uint16_t)(*at >> 3);
     switch (*at) {
     case COMMAND_PLACE_ORDER_TAG: at = quick_place_order(at + 2, end, &into->place_order); break;
     case COMMAND_AMEND_ORDER_TAG: at = quick_amend_order(at + 2, end, &into->amend_order); break;

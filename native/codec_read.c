@@ -226,7 +226,8 @@ READER_AND_TAKER(resume, RESUME, 0)
 static void clear_envelope(struct codec_command *into) {
     into->request_id = into->trace = (struct codec_bytes){NULL, 0};
     into->causation = 0;
-    into->account = into->kind = 0;
+    into->account = 0;
+    into->kind = into->envelope = 0;
     into->valid_until_us = 0;
 }
 

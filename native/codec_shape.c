@@ -55,8 +55,17 @@ static bool is_kind_of_order(const struct codec_place_order *order) {
     return is_triggered_well(order) && is_timed_well(order) && is_priced_well(order);
 }
 
+/* A limit order in the manner of rules 1, as most orders are. */
+static bool is_plain(const struct codec_place_order *order) {
+    int64_t more = order->trigger_ticks | order->trail_ticks | order->activation_ticks | order->display_lots;
+    more |= order->min_fill_lots | order->expires_us | order->protection_ticks | order->quote_minor;
+    return (more | order->trail_ppm | order->trigger_by | order->post_only) == 0 && order->type == ORDER_TYPE_LIMIT &&
+           order->time_in_force >= TIME_IN_FORCE_GTC && order->time_in_force <= TIME_IN_FORCE_FOK;
+}
+
 /* Either a quantity or a quote, which is_priced_well leaves to market orders. */
 static bool is_order(const struct codec_place_order *order) {
+    if (is_plain(order)) return order->side != SIDE_UNSPECIFIED && order->price_ticks >= 1 && order->quantity_lots >= 1;
     bool has_quantity = order->quantity_lots >= 1, has_quote = order->quote_minor >= 1;
     if ((order->quantity_lots && !has_quantity) || (order->quote_minor && !has_quote)) return false;
     return has_quantity != has_quote && is_kind_of_order(order);

@@ -35,6 +35,13 @@ static inline void wire_store(uint8_t *at, uint64_t word) {
     memcpy(at, &word, sizeof word);
 }
 
+static inline void wire_store_four(uint8_t *at, uint32_t word) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    memcpy(at, &word, sizeof word);
+}
+
 /* Eight groups of seven bits, one in each byte, become 56 bits in a row; and back. Neighbours are moved together, then pairs,
  * then pairs of pairs: what has to go down by some bits stands in x times a power of two, so one subtraction moves it. */
 static inline uint64_t wire_gather(uint64_t spread) {
@@ -46,7 +53,7 @@ static inline uint64_t wire_gather(uint64_t spread) {
 
 static inline uint64_t wire_spread(uint64_t row) {
     uint64_t x = row;
-    if (x >> 28 != 0) x += (x & UINT64_C(0x00fffffff0000000)) * 15;
+    x += (x & UINT64_C(0x00fffffff0000000)) * 15;
     x += (x & UINT64_C(0x0fffc0000fffc000)) * 3;
     return x + (x & UINT64_C(0x3f803f803f803f80));
 }
@@ -128,8 +135,26 @@ static inline bool wire_take_bytes(struct wire_reader *reader, uint64_t most, st
 
 /* ---- Writing: room is the caller's business ------------------------------------------------------------------------- */
 
-/* Writes eight bytes, of which those after the number mean nothing. */
-static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
+/* A number of 28 to 56 bits, which most amounts and all times are: five to eight bytes. */
+__attribute__((always_inline)) static inline uint8_t *wire_put_wide(uint8_t *at, uint64_t value) {
+    uint64_t spread = wire_spread(value);
+    uint32_t last_byte_at = (63 - (uint32_t)__builtin_clzll(spread)) & 56;
+    /* All bytes but the last have the top bit. */
+    wire_store(at, spread | (WIRE_TOP_BITS >> 8) >> (56 - last_byte_at));
+    return at + last_byte_at / 8 + 1;
+}
+
+/* A number of 15 to 28 bits, which most ids are: three or four bytes. */
+__attribute__((always_inline)) static inline uint8_t *wire_put_middle(uint8_t *at, uint32_t value) {
+    uint32_t is_four = value >> 21 != 0;
+    uint32_t x = value + (value & 0x0fffc000) * 3;
+    x += x & 0x3f803f80;
+    wire_store_four(at, x | 0x8080 | is_four << 23);
+    return at + 3 + is_four;
+}
+
+/* Writes up to eight bytes, of which those after the number mean nothing. */
+__attribute__((always_inline)) static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
     if (value < 0x80) {
         *at = (uint8_t)value;
         return at + 1;
@@ -139,13 +164,8 @@ static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
         at[1] = (uint8_t)(value >> 7);
         return at + 2;
     }
-    if (value >> 56 == 0) {
-        uint64_t spread = wire_spread(value);
-        uint32_t last_byte_at = (63 - (uint32_t)__builtin_clzll(spread)) & 56;
-        /* All bytes but the last have the top bit. */
-        wire_store(at, spread | (WIRE_TOP_BITS >> 8) >> (56 - last_byte_at));
-        return at + last_byte_at / 8 + 1;
-    }
+    if (value < 0x10000000) return wire_put_middle(at, (uint32_t)value);
+    if (value >> 56 == 0) return wire_put_wide(at, value);
     while (value >= 0x80) {
         *at++ = (uint8_t)(value | 0x80);
         value >>= 7;

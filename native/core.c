@@ -150,23 +150,6 @@ void core_image(const struct core *c, uint64_t image[CORE_WORDS]) {
     image[11] = (uint64_t)sizes->client_order_id_memory_us;
 }
 
-void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]) {
-    const struct book_order *order = book_order_at(c->pool, slot);
-    const struct core_cold *cold = &c->cold[slot];
-    image[0] = order->order_id;
-    image[1] = (uint64_t)order->price_ticks;
-    image[2] = (uint64_t)order->remaining_lots;
-    image[3] = order->priority;
-    image[4] = (uint64_t)order->book << 32 | order->owner;
-    image[5] = (uint64_t)order->post_only << 16 | (uint64_t)order->self_trade << 8 | order->side;
-    image[6] = (uint64_t)cold->quantity_lots;
-    image[7] = (uint64_t)cold->filled_quote_minor;
-    image[8] = (uint64_t)cold->fee_minor;
-    image[9] = (uint64_t)cold->created_us;
-    image[10] = (uint64_t)cold->updated_us;
-    image[11] = cold->sequence;
-}
-
 void core_instrument_image(const struct core_instrument *instrument, uint64_t image[CORE_INSTRUMENT_WORDS]) {
     image[0] = (uint64_t)instrument->base << 32 | instrument->id;
     image[1] = (uint64_t)instrument->tick_scale << 32 | instrument->quote;
@@ -224,7 +207,7 @@ static uint64_t more_hash(const struct core *c, uint32_t slot) {
 uint64_t core_order_hash(const struct core *c, uint32_t slot) {
     uint64_t image[CORE_ORDER_WORDS];
     core_order_image(c, slot, image);
-    uint64_t hash = hash_words(HASH_ORDER, image, CORE_ORDER_WORDS);
+    uint64_t hash = hash_twelve_words(HASH_ORDER, image);
     return c->cold[slot].has_more ? hash + more_hash(c, slot) : hash;
 }
 
@@ -350,6 +333,7 @@ static void end_record(struct core *c) {
     core_end_halt(c);
     c->next_offset++;
     settle_markets(c);
+    risk_settle(&c->risk);
     p->is_under_way = false;
 }
 

@@ -36,7 +36,9 @@
 #define BOURSE_CORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "book.h"
 #include "codec.h" /* and core_api.h with it, which has no guard */
@@ -224,6 +226,9 @@ struct core_incoming {
     struct core_more more;
 };
 
+/* All of it 0 but `more`, which means nothing then. */
+static inline void core_clear_incoming(struct core_incoming *in) { clear_bytes(in, offsetof(struct core_incoming, more)); }
+
 /* Where a command under way goes on. */
 enum core_stage {
     STAGE_DECIDE,     /* it has not begun */
@@ -259,6 +264,7 @@ struct core_verdict {
     uint32_t count;         /* of the command's own orders: order_id and those after it; at least 1 where there is one */
     struct codec_bytes orders[CODEC_GROUP]; /* as they stand after the command, encoded; in this part's events, or in `scrap` */
 };
+static inline void core_clear_verdict(struct core_verdict *verdict) { clear_bytes(verdict, sizeof *verdict); }
 
 /* A market's move from one phase to another. */
 struct core_move {
@@ -311,6 +317,16 @@ struct core_progress {
     int64_t new_clock_us; /* SetClock's, for the end of the record */
 };
 
+/* Where a command's account was found, the order it names, and the balances of an order to be placed, when it was looked at
+ * before its turn. An account stays where it is; the rest may be wrong by then, and is looked at again. */
+struct core_found {
+    uint32_t account; /* or RISK_NONE: it was not known then */
+    uint32_t slot;    /* or BOOK_NONE */
+    uint32_t base;
+    uint32_t quote;
+    bool has_balances; /* the last two mean something */
+};
+
 /* Commands that were looked at before it is their turn, so that what they touch could be brought near meanwhile: where they begin,
  * what they say, and room for those that the check did not keep. */
 #define CORE_AHEAD 32u
@@ -319,6 +335,7 @@ struct core_ahead {
     uint32_t next;  /* which of them is to begin next */
     const uint8_t *starts[CORE_AHEAD];
     const struct codec_command *commands[CORE_AHEAD];
+    struct core_found found[CORE_AHEAD];
     struct codec_command read[CORE_AHEAD];
 };
 
@@ -330,6 +347,7 @@ struct core_out {
     uint32_t commands;      /* marks in this part: also the index of the command under way */
     uint32_t batch_first;   /* index of the batch's first command in this part */
     uint32_t answer_start;  /* of the batch's piece */
+    struct codec_number now_us; /* the clock */
     uint8_t scrap[CODEC_GROUP][CODEC_ORDER_BYTES];
 };
 
@@ -393,6 +411,13 @@ int core_open(uint32_t shard, const struct codec_set_sizes *sizes, struct core *
 bool core_reserve(struct core *c, const struct codec_set_sizes *sizes, uint32_t books);
 
 /* ---- Finding -------------------------------------------------------------------------------------------------- */
+
+/* What was found ahead for the command under way, and the place of its account, or RISK_NONE. */
+static inline const struct core_found *core_found(const struct core *c) { return &c->ahead.found[c->ahead.next - 1]; }
+static inline uint32_t core_sender(const struct core *c) {
+    uint32_t account = core_found(c)->account;
+    return account != RISK_NONE ? account : risk_find_account(&c->risk, c->progress.command->account);
+}
 
 /* The instrument with this id, or NULL. Valid until the next record. */
 static inline struct core_instrument *core_find_instrument(const struct core *c, uint32_t id) {
@@ -478,7 +503,22 @@ static inline uint64_t core_balances_word(uint32_t gives, uint32_t receives) { r
 #define CORE_MARKET_WORDS 4
 #define CORE_HALT_WORDS 2
 void core_image(const struct core *c, uint64_t image[CORE_WORDS]);
-void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]);
+static inline void core_order_image(const struct core *c, uint32_t slot, uint64_t image[CORE_ORDER_WORDS]) {
+    const struct book_order *order = book_order_at(c->pool, slot);
+    const struct core_cold *cold = &c->cold[slot];
+    image[0] = order->order_id;
+    image[1] = (uint64_t)order->price_ticks;
+    image[2] = (uint64_t)order->remaining_lots;
+    image[3] = order->priority;
+    image[4] = (uint64_t)order->book << 32 | order->owner;
+    image[5] = (uint64_t)order->post_only << 16 | (uint64_t)order->self_trade << 8 | order->side;
+    image[6] = (uint64_t)cold->quantity_lots;
+    image[7] = (uint64_t)cold->filled_quote_minor;
+    image[8] = (uint64_t)cold->fee_minor;
+    image[9] = (uint64_t)cold->created_us;
+    image[10] = (uint64_t)cold->updated_us;
+    image[11] = cold->sequence;
+}
 void core_more_image(const struct core *c, uint32_t slot, uint64_t image[CORE_MORE_WORDS]);
 void core_instrument_image(const struct core_instrument *instrument, uint64_t image[CORE_INSTRUMENT_WORDS]);
 void core_guards_image(const struct core_instrument *instrument, uint64_t image[CORE_GUARDS_WORDS]);

@@ -27,8 +27,8 @@ static struct codec_bytes name_in(const struct codec_command *command) {
 }
 
 /* First round: where account, balances and order are found; for a new order where its id will stand, if `given` orders have one
- * before it. */
-static void warm_entries(const struct core *c, const struct codec_command *command, uint64_t given) {
+ * before it. Leaves the hashes of its balances where their places will stand. */
+static inline void warm_entries(const struct core *c, const struct codec_command *command, uint64_t given, struct core_found *found) {
     uint64_t order_id = order_named(command);
     risk_warm_account(&c->risk, command->account);
     if (order_id != 0) book_warm(c->pool, order_id);
@@ -36,39 +36,39 @@ static void warm_entries(const struct core *c, const struct codec_command *comma
     book_warm(c->pool, (given + 1) * CORE_SHARDS + c->shard);
     const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
     if (!instrument) return;
-    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
-    risk_warm_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
+    found->base = risk_balance_check(command->account, c->risk.assets[instrument->base].id);
+    found->quote = risk_balance_check(command->account, c->risk.assets[instrument->quote].id);
+    found->has_balances = true;
+    risk_warm_balance(&c->risk, found->base);
+    if ((found->base ^ found->quote) >> 3 != 0) risk_warm_balance(&c->risk, found->quote);
 }
 
-/* Second round: account, balances and order, and where a name is found. Returns the slot where the order probably is, or BOOK_NONE. */
-static uint32_t warm_things(const struct core *c, const struct codec_command *command) {
+/* Second round: account, balances and order, and where a name is found. */
+static inline void warm_things(const struct core *c, const struct codec_command *command, struct core_found *found) {
     uint64_t order_id = order_named(command);
     uint32_t account = risk_find_account(&c->risk, command->account);
     struct codec_bytes name = name_in(command);
+    found->account = account;
     bring_near(&c->risk.accounts[account]);
     if (name.length != 0) {
         struct names_text text = names_text(name.at, name.length);
         names_warm(&c->names, account, &text);
     }
     if (order_id != 0) {
-        uint32_t slot = book_guess(c->pool, order_id);
-        bring_near(book_order_at(c->pool, slot));
-        bring_near(&c->cold[slot]);
-        return slot;
+        found->slot = book_guess(c->pool, order_id);
+        bring_near(book_order_at(c->pool, found->slot));
+        bring_near(&c->cold[found->slot]);
     }
-    if (command->kind != COMMAND_PLACE_ORDER) return BOOK_NONE;
-    const struct core_instrument *instrument = core_find_instrument(c, command->place_order.instrument);
-    if (!instrument) return BOOK_NONE;
-    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->base].id);
-    risk_bring_balance(&c->risk, command->account, c->risk.assets[instrument->quote].id);
-    return BOOK_NONE;
+    if (!found->has_balances) return;
+    found->base = risk_guess_balance(&c->risk, found->base);
+    found->quote = risk_guess_balance(&c->risk, found->quote);
 }
 
 /* Third round: an order's neighbours in both its lists, its balance and its name; or the youngest order of who places one. */
-static void warm_neighbours(const struct core *c, const struct codec_command *command, uint32_t slot) {
+static inline void warm_neighbours(const struct core *c, const struct core_found *found) {
+    uint32_t slot = found->slot;
     if (slot == BOOK_NONE) {
-        uint32_t account = risk_find_account(&c->risk, command->account);
-        bring_near(&c->cold[c->risk.accounts[account].last_order]);
+        bring_near(&c->cold[c->risk.accounts[found->account].last_order]);
         return;
     }
     const struct book_order *order = book_order_at(c->pool, slot);
@@ -78,7 +78,7 @@ static void warm_neighbours(const struct core *c, const struct codec_command *co
     bring_near(&c->cold[c->cold[slot].older]);
     bring_near(&c->cold[c->cold[slot].younger]);
     bring_near(&c->risk.balances[core_gives(order)]);
-    names_bring(&c->names, c->cold[slot].name);
+    if (c->cold[slot].name != NAMES_NONE) names_bring(&c->names, c->cold[slot].name);
 }
 
 /* The next command of the batch, kept from the check or read into `room`; NULL after the last. */
@@ -89,10 +89,10 @@ static const struct codec_command *take_up(struct core *c, struct codec_command 
     return codec_batch_next(batch, room) ? room : NULL;
 }
 
-/* Take up the next commands of the batch, and bring near what they will touch. */
-static void look_ahead(struct core *c) {
+/* Take up the next commands of the batch, and bring near what they will touch. Apart from who calls it, which has little to do
+ * thirty-one times of thirty-two. */
+__attribute__((noinline)) static void look_ahead(struct core *c) {
     struct core_ahead *ahead = &c->ahead;
-    uint32_t slots[CORE_AHEAD];
     uint64_t given = c->orders_given;
     ahead->count = ahead->next = 0;
     do {
@@ -100,12 +100,12 @@ static void look_ahead(struct core *c) {
         ahead->starts[i] = c->progress.batch.at;
         ahead->commands[i] = take_up(c, &ahead->read[i]);
         if (!ahead->commands[i]) break;
-        warm_entries(c, ahead->commands[i], given);
+        ahead->found[i] = (struct core_found){RISK_NONE, BOOK_NONE, RISK_NONE, RISK_NONE, false};
+        warm_entries(c, ahead->commands[i], given, &ahead->found[i]);
         given += ahead->commands[i]->kind == COMMAND_PLACE_ORDER;
     } while (++ahead->count < CORE_AHEAD);
-    if (ahead->count < 2) return;
-    for (uint32_t i = 0; i < ahead->count; i++) slots[i] = warm_things(c, ahead->commands[i]);
-    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, ahead->commands[i], slots[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_things(c, ahead->commands[i], &ahead->found[i]);
+    for (uint32_t i = 0; i < ahead->count; i++) warm_neighbours(c, &ahead->found[i]);
 }
 
 bool core_next_command(struct core *c) {

@@ -44,13 +44,12 @@ static void release_hold(struct core *c, const struct book_order *order, int64_t
 }
 
 /* State a resting order after a change: itself, its level, the balance it gives from. */
-static void say_changed(struct core *c, const struct codec_order *view, uint32_t place, uint32_t owner, uint32_t gives,
-                        int64_t level_lots) {
+static void say_changed(struct core *c, const struct codec_order *view, uint32_t place, uint32_t gives, int64_t level_lots) {
     struct core_instrument *instrument = &c->instruments[place];
     uint32_t side = view->side - 1u;
     core_say_order(c, view);
     core_say_level(c, instrument, side, view->price_ticks, level_lots);
-    core_say_balance(c, gives, owner, core_asset_given(instrument, side));
+    core_say_balance(c, gives);
 }
 
 /* What ends with a resting order beside itself. */
@@ -86,7 +85,7 @@ void core_end_order(struct core *c, uint32_t slot, uint8_t state, uint8_t reason
     if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
     if (cold->has_more) end_more(c, slot, before.book, &view);
     book_remove(book, slot);
-    say_changed(c, &view, before.book, before.owner, core_gives(&before), level_lots);
+    say_changed(c, &view, before.book, core_gives(&before), level_lots);
 }
 
 void core_shrink_order(struct core *c, uint32_t slot, int64_t lots) {
@@ -107,7 +106,7 @@ void core_shrink_order(struct core *c, uint32_t slot, int64_t lots) {
     c->hash += core_order_hash(c, slot);
     struct codec_order view;
     core_view_order(c, slot, &view);
-    say_changed(c, &view, order->book, order->owner, core_gives(order), book_level_at(book, order->level)->lots);
+    say_changed(c, &view, order->book, core_gives(order), book_level_at(book, order->level)->lots);
 }
 
 /* ---- Finding -------------------------------------------------------------------------------------------------- */
@@ -145,35 +144,35 @@ void core_describe_resting(struct core *c, uint32_t slot, int64_t price_ticks, i
     int64_t filled_lots = cold->quantity_lots - order->remaining_lots - core_hidden(c, slot);
     if (price_ticks == 0) price_ticks = order->price_ticks;
     if (quantity_lots == 0) quantity_lots = cold->quantity_lots;
-    c->incoming = (struct core_incoming){
-        .order_id = order->order_id,
-        .price_ticks = price_ticks,
-        .limit_ticks = price_ticks,
-        .quantity_lots = quantity_lots,
-        .remaining_lots = quantity_lots - filled_lots,
-        .filled_lots = filled_lots,
-        .filled_quote_minor = cold->filled_quote_minor,
-        .fee_minor = cold->fee_minor,
-        .created_us = cold->created_us,
-        .instrument = order->book,
-        .account = order->owner,
-        .gives = core_gives(order),
-        .receives = core_receives(order),
-        .name = cold->name,
-        .slot = slot,
-        .side = order->side,
-        .type = ORDER_TYPE_LIMIT,
-        .time_in_force = TIME_IN_FORCE_GTC,
-        .self_trade = order->self_trade,
-        .post_only = order->post_only,
-        .has_more = cold->has_more,
-        .state = ORDER_STATE_OPEN,
-    };
+    struct core_incoming *in = &c->incoming;
+    core_clear_incoming(in);
+    in->order_id = order->order_id;
+    in->price_ticks = price_ticks;
+    in->limit_ticks = price_ticks;
+    in->quantity_lots = quantity_lots;
+    in->remaining_lots = quantity_lots - filled_lots;
+    in->filled_lots = filled_lots;
+    in->filled_quote_minor = cold->filled_quote_minor;
+    in->fee_minor = cold->fee_minor;
+    in->created_us = cold->created_us;
+    in->instrument = order->book;
+    in->account = order->owner;
+    in->gives = core_gives(order);
+    in->receives = core_receives(order);
+    in->name = cold->name;
+    in->slot = slot;
+    in->side = order->side;
+    in->type = ORDER_TYPE_LIMIT;
+    in->time_in_force = TIME_IN_FORCE_GTC;
+    in->self_trade = order->self_trade;
+    in->post_only = order->post_only;
+    in->has_more = cold->has_more;
+    in->state = ORDER_STATE_OPEN;
     if (!cold->has_more) return;
-    c->incoming.more = c->more[slot];
-    c->incoming.more.hidden_lots = 0;
-    c->incoming.type = c->more[slot].type;
-    c->incoming.time_in_force = c->more[slot].time_in_force;
+    in->more = c->more[slot];
+    in->more.hidden_lots = 0;
+    in->type = c->more[slot].type;
+    in->time_in_force = c->more[slot].time_in_force;
 }
 
 /* Leave the place in the queue, with the new hold, and arrive again. The level that is left is a statement of its own. */
@@ -196,7 +195,7 @@ void core_amend_order(struct core *c) {
     const struct codec_command *command = c->progress.command;
     const struct codec_amend_order *body = &command->amend_order;
     struct core_verdict *verdict = &c->progress.verdict;
-    uint32_t account = risk_find_account(&c->risk, command->account);
+    uint32_t account = core_sender(c);
     verdict->refusal = core_why_not_command(c, account, false);
     if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
     uint32_t slot = core_find_order(c, account, body->order_id, body->client_order_id, &verdict->refusal);
@@ -231,7 +230,7 @@ void core_cancel_order(struct core *c) {
     struct core_verdict *verdict = &p->verdict;
     verdict->refusal = core_why_nothing(c);
     if (verdict->refusal != REFUSAL_UNSPECIFIED) return;
-    uint32_t account = risk_find_account(&c->risk, command->account);
+    uint32_t account = core_sender(c);
     uint32_t slot = core_find_order(c, account, body->order_id, body->client_order_id, &verdict->refusal);
     if (slot == BOOK_NONE) return;
     verdict->refusal = REFUSAL_UNSPECIFIED;

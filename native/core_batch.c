@@ -55,7 +55,7 @@ static void decide(struct core *c) {
     struct core_progress *p = &c->progress;
     c->sequence++;
     if (p->batch_first == 0) p->batch_first = c->sequence;
-    p->verdict = (struct core_verdict){0};
+    core_clear_verdict(&p->verdict);
     p->stage = STAGE_DONE;
     if (p->is_skipped) {
         refuse_skipped(c);
@@ -104,6 +104,10 @@ bool core_go_on(struct core *c) {
             if (!core_put_in_place(c)) return false;
             break;
         case STAGE_CASCADE:
+            if (c->link_count == 0 && c->queue.first == BOOK_NONE) {
+                c->progress.stage = STAGE_DONE;
+                return true;
+            }
             if (!core_cascade(c)) return false;
             break;
         default: return true;

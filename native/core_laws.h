@@ -354,9 +354,9 @@ struct codec_bytes core_name(const struct core *c, uint32_t name);
 /* Events, each under the command under way. */
 void core_say_order(struct core *c, const struct codec_order *order);
 void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t side, int64_t price_ticks, int64_t lots);
-void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset);
-/* Of the balance that a fee was taken from. */
-void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account);
+void core_say_balance(struct core *c, uint32_t balance);
+/* Of what `incoming` gives, of which its account may never have had any. */
+void core_say_given(struct core *c);
 void core_say_trade(struct core *c, struct codec_trade_event *trade);
 void core_say_move(struct core *c);
 void core_say_asset(struct core *c, const struct risk_asset *asset);

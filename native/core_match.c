@@ -172,44 +172,43 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_
 static void say_trade(struct core *c, const struct core_fill *fill, const struct codec_order *maker) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = core_market(c);
-    struct codec_trade_event trade = {
-        .trade_id = c->trades_given * CORE_SHARDS + c->shard,
-        .instrument = instrument->id,
-        .price_ticks = fill->price_ticks,
-        .lots = fill->lots,
-        .taker_side = (uint8_t)(in->side + 1),
-        .taker_order_id = in->order_id,
-        .maker_order_id = maker->order_id,
-        .taker_account = c->risk.accounts[in->account].id,
-        .maker_account = maker->account,
-        .base_minor = fill->base_minor,
-        .quote_minor = fill->quote_minor,
-        .taker_fee_minor = fill->taker_fee_minor,
-        .maker_fee_minor = fill->maker_fee_minor,
-        .base_asset = c->risk.assets[instrument->base].id,
-        .quote_asset = c->risk.assets[instrument->quote].id,
-        .taker_client_order_id = core_name(c, in->name),
-        .maker_client_order_id = maker->client_order_id,
-        .taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset,
-        .maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset,
-        .auction = fill->is_auction,
-    };
+    struct codec_trade_event trade;
+    trade.trade_id = c->trades_given * CORE_SHARDS + c->shard;
+    trade.instrument = instrument->id;
+    trade.price_ticks = fill->price_ticks;
+    trade.lots = fill->lots;
+    trade.taker_side = (uint8_t)(in->side + 1);
+    trade.taker_order_id = in->order_id;
+    trade.maker_order_id = maker->order_id;
+    trade.taker_account = c->risk.accounts[in->account].id;
+    trade.maker_account = maker->account;
+    trade.base_minor = fill->base_minor;
+    trade.quote_minor = fill->quote_minor;
+    trade.taker_fee_minor = fill->taker_fee_minor;
+    trade.maker_fee_minor = fill->maker_fee_minor;
+    trade.base_asset = c->risk.assets[instrument->base].id;
+    trade.quote_asset = c->risk.assets[instrument->quote].id;
+    trade.taker_client_order_id = core_name(c, in->name);
+    trade.maker_client_order_id = maker->client_order_id;
+    trade.taker_fee_asset = c->risk.balances[fill->taker_fee_balance].asset;
+    trade.maker_fee_asset = c->risk.balances[fill->maker_fee_balance].asset;
+    trade.auction = fill->is_auction;
     core_say_trade(c, &trade);
 }
 
 /* One who has traded while resting: what is said of it, after what is known of it before it may be gone. */
 struct resting {
-    uint32_t slot;
-    uint32_t owner;
     uint32_t gives;
     uint32_t receives;
     int64_t level_lots;
     struct codec_order view;
 };
 
-static struct resting resting_at(const struct core *c, uint32_t slot) {
+/* The view follows. */
+static void begin_resting(const struct core *c, uint32_t slot, struct resting *resting) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    return (struct resting){.slot = slot, .owner = order->owner, .gives = core_gives(order), .receives = core_receives(order)};
+    resting->gives = core_gives(order);
+    resting->receives = core_receives(order);
 }
 
 /* State an order after a fill: itself, its level, its balances. `fee_balance` is what it paid its fee from, if not what it received. */
@@ -218,9 +217,9 @@ static void say_filled(struct core *c, const struct resting *resting, uint32_t f
     uint32_t side = resting->view.side - 1u;
     core_say_order(c, &resting->view);
     core_say_level(c, instrument, side, resting->view.price_ticks, resting->level_lots);
-    core_say_balance(c, resting->gives, resting->owner, core_asset_given(instrument, side));
-    core_say_balance(c, resting->receives, resting->owner, core_asset_received(instrument, side));
-    if (fee_balance != RISK_NONE) core_say_fee_balance(c, fee_balance, resting->owner);
+    core_say_balance(c, resting->gives);
+    core_say_balance(c, resting->receives);
+    if (fee_balance != RISK_NONE) core_say_balance(c, fee_balance);
 }
 
 /* A trade took place at this price. */
@@ -234,7 +233,8 @@ static void count_trade(struct core *c, int64_t price_ticks) {
 /* Trade lots with the order in a slot. */
 static void trade(struct core *c, uint32_t slot, int64_t lots) {
     const struct book_order *order = book_order_at(c->pool, slot);
-    struct resting maker = resting_at(c, slot);
+    struct resting maker;
+    begin_resting(c, slot, &maker);
     struct core_fill fill = decide_fill(c, order, order->price_ticks, lots);
     settle_both(c, order, &fill);
     count_for_taker(c, &fill);
@@ -246,8 +246,9 @@ static void trade(struct core *c, uint32_t slot, int64_t lots) {
 }
 
 void core_trade_at_auction(struct core *c, uint32_t taker, uint32_t maker, int64_t price_ticks, int64_t lots) {
-    struct resting took = resting_at(c, taker);
-    struct resting made = resting_at(c, maker);
+    struct resting took, made;
+    begin_resting(c, taker, &took);
+    begin_resting(c, maker, &made);
     core_describe_resting(c, taker, 0, 0);
     struct core_fill fill = decide_fill(c, book_order_at(c->pool, maker), price_ticks, lots);
     fill.is_auction = true;
@@ -445,9 +446,9 @@ static void finish(struct core *c) {
         uint32_t level = book_order_at(c->pool, in->slot)->level;
         core_say_level(c, instrument, in->side, in->price_ticks, book_level_at(instrument->book, level)->lots);
     }
-    core_say_balance(c, in->gives, in->account, core_asset_given(instrument, in->side));
-    if (in->has_traded) core_say_balance(c, in->receives, in->account, core_asset_received(instrument, in->side));
-    if (in->fee_balance != RISK_NONE) core_say_fee_balance(c, in->fee_balance, in->account);
+    core_say_given(c);
+    if (in->has_traded) core_say_balance(c, in->receives);
+    if (in->fee_balance != RISK_NONE) core_say_balance(c, in->fee_balance);
     bool has_left = in->state != ORDER_STATE_OPEN;
     if (has_left && in->has_more && in->more.group != 0) {
         core_end_member(c, &in->more, in->instrument, in->reason, in->filled_lots, in->fee_minor);

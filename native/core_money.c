@@ -28,7 +28,7 @@ void core_credit(struct core *c) {
     uint32_t balance = core_meet(c, command->account, &account, asset);
     c->risk.assets[asset].total_minor += body->amount_minor;
     risk_move(&c->risk, balance, body->amount_minor, 0);
-    core_say_balance(c, balance, account, asset);
+    core_say_balance(c, balance);
 }
 
 void core_debit(struct core *c) {
@@ -51,7 +51,7 @@ void core_debit(struct core *c) {
     verdict->refusal = REFUSAL_UNSPECIFIED;
     c->risk.assets[asset].total_minor -= body->amount_minor;
     risk_move(&c->risk, balance, -body->amount_minor, 0);
-    core_say_balance(c, balance, account, asset);
+    core_say_balance(c, balance);
 }
 
 /* ---- Settings ------------------------------------------------------------------------------------------------- */

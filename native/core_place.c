@@ -181,31 +181,30 @@ void core_describe(struct core *c, const struct codec_place_order *body, uint32_
     uint8_t self_trade = account == RISK_NONE ? BOOK_SELF_TRADE_CANCEL_TAKER : owner->self_trade;
     if (body->self_trade_prevention != SELF_TRADE_PREVENTION_UNSPECIFIED) self_trade = body->self_trade_prevention - 1;
     struct core_incoming *in = &c->incoming;
-    *in = (struct core_incoming){
-        .price_ticks = body->price_ticks,
-        .limit_ticks = body->price_ticks,
-        .quantity_lots = body->quantity_lots,
-        .remaining_lots = body->quantity_lots,
-        .quote_minor = body->quote_minor,
-        .quote_left = body->quote_minor,
-        .created_us = c->clock_us,
-        .instrument = core_place_of(c, instrument),
-        .account = account,
-        .side = side,
-        .type = body->type,
-        .time_in_force = body->time_in_force,
-        .self_trade = self_trade,
-        .post_only = body->post_only,
-        .is_by_quote = body->quote_minor != 0,
-        .is_market = body->type == ORDER_TYPE_MARKET,
-        .state = body->type > ORDER_TYPE_MARKET ? ORDER_STATE_WAITING : ORDER_STATE_OPEN,
-    };
+    core_clear_incoming(in);
+    in->price_ticks = in->limit_ticks = body->price_ticks;
+    in->quantity_lots = in->remaining_lots = body->quantity_lots;
+    in->quote_minor = in->quote_left = body->quote_minor;
+    in->created_us = c->clock_us;
+    in->instrument = body->instrument / CORE_SHARDS - 1;
+    in->account = account;
+    in->side = side;
+    in->type = body->type;
+    in->time_in_force = body->time_in_force;
+    in->self_trade = self_trade;
+    in->post_only = body->post_only;
+    in->is_by_quote = body->quote_minor != 0;
+    in->is_market = body->type == ORDER_TYPE_MARKET;
+    in->state = body->type > ORDER_TYPE_MARKET ? ORDER_STATE_WAITING : ORDER_STATE_OPEN;
     in->has_more = core_has_more(body);
     if (in->has_more) in->more = core_more_of(body);
     if (in->is_market) in->limit_ticks = core_protection(c);
     if (account == RISK_NONE) return;
-    in->gives = risk_find_balance(&c->risk, account, core_asset_given(instrument, side));
-    in->receives = risk_find_balance(&c->risk, account, core_asset_received(instrument, side));
+    const struct core_found *found = core_found(c);
+    uint32_t base = risk_look_balance(&c->risk, found->base, account, instrument->base);
+    uint32_t quote = risk_look_balance(&c->risk, found->quote, account, instrument->quote);
+    in->gives = side == BOOK_BUY ? quote : base;
+    in->receives = side == BOOK_BUY ? base : quote;
 }
 
 /* The refusals behind the name, in their order. Leaves `incoming` described if there is an instrument. */
@@ -258,7 +257,7 @@ void core_set_out(struct core *c, enum core_stage next) {
 void core_place_order(struct core *c) {
     const struct codec_command *command = c->progress.command;
     const struct codec_place_order *body = &command->place_order;
-    uint32_t account = risk_find_account(&c->risk, command->account);
+    uint32_t account = core_sender(c);
     uint64_t sent = 0;
     if (body->client_order_id.length != 0) {
         sent = core_body_hash(body);

@@ -53,58 +53,58 @@ void core_view_order(const struct core *c, uint32_t slot, struct codec_order *or
     const struct book_order *hot = book_order_at(c->pool, slot);
     const struct core_cold *cold = &c->cold[slot];
     const struct core_instrument *instrument = &c->instruments[core_order_place(hot)];
-    *order = (struct codec_order){
-        .order_id = hot->order_id,
-        .account = c->risk.accounts[hot->owner].id,
-        .instrument = instrument->id,
-        .side = (uint8_t)(hot->side + 1),
-        .type = ORDER_TYPE_LIMIT,
-        .time_in_force = TIME_IN_FORCE_GTC,
-        .post_only = hot->post_only,
-        .self_trade_prevention = (uint8_t)(hot->self_trade + 1),
-        .client_order_id = core_name(c, cold->name),
-        .price_ticks = hot->price_ticks,
-        .quantity_lots = cold->quantity_lots,
-        .state = ORDER_STATE_OPEN,
-        .remaining_lots = hot->remaining_lots,
-        .filled_lots = cold->quantity_lots - hot->remaining_lots,
-        .filled_quote_minor = cold->filled_quote_minor,
-        .fee_asset = c->risk.assets[core_asset_received(instrument, hot->side)].id,
-        .fee_minor = cold->fee_minor,
-        .created_us = cold->created_us,
-        .updated_us = cold->updated_us,
-        .sequence = cold->sequence,
-    };
+    order->has_more = cold->has_more;
+    order->order_id = hot->order_id;
+    order->account = c->risk.accounts[hot->owner].id;
+    order->instrument = instrument->id;
+    order->side = (uint8_t)(hot->side + 1);
+    order->type = ORDER_TYPE_LIMIT;
+    order->time_in_force = TIME_IN_FORCE_GTC;
+    order->post_only = hot->post_only;
+    order->self_trade_prevention = (uint8_t)(hot->self_trade + 1);
+    order->client_order_id = core_name(c, cold->name);
+    order->price_ticks = hot->price_ticks;
+    order->quantity_lots = cold->quantity_lots;
+    order->quote_minor = 0;
+    order->state = ORDER_STATE_OPEN;
+    order->reason = END_REASON_UNSPECIFIED;
+    order->remaining_lots = hot->remaining_lots;
+    order->filled_lots = cold->quantity_lots - hot->remaining_lots;
+    order->filled_quote_minor = cold->filled_quote_minor;
+    order->fee_asset = c->risk.assets[core_asset_received(instrument, hot->side)].id;
+    order->fee_minor = cold->fee_minor;
+    order->created_us = cold->created_us;
+    order->updated_us = cold->updated_us;
+    order->sequence = cold->sequence;
     if (cold->has_more) view_more(c, slot, order);
 }
 
 void core_view_incoming(const struct core *c, struct codec_order *order) {
     const struct core_incoming *in = &c->incoming;
     const struct core_instrument *instrument = &c->instruments[in->instrument];
-    *order = (struct codec_order){
-        .order_id = in->order_id,
-        .account = c->risk.accounts[in->account].id,
-        .instrument = instrument->id,
-        .side = (uint8_t)(in->side + 1),
-        .type = in->type,
-        .time_in_force = in->time_in_force,
-        .post_only = in->post_only,
-        .self_trade_prevention = (uint8_t)(in->self_trade + 1),
-        .client_order_id = core_name(c, in->name),
-        .price_ticks = in->price_ticks,
-        .quantity_lots = in->quantity_lots,
-        .quote_minor = in->quote_minor,
-        .state = in->state,
-        .reason = in->reason,
-        .remaining_lots = in->remaining_lots,
-        .filled_lots = in->filled_lots,
-        .filled_quote_minor = in->filled_quote_minor,
-        .fee_asset = c->risk.assets[core_asset_received(instrument, in->side)].id,
-        .fee_minor = in->fee_minor,
-        .created_us = in->created_us,
-        .updated_us = c->clock_us,
-        .sequence = c->sequence,
-    };
+    order->has_more = in->has_more;
+    order->order_id = in->order_id;
+    order->account = c->risk.accounts[in->account].id;
+    order->instrument = instrument->id;
+    order->side = (uint8_t)(in->side + 1);
+    order->type = in->type;
+    order->time_in_force = in->time_in_force;
+    order->post_only = in->post_only;
+    order->self_trade_prevention = (uint8_t)(in->self_trade + 1);
+    order->client_order_id = core_name(c, in->name);
+    order->price_ticks = in->price_ticks;
+    order->quantity_lots = in->quantity_lots;
+    order->quote_minor = in->quote_minor;
+    order->state = in->state;
+    order->reason = in->reason;
+    order->remaining_lots = in->remaining_lots;
+    order->filled_lots = in->filled_lots;
+    order->filled_quote_minor = in->filled_quote_minor;
+    order->fee_asset = c->risk.assets[core_asset_received(instrument, in->side)].id;
+    order->fee_minor = in->fee_minor;
+    order->created_us = in->created_us;
+    order->updated_us = c->clock_us;
+    order->sequence = c->sequence;
     if (in->has_more) put_more(order, &in->more);
 }
 
@@ -161,7 +161,7 @@ void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_out *out = &c->out;
     struct core_verdict *verdict = &c->progress.verdict;
     struct codec_bytes encoded;
-    out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &encoded);
+    out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &out->now_us, &encoded);
     if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
     bool is_own = core_is_own(c, order->order_id);
     if (!is_own && order->order_id != verdict->target) return;
@@ -177,21 +177,29 @@ void core_say_level(struct core *c, struct core_instrument *instrument, uint32_t
     if (core_gathers(instrument->phase)) core_touch_auction(c, instrument);
 }
 
-void core_say_balance(struct core *c, uint32_t balance, uint32_t account, uint32_t asset) {
-    if (account == RISK_FEE_PLACE) return;
-    const struct risk_balance *now = &c->risk.balances[balance];
+static void say_balance(struct core *c, const struct risk_balance *now) {
+    if (now->account == RISK_FEE_ACCOUNT) return;
     struct codec_balance_event event = {
         .command = c->out.commands,
-        .account = c->risk.accounts[account].id,
-        .asset = c->risk.assets[asset].id,
+        .account = now->account,
+        .asset = now->asset,
         .available_minor = now->available_minor,
         .held_minor = now->held_minor,
     };
     c->out.event_at = codec_put_balance_event_in(c->out.event_at, EVENT_RECORD_BALANCES_TAG, &event);
 }
 
-void core_say_fee_balance(struct core *c, uint32_t balance, uint32_t account) {
-    core_say_balance(c, balance, account, risk_find_asset(&c->risk, c->risk.balances[balance].asset));
+void core_say_balance(struct core *c, uint32_t balance) { say_balance(c, &c->risk.balances[balance]); }
+
+void core_say_given(struct core *c) {
+    const struct core_incoming *in = &c->incoming;
+    if (in->gives != RISK_NONE) {
+        core_say_balance(c, in->gives);
+        return;
+    }
+    uint32_t asset = core_asset_given(core_market(c), in->side);
+    struct risk_balance nothing = {.account = c->risk.accounts[in->account].id, .asset = c->risk.assets[asset].id};
+    say_balance(c, &nothing);
 }
 
 void core_say_trade(struct core *c, struct codec_trade_event *trade) {
@@ -262,22 +270,16 @@ void core_say_mark(struct core *c) {
     static const struct codec_command time = {.kind = COMMAND_KIND_TIME};
     const struct codec_command *command = c->progress.chapter == CHAPTER_TIME ? &time : c->progress.command;
     const struct core_verdict *verdict = &c->progress.verdict;
-    struct codec_command_mark mark = {
-        .request_id = command->request_id,
-        .causation = command->causation,
-        .trace = command->trace,
-        .account = command->account,
-        .valid_until_us = command->valid_until_us,
-        .kind = (uint8_t)command->kind,
-        .refusal = verdict->refusal,
-        .order_id = verdict->order_id,
-        .created_id = verdict->created_id,
-        .repeated = verdict->repeated,
-        .needed_minor = verdict->needed_minor,
-        .available_minor = verdict->available_minor,
-        .member = verdict->member,
-    };
-    c->out.event_at = codec_put_command_mark_in(c->out.event_at, EVENT_RECORD_COMMANDS_TAG, &mark);
+    struct codec_command_mark mark;
+    mark.kind = (uint8_t)command->kind;
+    mark.refusal = verdict->refusal;
+    mark.order_id = verdict->order_id;
+    mark.created_id = verdict->created_id;
+    mark.repeated = verdict->repeated;
+    mark.needed_minor = verdict->needed_minor;
+    mark.available_minor = verdict->available_minor;
+    mark.member = verdict->member;
+    c->out.event_at = codec_put_mark_in(c->out.event_at, command, &mark);
     c->out.commands++;
 }
 
@@ -350,6 +352,7 @@ void core_say_begin(struct core *c) {
         .first_sequence = goes_on ? c->sequence : c->sequence + 1,
     };
     out->part->index_length = 0;
+    out->now_us = codec_number((uint64_t)c->clock_us);
     out->event_at = codec_put_event_record(out->part->events, &head);
     out->answer_at = out->part->answers;
     out->commands = out->batch_first = out->answer_start = 0;

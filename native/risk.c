@@ -2,14 +2,6 @@
 
 #include "risk.h"
 
-/* Numbers are mostly given one after the other, and those that are near each other may be found together. */
-static uint32_t id_check(uint32_t id) { return id; }
-
-/* An account's balances are found together, eight assets at a time. */
-static uint32_t balance_check(uint32_t account, uint32_t asset) {
-    return (hash_fold((uint64_t)account << 32 | asset >> 3) & ~7u) | (asset & 7);
-}
-
 bool risk_open(struct risk *risk, uint32_t accounts, uint32_t balances) {
     *risk = (struct risk){0};
     risk->assets = calloc(RISK_MAX_ASSETS + 1, sizeof *risk->assets);
@@ -25,6 +17,8 @@ void risk_close(struct risk *risk) {
     free(risk->balances);
     free(risk->after);
     free(risk->counted);
+    free(risk->touched);
+    free(risk->marks);
     free(risk->assets);
     free(risk->account_ids.entries);
     free(risk->balance_ids.entries);
@@ -44,6 +38,18 @@ static bool reserve_accounts(struct risk *risk, uint32_t accounts) {
     return true;
 }
 
+/* Room to note every balance. */
+static bool reserve_touched(struct risk *risk, uint32_t balances) {
+    struct risk_touched *touched = array_grow(risk->touched, sizeof *touched, risk->touched_count, (size_t)balances + 1);
+    if (!touched) return false;
+    risk->touched = touched;
+    size_t used = risk->marks ? risk->balance_count / 64 + 1 : 0;
+    uint64_t *marks = array_grow(risk->marks, sizeof *marks, used, (size_t)balances / 64 + 1);
+    if (!marks) return false;
+    risk->marks = marks;
+    return true;
+}
+
 /* Room for balances. */
 static bool reserve_balances(struct risk *risk, uint32_t balances) {
     if (balances <= risk->balance_room) return true;
@@ -58,6 +64,7 @@ static bool reserve_balances(struct risk *risk, uint32_t balances) {
     int64_t *counted = array_grow(risk->counted, sizeof *counted, 0, (size_t)balances + 1);
     if (!counted) return false;
     risk->counted = counted;
+    if (!reserve_touched(risk, balances)) return false;
     risk->balance_room = balances;
     return true;
 }
@@ -67,28 +74,6 @@ bool risk_reserve(struct risk *risk, uint32_t accounts, uint32_t balances) {
 }
 
 /* ---- Accounts ------------------------------------------------------------------------------------------------- */
-
-uint32_t risk_find_account(const struct risk *risk, uint32_t id) {
-    uint32_t check = id_check(id);
-    uint32_t at = table_home(&risk->account_ids, check);
-    uint32_t place;
-    while ((place = table_next(&risk->account_ids, check, &at)) != RISK_NONE) {
-        if (risk->accounts[place].id == id) return place;
-    }
-    return RISK_NONE;
-}
-
-void risk_warm_account(const struct risk *risk, uint32_t id) { table_warm(&risk->account_ids, id_check(id)); }
-
-void risk_warm_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
-    table_warm(&risk->balance_ids, balance_check(account_id, asset_id));
-}
-
-void risk_bring_balance(const struct risk *risk, uint32_t account_id, uint32_t asset_id) {
-    uint32_t check = balance_check(account_id, asset_id);
-    uint32_t at = table_home(&risk->balance_ids, check);
-    bring_near(&risk->balances[table_next(&risk->balance_ids, check, &at)]);
-}
 
 void risk_account_image(const struct risk_account *account, uint64_t image[RISK_ACCOUNT_WORDS]) {
     image[0] = account->id;
@@ -125,7 +110,7 @@ uint32_t risk_add_account(struct risk *risk, uint32_t id) {
     uint32_t place = ++risk->account_count;
     struct risk_account *account = &risk->accounts[place];
     *account = (struct risk_account){.id = id, .self_trade = NEW_ACCOUNT_SELF_TRADE};
-    table_put(&risk->account_ids, id_check(id), place);
+    table_put(&risk->account_ids, risk_id_check(id), place);
     risk->hash += account_hash(account);
     return place;
 }
@@ -160,7 +145,7 @@ void risk_count_command(struct risk *risk, uint32_t place, int64_t second, uint3
 /* ---- Assets --------------------------------------------------------------------------------------------------- */
 
 uint32_t risk_find_asset(const struct risk *risk, uint32_t id) {
-    uint32_t check = id_check(id);
+    uint32_t check = risk_id_check(id);
     uint32_t at = table_home(&risk->asset_ids, check);
     uint32_t place;
     while ((place = table_next(&risk->asset_ids, check, &at)) != RISK_NONE) {
@@ -198,7 +183,7 @@ uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const
     struct risk_asset *asset = &risk->assets[place];
     *asset = (struct risk_asset){.id = id, .decimals = (uint8_t)decimals, .code_length = (uint8_t)length};
     memcpy(asset->code, code, length);
-    table_put(&risk->asset_ids, id_check(id), place);
+    table_put(&risk->asset_ids, risk_id_check(id), place);
     risk->hash += asset_hash(asset);
     return place;
 }
@@ -208,7 +193,7 @@ uint32_t risk_add_asset(struct risk *risk, uint32_t id, uint32_t decimals, const
 uint32_t risk_find_balance(const struct risk *risk, uint32_t account, uint32_t asset) {
     uint32_t account_id = risk->accounts[account].id;
     uint32_t asset_id = risk->assets[asset].id;
-    uint32_t check = balance_check(account_id, asset_id);
+    uint32_t check = risk_balance_check(account_id, asset_id);
     uint32_t at = table_home(&risk->balance_ids, check);
     uint32_t place;
     while ((place = table_next(&risk->balance_ids, check, &at)) != RISK_NONE) {
@@ -231,11 +216,30 @@ uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset) {
     uint32_t place = ++risk->balance_count;
     struct risk_balance *balance = &risk->balances[place];
     *balance = (struct risk_balance){.account = risk->accounts[account].id, .asset = risk->assets[asset].id};
-    table_put(&risk->balance_ids, balance_check(balance->account, balance->asset), place);
+    table_put(&risk->balance_ids, risk_balance_check(balance->account, balance->asset), place);
     list_balance(risk, account, place);
     if (account == RISK_FEE_PLACE) risk->assets[asset].fee_balance = place;
     risk_put(risk, place, 0, 0);
     return place;
+}
+
+static void settle(struct risk *risk, const struct risk_touched *touched) {
+    struct risk_balance *balance = &risk->balances[touched->place];
+    int64_t total_minor = balance->available_minor + balance->held_minor;
+    uint64_t image[RISK_BALANCE_WORDS];
+    risk_balance_image(balance, image);
+    uint64_t hash = hash_words(HASH_BALANCE, image, RISK_BALANCE_WORDS);
+    risk->hash += hash - balance->hash;
+    balance->hash = hash;
+    risk->marks[touched->place / 64] = 0;
+    if (total_minor == touched->total_minor) return;
+    risk->balance_hash += hash_total(balance->account, balance->asset, total_minor) -
+                          hash_total(balance->account, balance->asset, touched->total_minor);
+}
+
+void risk_settle(struct risk *risk) {
+    for (uint32_t i = 0; i < risk->touched_count; i++) settle(risk, &risk->touched[i]);
+    risk->touched_count = 0;
 }
 
 /* ---- Checking ------------------------------------------------------------------------------------------------- */
@@ -301,7 +305,7 @@ static int validate_totals(const struct risk *risk) {
 int risk_validate(const struct risk *risk) {
     struct risk sums = {0};
     uint32_t balances = 0;
-    CHECK(risk->accounts[RISK_FEE_PLACE].id == RISK_FEE_ACCOUNT);
+    CHECK(risk->accounts[RISK_FEE_PLACE].id == RISK_FEE_ACCOUNT && risk->touched_count == 0);
     CHECK(risk->account_count <= risk->account_room && risk->account_count == risk->account_ids.count);
     CHECK(risk->balance_count <= risk->balance_room && risk->balance_count == risk->balance_ids.count);
     CHECK(risk->asset_count <= RISK_MAX_ASSETS && risk->asset_count == risk->asset_ids.count);

@@ -129,6 +129,7 @@ static void take_money(struct snapshot_reader *reader, struct core *c) {
     for (uint32_t place = 1; place <= accounts && !reader->is_broken; place++) take_account(reader, c, place);
     uint32_t balances = snapshot_count(reader, c->sizes.balances);
     for (uint32_t i = 0; i < balances && !reader->is_broken; i++) take_balance(reader, c);
+    risk_settle(&c->risk);
     for (uint32_t place = 1; place <= c->risk.asset_count; place++) {
         snapshot_expect(reader, c->risk.assets[place].fee_balance != RISK_NONE);
     }

@@ -56,6 +56,27 @@ static struct wire_reader copy_exactly(const uint8_t *bytes, uint32_t length) {
 #define ECHO_PLAIN(name, NAME) ECHO_READER(name, NAME) ECHO(name, NAME, codec_put_##name##_in(room, 10, &message))
 #define ECHO_OUTER(name, NAME) ECHO_READER(name, NAME) ECHO(name, NAME, codec_put_##name(room, &message))
 CODEC_PLAIN_MESSAGES(ECHO_PLAIN)
+
+/* An order without what only some have is written without looking for it. */
+#define COUNT_MORE(name, number, kind, of) COUNT_MORE_##kind(name, number)
+#define COUNT_MORE_UINT32(name, number) +((number) > ORDER_SEQUENCE && into->name != 0)
+#define COUNT_MORE_UINT64(name, number) COUNT_MORE_UINT32(name, number)
+#define COUNT_MORE_INT64(name, number) COUNT_MORE_UINT32(name, number)
+#define COUNT_MORE_SINT64(name, number) COUNT_MORE_UINT32(name, number)
+#define COUNT_MORE_BOOL(name, number) COUNT_MORE_UINT32(name, number)
+#define COUNT_MORE_ENUM(name, number) COUNT_MORE_UINT32(name, number)
+#define COUNT_MORE_STRING(name, number)
+static bool echo_read_order(struct wire_reader *reader, struct codec_order *into) {
+    memset(into, 0, sizeof *into);
+    READ_FIELDS(ORDER, 0)
+}
+static bool echo_read_whole_order(struct wire_reader *reader, struct codec_order *into) {
+    if (!echo_read_order(reader, into)) return false;
+    into->has_more = (ORDER_FIELDS(COUNT_MORE)) != 0;
+    return true;
+}
+#define echo_read_order echo_read_whole_order
+ECHO(order, ORDER, codec_put_order_in(room, 10, &message))
 CODEC_OUTER_MESSAGES(ECHO_OUTER)
 
 int64_t echo_message(const char *name, const uint8_t *bytes, uint32_t length, uint8_t *out) {
@@ -64,6 +85,7 @@ int64_t echo_message(const char *name, const uint8_t *bytes, uint32_t length, ui
 #define DISPATCH(message, NAME) \
     if (strcmp(name, #message) == 0) written = echo_##message(&reader, out);
     CODEC_PLAIN_MESSAGES(DISPATCH)
+    DISPATCH(order, ORDER)
     CODEC_OUTER_MESSAGES(DISPATCH)
     free((void *)copy.at);
     return written;
@@ -71,7 +93,7 @@ int64_t echo_message(const char *name, const uint8_t *bytes, uint32_t length, ui
 
 /* The names echo_message knows, a space after each: those that are written as a field of another, then the others. */
 #define NAME_OF(name, NAME) #name " "
-const char *echo_plain_names(void) { return "" CODEC_PLAIN_MESSAGES(NAME_OF); }
+const char *echo_plain_names(void) { return "" CODEC_PLAIN_MESSAGES(NAME_OF) NAME_OF(order, ORDER); }
 const char *echo_outer_names(void) { return "" CODEC_OUTER_MESSAGES(NAME_OF); }
 
 /* ---- Messages around messages -------------------------------------------------------------------------------------- */
@@ -83,7 +105,9 @@ int64_t echo_order_twice(const uint8_t *bytes, uint32_t length, uint32_t command
     struct codec_order order;
     if (!echo_read_order(&reader, &order)) return -1;
     struct codec_bytes encoded;
-    uint8_t *end = codec_put_order_event_in(events, command, &order, &encoded);
+    /* Every other time it is as it was expected to be. */
+    struct codec_number now_us = codec_number(command & 2 ? (uint64_t)order.updated_us : command);
+    uint8_t *end = codec_put_order_event_in(events, command, &order, &now_us, &encoded);
     struct codec_outcome outcome = {.created_id = command, .repeated = command & 1};
     struct codec_bytes orders[CODEC_GROUP] = {encoded};
     *answers_length = codec_put_outcome_in(answers, &outcome, orders) - answers;

@@ -132,7 +132,7 @@ def _counted(programs: Programs, program: Program, asked: Asked) -> dict[str, in
 
 def _layer(place: Place) -> str:
     if place.file == "codec_wire.h":
-        is_writing = place.function.startswith("codec_put")
+        is_writing = "put" in place.function
         return "writing events and answers" if is_writing else "reading commands"
     if place.file == "codec_fixed.c":
         return "structs in and out"

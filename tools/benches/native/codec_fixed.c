@@ -152,13 +152,34 @@ static inline uint8_t *put_head(uint8_t *at, uint32_t tag, size_t size) {
 CODEC_PLAIN_MESSAGES(WRITER)
 CODEC_PLAIN_MESSAGES(WRITER_IN)
 CODEC_OUTER_MESSAGES(WRITER)
+WRITER(order, ORDER)
+WRITER_IN(order, ORDER)
 WRITER(instrument, INSTRUMENT)
 WRITER_IN(instrument, INSTRUMENT)
 
-uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order, struct codec_bytes *encoded) {
-    uint8_t *body = put_head(at, command, sizeof *order);
-    if (encoded) *encoded = (struct codec_bytes){body, sizeof *order};
-    return put(body, order, sizeof *order);
+struct codec_number codec_number(uint64_t value) { return (struct codec_number){.value = value}; }
+
+/* Constant sizes become a few moves. */
+static inline uint8_t *put_order(uint8_t *at, const struct codec_order *order) {
+    if (order->has_more) return put(at, order, sizeof *order);
+    return put(at, order, offsetof(struct codec_order, trigger_ticks));
+}
+
+uint8_t *codec_put_order_event_in(uint8_t *at, uint32_t command, const struct codec_order *order,
+                                  const struct codec_number *now_us, struct codec_bytes *encoded) {
+    uint8_t *body = at + sizeof(struct field);
+    uint8_t *end = put_order(body, order);
+    (void)now_us;
+    put_head(at, command, (size_t)(end - body));
+    encoded->at = body;
+    encoded->length = (uint32_t)(end - body);
+    return end;
+}
+
+uint8_t *codec_put_mark_in(uint8_t *at, const struct codec_command *command, const struct codec_command_mark *mark) {
+    const size_t envelope = offsetof(struct codec_command, place_order), kind = offsetof(struct codec_command_mark, kind);
+    uint8_t *body = put_head(at, EVENT_RECORD_COMMANDS_TAG, envelope + sizeof *mark - kind);
+    return put(put(body, command, envelope), (const uint8_t *)mark + kind, sizeof *mark - kind);
 }
 
 uint8_t *codec_put_asset_event_in(uint8_t *at, uint32_t command, const struct codec_asset *asset) {
