@@ -49,7 +49,12 @@ def wanted_settings(config: LogConfig) -> dict[str, str]:
 
 
 _AT_LEAST: Final = ("min.insync.replicas", "max.message.bytes")
-_ONLY_WHEN_MADE: Final[Mapping[str, str]] = {"segment.bytes": str(SEGMENT_BYTES)}
+_ONLY_WHEN_MADE: Final[Mapping[str, str]] = {
+    "segment.bytes": str(SEGMENT_BYTES),
+    # Each entry of an index is a page that goes to the disk with the record. Fewer of them took a
+    # fifth off an append; much fewer, and whoever looks for an offset reads through too much.
+    "index.interval.bytes": "131072",
+}
 
 
 async def make_topic(access: Access, topic: str, config: LogConfig) -> None:
