@@ -133,7 +133,8 @@ class Sequencer:
         self._closed = ""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._streams: set[Stream] = set()
+        # In the order in which they came, so that a simulated stop is the same each time.
+        self._streams: dict[Stream, None] = {}
         self._lookups: set[asyncio.Task[None]] = set()
         self.malformed = 0
         """Batches refused because they did not parse, since start."""
@@ -157,7 +158,7 @@ class Sequencer:
         the stream is lost, what was queued is applied all the same.
         """
         stream = Stream()
-        self._streams.add(stream)
+        self._streams[stream] = None
         if self._closed:
             stream.end()
         taking = asyncio.create_task(self._take(requests, stream))
@@ -168,7 +169,7 @@ class Sequencer:
                 for answer in stream.ready():
                     yield answer
         finally:
-            self._streams.discard(stream)
+            self._streams.pop(stream, None)
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
 

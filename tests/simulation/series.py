@@ -10,7 +10,8 @@ COLLECT_EVERY: Final = 20
 
 
 def series(seeds: Iterable[int]) -> Iterator[Verdict]:
-    """The verdict of each. Python looks for cycles between them only: they are many and short."""
+    """The verdict of each. Python looks for cycles between them only: what it closes when it finds
+    them would else be done at moments that no seed has chosen."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.series import series
-from tests.simulation.story import quietly, tell
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 700
@@ -36,12 +35,11 @@ def test_what_was_found_does_not_come_back() -> None:
 def test_a_seed_is_the_same_each_time_and_in_each_process() -> None:
     """Nothing in it hangs on the memory, the hashes or the speed of a machine."""
     seeds = (11, 12, 13)
-    with quietly():
-        here = [tell(seed).digest for seed in seeds]
-        assert here == [tell(seed).digest for seed in seeds]
+    here = [verdict.digest for verdict in series(seeds)]
+    assert here == [verdict.digest for verdict in series(seeds)]
     asked = (
-        "from tests.simulation.story import quietly, tell\n"
-        f"with quietly(): print(*[tell(seed).digest for seed in {seeds}])"
+        "from tests.simulation.series import series\n"
+        f"print(*[verdict.digest for verdict in series({seeds})])"
     )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PYTHONHASHSEED": "7"}
     there = subprocess.run(
