@@ -44,6 +44,15 @@ async def _last(chance: Random, longest_s: float) -> None:
     await asyncio.sleep(chance.uniform(0.1, longest_s))
 
 
+async def _freeze(send: Callable[[signal.Signals], None], chance: Random) -> None:
+    """Let whoever takes these signals stand still for a while."""
+    send(signal.SIGSTOP)
+    try:
+        await _last(chance, 4.0)
+    finally:
+        send(signal.SIGCONT)
+
+
 # --- processes ----------------------------------------------------------------------------------
 
 
@@ -112,11 +121,7 @@ async def kill_postgres(house: House, _chance: Random) -> str:
 
 async def freeze_postgres(house: House, chance: Random) -> str:
     """Postgres stands still for a while."""
-    house.signal_postgres(signal.SIGSTOP)
-    try:
-        await _last(chance, 4.0)
-    finally:
-        house.signal_postgres(signal.SIGCONT)
+    await _freeze(house.signal_postgres, chance)
     return "postgres"
 
 
@@ -128,11 +133,7 @@ async def kill_kafka(house: House, _chance: Random) -> str:
 
 async def freeze_kafka(house: House, chance: Random) -> str:
     """The broker stands still for a while."""
-    house.signal_kafka(signal.SIGSTOP)
-    try:
-        await _last(chance, 4.0)
-    finally:
-        house.signal_kafka(signal.SIGCONT)
+    await _freeze(house.signal_kafka, chance)
     return "kafka"
 
 
