@@ -170,6 +170,10 @@ class ProcessLoop:
         self._become_current()
         for task in tasks:
             _throw_away(task)
+        # Nobody's code runs now, and the next loop of this thread may be a real one.
+        self._time.current = None
+        asyncio._set_running_loop(None)
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
 
     def step(self, due: Due) -> None:
         """Do one thing, if this process can."""
