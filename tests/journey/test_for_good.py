@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.matching.store import FORMAT
 from services.runtime.embedded import start_postgres, stop_postgres
 from tests.journey.house import House
 
@@ -72,4 +73,4 @@ def test_a_snapshot_of_a_newer_version_ends_the_house(data_folder: Path) -> None
     snapshot_of_a_newer_one(data_folder)
     last = given_up(data_folder).splitlines()[-1]
     assert last.startswith("matching cannot go on. ")
-    assert "has format 99, and this Bourse knows 1" in last
+    assert f"has format 99, and this Bourse knows {FORMAT}" in last
