@@ -232,8 +232,12 @@ def test_a_difference_is_found_and_made_short(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(CoreEngine, "apply", lying)
     with pytest.raises(Different, match="lots: ") as caught:
-        # Not every history has a trade, but of some in a row one has.
-        for seed in range(20):
-            run(Random(seed), SMALL, Stride(records=60))
+        _run_some()
     long, short = str(caught.value), str(shorten(caught.value))
     assert short.count("place_order {") * 2 < long.count("place_order {")
+
+
+def _run_some() -> None:
+    """Not every history has a trade, but of some in a row one has."""
+    for seed in range(20):
+        run(Random(seed), SMALL, Stride(records=60))
