@@ -81,14 +81,22 @@ class PostgresKeeper:
         try:
             while not ended.done():
                 await asyncio.wait([ended], timeout=LOOK_S)
-                is_stuck = await asyncio.to_thread(postgres_is_stuck, self._data)
-                if is_stuck and was_stuck:
-                    said = "refuses everybody and does not recover by itself: it is ended"
-                    self._tell(self.name, said, Severity.BAD)
-                    await asyncio.to_thread(stop_postgres, self._data, "immediate")
-                was_stuck = is_stuck
+                was_stuck = await self._is_stuck(was_stuck)
         finally:
             ended.cancel()
+
+    async def _is_stuck(self, was_stuck: bool) -> bool:
+        """Whether it is; one that was before too is ended. What fails of this is tried again."""
+        try:
+            is_stuck = await asyncio.to_thread(postgres_is_stuck, self._data)
+            if is_stuck and was_stuck:
+                said = "refuses everybody and does not recover by itself: it is ended"
+                self._tell(self.name, said, Severity.BAD)
+                await asyncio.to_thread(stop_postgres, self._data, "immediate")
+        except EmbeddedError as error:
+            self._tell(self.name, str(error), Severity.BAD)
+            return was_stuck
+        return is_stuck
 
     async def _again(self, wait_s: float) -> EmbeddedPostgres:
         while True:

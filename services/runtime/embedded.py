@@ -84,8 +84,8 @@ def start_postgres(data: Path, settings: Mapping[str, str] | None = None) -> Emb
     """
     data = data.expanduser().resolve()
     data.mkdir(parents=True, exist_ok=True)
-    server = _Server(data)
-    with _alone(data):
+    with _in_a_sentence(), _alone(data):
+        server = _Server(data)
         server.make_if_missing()
         server.check_version()
         if server.answer() == _SILENT:
@@ -101,8 +101,8 @@ def stop_postgres(data: Path, mode: str = "fast") -> None:
     `fast` ends connections and writes everything; `immediate` is a crash. Raises EmbeddedError.
     """
     data = data.expanduser().resolve()
-    server = _Server(data)
-    with _alone(data):
+    with _in_a_sentence(), _alone(data):
+        server = _Server(data)
         if server.folder.exists() and server.answer() != _SILENT:
             server.run("pg_ctl", "-D", str(server.folder), "-w", "-t", "60", "-m", mode, "stop")
 
@@ -112,12 +112,13 @@ def postgres_is_stuck(data: Path) -> bool:
 
     Postgres 18 comes to this where the disk is full: recovery dies, and the rest waits for it for
     ever. Only an immediate stop and a new start help. Ask twice, a second apart: between two of its
-    own attempts a server looks the same for a moment.
+    own attempts a server looks the same for a moment. Raises EmbeddedError.
     """
-    server = _Server(data.expanduser().resolve())
-    titles = [_title(pid) for pid in _living_in(server.folder)]
-    works = any(part in title for title in titles for part in _WORKING)
-    return bool(titles) and not works and server.answer() == _REFUSING
+    with _in_a_sentence():
+        server = _Server(data.expanduser().resolve())
+        titles = [_title(pid) for pid in _living_in(server.folder)]
+        works = any(part in title for title in titles for part in _WORKING)
+        return bool(titles) and not works and server.answer() == _REFUSING
 
 
 def postgres_binaries() -> Path:
@@ -321,6 +322,15 @@ def _title(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return ""
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Raise what the system refuses, such as a file on a full disk, as EmbeddedError."""
+    try:
+        yield
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EmbeddedError(f"The embedded Postgres cannot be run: {error}.") from error
 
 
 @contextmanager

@@ -47,3 +47,28 @@ def test_a_server_that_is_killed_comes_back_and_one_left_behind_is_taken_over(
         stop_postgres(tmp_path, "immediate")
     assert said[1].startswith("ended; starts again in")
     assert said[-1] == "stopped"
+
+
+def test_a_server_that_the_system_refuses_to_start_is_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def tell(_name: str, text: str, _severity: Severity) -> None:
+        said.append(text)
+
+    async def story() -> None:
+        keeper = PostgresKeeper(tmp_path, tell, Backoff(first_s=0.01, most_s=0.1))
+        await keeper.start()
+        # It is written by each start; a full disk refuses likewise.
+        settings = tmp_path / "postgres" / "postgresql.conf"
+        settings.unlink()
+        settings.mkdir()
+        os.kill(keeper.pid, signal.SIGKILL)
+        await until(lambda: any("cannot be run" in text for text in said))
+        settings.rmdir()
+        await until(lambda: keeper.state is ChildState.SERVING)
+        await keeper.stop()
+
+    try:
+        asyncio.run(story())
+    finally:
+        stop_postgres(tmp_path, "immediate")
