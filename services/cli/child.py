@@ -146,7 +146,11 @@ class Child:
         """One process from its start to its end; how long it stood, in seconds."""
         began_s = time.monotonic()
         self._listener.forget()
-        process = await self._start()
+        try:
+            process = await self._start()
+        except OSError as error:
+            self._tell(self.name, f"cannot be started: {error}", Severity.BAD)
+            return 0.0
         self.pid = process.pid
         self._become(ChildState.STARTING)
         if self._told_to_stop.is_set():

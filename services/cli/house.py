@@ -9,6 +9,7 @@ in; whoever follows the log; matching, which leaves a snapshot; the stores.
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,7 +146,9 @@ class House:
 
     def _on_change(self) -> None:
         self.changed.set()
-        write_state(self.wanted.data, self.state())
+        # A full disk loses what is said of the house, not whoever keeps its processes running.
+        with contextlib.suppress(OSError):
+            write_state(self.wanted.data, self.state())
 
     def _child(self, plan: Plan) -> Child:
         def tell(text: str) -> None:

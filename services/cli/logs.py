@@ -1,5 +1,6 @@
 """What a child process says: kept in a file that never grows too large, errors picked out."""
 
+import contextlib
 import json
 import time
 from collections import deque
@@ -35,16 +36,18 @@ class LogFile:
 
     def write(self, line: bytes) -> None:
         """Append a line, its end included. A full disk loses lines, not the house."""
-        if self._size + len(line) > self._limit_bytes and self._size:
-            self._rotate()
         try:
+            if self._size + len(line) > self._limit_bytes and self._size:
+                self._rotate()
             self._size += self._out.write(line) or 0
         except (OSError, ValueError):
             return  # no room left, or closed already
 
     def _rotate(self) -> None:
         self._out.close()
-        self._file.replace(self._file.with_suffix(".1.log"))
+        # One that found no room for the new file has put the old one aside already.
+        with contextlib.suppress(FileNotFoundError):
+            self._file.replace(self._file.with_suffix(".1.log"))
         self._out = self._file.open("ab", buffering=0)
         self._size = 0
 

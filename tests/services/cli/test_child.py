@@ -125,6 +125,22 @@ def test_what_dies_at_once_is_tried_again_and_its_last_words_are_told(tmp_path: 
     run(story)
 
 
+def test_what_the_system_refuses_to_start_is_tried_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        tiny = nursery(tmp_path, STANDS)
+        environment = dict(tiny.child.plan.environment or {})
+        environment["LARGE"] = "x" * 200_000
+        tiny.child.plan = tiny.child.plan._replace(environment=environment)
+        tiny.child.start()
+        await tiny.until(lambda: tiny.child.restarts >= 2)
+        assert tiny.said[0].startswith("cannot be started: ")
+        del environment["LARGE"]
+        await tiny.until(lambda: tiny.child.state is ChildState.SERVING)
+        await tiny.child.stop()
+
+    run(story)
+
+
 def test_what_a_new_start_would_not_mend_is_not_tried_again(tmp_path: Path) -> None:
     async def story() -> None:
         tiny = nursery(tmp_path, WRONG)

@@ -17,6 +17,19 @@ def test_a_log_file_never_grows_beyond_its_limit(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["room.1.log", "room.log"]
 
 
+def test_a_log_file_that_cannot_be_put_aside_loses_lines_and_nothing_else(tmp_path: Path) -> None:
+    aside = tmp_path / "room.1.log"
+    aside.mkdir()
+    log = LogFile(tmp_path / "room.log", limit_bytes=20)
+    for number in range(5):
+        log.write(b"%04d line\n" % number)
+    aside.rmdir()
+    log.write(b"0005 line\n")
+    log.close()
+    assert (tmp_path / "room.log").read_text() == "0005 line\n"
+    assert aside.read_text() == "0000 line\n0001 line\n"
+
+
 def test_a_log_file_goes_on_where_it_stopped(tmp_path: Path) -> None:
     for line in (b"one\n", b"two\n"):
         log = LogFile(tmp_path / "room.log")
