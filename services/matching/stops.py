@@ -67,7 +67,7 @@ class Stops:
         self._marked = marked
         self._shard = replica.facts.shard
         self.kept = asyncio.Event()
-        """The state at a Halt is kept, or cannot be."""
+        """The state at the newest Halt is kept, or cannot be."""
         self._ending = asyncio.Lock()
 
     async def watch(self, part: Awaitable[None]) -> None:
@@ -87,6 +87,7 @@ class Stops:
         while True:
             await self._replica.at_halt.wait()
             self._replica.at_halt.clear()
+            self.kept.clear()
             try:
                 await self._keep_halted()
             except StorageError as error:
@@ -168,7 +169,7 @@ class Stops:
         self._replica.over = "This replica made something else than what is published."
         facts = self._replica.facts
         _log.error("differs", why=str(other), state_hash=f"{facts.state_hash:016x}")
-        if facts.rules >= HALT_RULES and not facts.halt_sequence:
+        if facts.rules >= HALT_RULES:
             halt = matching.Halt(
                 sequence=facts.sequence,
                 state_hash=facts.state_hash,
@@ -176,7 +177,10 @@ class Stops:
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
-                    await self._append(halt)
+                    if not facts.halt_sequence:
+                        # What was kept at a Halt of long ago is not what is waited for.
+                        self.kept.clear()
+                        await self._append(halt)
                     await self.kept.wait()
         await self._marked(other.command_offset, str(other))
 

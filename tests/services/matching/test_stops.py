@@ -10,10 +10,11 @@ import pytest
 from bourse.matching import v1 as matching
 from services.matching.core import Core
 from services.matching.reader import Lagging, Replica
+from services.matching.state import SnapshotPace
 from services.matching.stops import Stops
 from services.runtime.clock import SystemClock
 from services.runtime.memory_log import MemoryLog
-from services.runtime.publisher import Publisher
+from services.runtime.publisher import PublishedOtherwise, Publisher
 from services.runtime.skips import SkipMistaken, Skips, append_skip, read_skips
 from tests.services.matching.rig import (
     ALICE,
@@ -62,6 +63,8 @@ def test_a_halted_replica_keeps_its_state_and_goes_on_after_a_resume(tmp_path: P
             await own.one(batch(session, 3, command(resume=resume)))
             taken = await own.one(batch(0, 5, credit(ALICE, USD, 7), source=1))
             assert taken.status == matching.BATCH_STATUS_APPLIED
+            await stops._halt(PublishedOtherwise("It differs.", facts.next_offset))
+            assert len(list(folder.glob("*-anna.json"))) == 2, "at the second Halt as well"
             keeping.cancel()
 
     tell(story())
@@ -81,6 +84,11 @@ def test_one_that_is_over_takes_and_keeps_nothing(tmp_path: Path) -> None:
             )
             with pytest.raises(Lagging, match="It is over"):
                 await own.replica.take_snapshot()
+            own.replica._pace = SnapshotPace(records=1, commands=1)
+            own.replica._snapshot_wanted.set()
+            while own.replica._snapshot_wanted.is_set():
+                assert not any(task.done() for task in own.tasks), "nothing else ends with it"
+                await asyncio.sleep(0.01)
 
     tell(story())
 
