@@ -44,8 +44,8 @@ LOOK_S: Final = 0.05
 WAIT_S: Final = 2.0
 """A question waits so long for what it wants to see."""
 
-_PAUSE_S: Final = 5.0
-"""Until the next try, where a snapshot could not be kept."""
+_PAUSE_S: Final = 30.0
+"""Until the next try, where a snapshot could not be kept: orders wait while a state is written."""
 
 _log = structlog.get_logger("matching")
 
@@ -325,6 +325,9 @@ class Replica:
                 await self.see_snapshots()
                 if self._snapshot_is_due():
                     await self.take_snapshot()
+            except Lagging as error:
+                # It has come to its end meanwhile, and whoever ends it needs the others until then.
+                _log.info("no_snapshot", why=str(error))
             except StorageError as error:
                 _log.error("no_snapshot", why=str(error))
                 await asyncio.sleep(_PAUSE_S)
@@ -354,11 +357,13 @@ class Replica:
                 raise Lagging("Nothing has been applied yet")
             offset = facts.next_offset - 1
             snapshot = self._snapshot_of(facts)
-            self.progress.snapshot_next_offset = facts.next_offset
-            self.progress.snapshot_sequence = facts.sequence
             pieces = list(self.core.snapshot())
             await self._store.write(snapshot, pieces)
             self.taken_at_us[offset] = self.stopwatch()
+            # Not before: one that could not be kept stays due.
+            if facts.next_offset > self.progress.snapshot_next_offset:
+                self.progress.snapshot_next_offset = facts.next_offset
+                self.progress.snapshot_sequence = facts.sequence
             if self._publisher.last_key.command_offset < offset:
                 crash_point("matching.snapshot_before_publish")
             await self._store.prune(self._publisher.last_key.command_offset)

@@ -13,6 +13,7 @@ from services.runtime.lease import Lease
 from services.runtime.publisher import Publisher
 from services.runtime.rpc import Context
 from services.runtime.sequencer import Sequencer
+from services.runtime.storage import StorageError
 
 
 class OrderEntry:
@@ -137,8 +138,9 @@ class Matching(rpc.MatchingServiceServicer):
         await self._stand(context)
         try:
             taken = await self._replica.take_snapshot()
-        except (Lagging, OSError) as error:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, f"No snapshot was taken: {error}.")
+        except (Lagging, StorageError) as error:
+            why = str(error).rstrip(".")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"No snapshot was taken: {why}.")
         return matching.TakeSnapshotResponse(
             command_offset=taken.offset, state_hash=taken.state_hash, sequence=taken.sequence
         )

@@ -253,6 +253,20 @@ def test_an_empty_shard_has_no_snapshot_to_give(tmp_path: Path) -> None:
     tell(story())
 
 
+def test_a_snapshot_that_cannot_be_kept_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with served(tmp_path) as client:
+            await open_market(client.shard)
+            (tmp_path / "snapshots").write_text("a file")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await client.stub.TakeSnapshot(matching.TakeSnapshotRequest())
+            assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert (refused.value.details() or "").startswith("No snapshot was taken: ")
+            assert client.shard.replica.progress.snapshot_next_offset == 0, "it stays due"
+
+    tell(story())
+
+
 def test_health_speaks_for_both_services(tmp_path: Path) -> None:
     async def story() -> None:
         async with served(tmp_path) as client:
