@@ -103,7 +103,12 @@ async def prove_in_a_process(data: Path, offset: int) -> None:
     command = ("-m", "services.matching.prove", "--data", str(data), str(offset))
     # A place where a test kills this process is not one for its child.
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, env=environment)
+    try:
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, env=environment)
+    except OSError as error:
+        # A machine without room for one more process; this replica is no worse for it.
+        _log.warning("snapshot_not_judged", offset=offset, why=str(error))
+        return
     try:
         async with asyncio.timeout(PROVING_S):
             code = await process.wait()

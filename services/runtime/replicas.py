@@ -153,12 +153,13 @@ class Registration:
             self._drop()
 
     async def others_live(self) -> bool:
-        """Whether another replica of the shard lives. Raises what Postgres raises."""
-        connection = await open_registry(self._config)
-        try:
-            rows = await list_replicas(connection, self._shard)
-        finally:
-            await connection.close()
+        """Whether another replica of the shard lives. Raises what Postgres raises, TimeoutError."""
+        async with asyncio.timeout(_ANSWER_S):
+            connection = await open_registry(self._config)
+            try:
+                rows = await list_replicas(connection, self._shard)
+            finally:
+                connection.terminate()
         return any(row.is_live and row.replica != self.replica for row in rows)
 
     async def stopped(self, offset: int, why: str) -> None:
