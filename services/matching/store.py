@@ -15,6 +15,7 @@ replicas may write one offset: what they write of the core is the same.
 
 import hashlib
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,8 @@ _VERSION: Final = struct.Struct("<8sI")
 _HEADS: Final = {1: struct.Struct("<8sIIQQQQ32s"), 2: struct.Struct("<8sIIQQQQ32sq")}
 _CHECK: Final = struct.Struct("<I")
 _UNKNOWN: Final = -1
+_OURS: Final = re.compile(r"(\d{20})\.(snapshot|proof|refuted)")
+"""What else may lie there, such as the mark of a folder in a bucket, is not looked at."""
 
 
 class SnapshotError(Exception):
@@ -140,7 +143,7 @@ class SnapshotStore:
         newest whose events are published stays too: one whose events are not cannot be proven yet.
         Of the refuted ones the newest stays to be seen.
         """
-        names = set(await self._storage.names())
+        names = {name for name in await self._storage.names() if _OURS.fullmatch(name)}
         there = _kept(names)
         wanted = {one.offset for one in self._wanted(there, published_offset)}
         wanted |= {one.offset for one in [*filter(_is_refuted, there)][:1]}
@@ -169,10 +172,13 @@ def to_prove(there: Sequence[Kept]) -> list[int]:
 def _kept(names: Iterable[str]) -> list[Kept]:
     """What there is by these names, newest first."""
     known = set(names)
-    found = [int(name.split(".")[0]) for name in known if name.endswith(".snapshot")]
+    ours = [found for name in known if (found := _OURS.fullmatch(name))]
+    offsets = sorted((int(each[1]) for each in ours if each[2] == "snapshot"), reverse=True)
+    refuted = {offset for offset in offsets if _name(offset, "refuted") in known}
     return [
-        Kept(offset, _name(offset, "proof") in known, _name(offset, "refuted") in known)
-        for offset in sorted(found, reverse=True)
+        # Where two who looked do not agree, nothing may rest on it.
+        Kept(each, _name(each, "proof") in known and each not in refuted, each in refuted)
+        for each in offsets
     ]
 
 

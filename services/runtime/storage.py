@@ -9,8 +9,10 @@ Several processes may read and write one storage; whoever writes a name last is 
 
 import asyncio
 import os
+import socket
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _PART_BYTES: Final = 8 * 1024 * 1024
 """What is larger goes to a bucket in parts of this size, and appears once all are there."""
 
+_HERE: Final = socket.gethostname().replace(".", "-")
+_FORSAKEN_S: Final = 86_400.0
 _ATTEMPTS: Final = 3
 _PATIENCE: Final = timedelta(seconds=20)
 
@@ -103,14 +107,14 @@ class FolderStorage:
             for file in (Path(where) / name for name in files):
                 if file.suffix != ".new":
                     names.append(file.relative_to(self._folder).as_posix())
-                elif not Path("/proc", file.name.split(".")[-2]).exists():
+                elif _is_forsaken(file):
                     file.unlink(missing_ok=True)
         return names
 
     def _write(self, name: str, pieces: Sequence[bytes]) -> None:
         file = self._folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f"{file.name}.{os.getpid()}.new")
+        half = file.with_name(f"{file.name}.{_HERE}.{os.getpid()}.new")
         try:
             with half.open("wb") as out:
                 out.writelines(pieces)
@@ -121,6 +125,17 @@ class FolderStorage:
             half.unlink(missing_ok=True)
             raise
         _bring_to_disk(file.parent)
+
+
+def _is_forsaken(half: Path) -> bool:
+    """Whether nobody writes it any more: its process has ended, or was on another machine, which
+    this one cannot ask, and has written nothing for long."""
+    *_, host, pid, _new = ("", "", *half.name.split("."))
+    if host == _HERE:
+        return not Path("/proc", pid).exists()
+    with suppress(FileNotFoundError):
+        return time.time() - half.stat().st_mtime > _FORSAKEN_S
+    return False
 
 
 def _bring_to_disk(folder: Path) -> None:

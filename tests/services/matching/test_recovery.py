@@ -1,6 +1,8 @@
 """Stories of a start: from a snapshot to be believed, from an older one, from the beginning."""
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -242,11 +244,35 @@ def test_a_snapshot_of_a_newer_bourse_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_half_a_snapshot_of_a_dead_process_is_swept_up(tmp_path: Path) -> None:
-    half = tmp_path / "snapshots" / "0" / f"{7:020}.snapshot.{1 << 30}.new"
-    half.parent.mkdir(parents=True)
+    here = socket.gethostname().replace(".", "-")
+    folder = tmp_path / "snapshots" / "0"
+    half = folder / f"{7:020}.snapshot.{here}.{1 << 30}.new"
+    folder.mkdir(parents=True)
     half.write_bytes(b"half")
     assert asyncio.run(snapshots_in(tmp_path).kept()) == []
     assert not half.exists()
+
+
+def test_half_a_snapshot_of_another_machine_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    half = tmp_path / "snapshots" / "0" / f"{7:020}.snapshot.elsewhere.{1 << 30}.new"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    assert asyncio.run(snapshots_in(tmp_path).kept()) == []
+    assert half.exists(), "whether its process lives cannot be seen from here"
+    os.utime(half, (0, 0))
+    assert asyncio.run(snapshots_in(tmp_path).kept()) == []
+    assert not half.exists()
+
+
+def test_what_is_no_snapshot_is_not_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots" / "0"
+    folder.mkdir(parents=True)
+    (folder / "copy of 7.snapshot").write_bytes(b"")
+    (folder / ".DS_Store").write_bytes(b"")
+    store = snapshots_in(tmp_path)
+    assert asyncio.run(store.kept()) == []
+    asyncio.run(store.prune(0))
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_a_log_that_was_cut_needs_a_snapshot(tmp_path: Path) -> None:
