@@ -76,11 +76,15 @@ class Retention:
         # The record a snapshot stands after stays too: by it a start sees that this is its log.
         places = (proven[-1], proof.first_event)
         for (topic, readers), place in zip(self._topics, places, strict=True):
+            start = await self._log.start(topic)
+            if place < start:
+                # Were this hold lost like a reader's, newer snapshots would lose their events too.
+                self._say(topic, f"the oldest proven snapshot needs it from {place} on")
+                continue
             await self._holds.put(topic, READER, Held(place))
-            await self._cut(topic, readers)
+            await self._cut(topic, readers, start)
 
-    async def _cut(self, topic: str, readers: Sequence[str]) -> None:
-        start = await self._log.start(topic)
+    async def _cut(self, topic: str, readers: Sequence[str], start: int) -> None:
         for reader in await self._holds.expire(topic, self._silent_s, start):
             self.lost_holds += 1
             _log.error("hold_lost", topic=topic, reader=reader, silent_s=self._silent_s)

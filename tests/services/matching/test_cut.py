@@ -145,6 +145,23 @@ def test_a_hold_on_what_is_cut_already_holds_nothing(postgres: str, tmp_path: Pa
     tell(story())
 
 
+def test_nothing_more_is_cut_where_a_proven_snapshot_needs_what_is_gone(
+    postgres: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        log = MemoryLog(partition_records=PARTITION)
+        async with holding(postgres) as holds:
+            retention = await traded(log, tmp_path, holds)
+            for room in ROOMS:
+                await holds.put(EVENTS, room, Held(30))
+            gone = await log.cut(EVENTS, 24)
+            await retention.cut()
+            assert (await spans(log))[1] == gone, "a newer snapshot may rest on what is left"
+            assert "snapshots" not in {hold.reader for hold in await holds.all(EVENTS)}
+
+    tell(story())
+
+
 def test_a_released_reader_is_known_and_holds_nothing(postgres: str) -> None:
     async def story() -> None:
         async with holding(postgres) as holds:
