@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 else:
     Statement = Any
 
+ANSWER_S: Final = 10.0
+"""How long an answer to a short question may take; an append has a limit of its own."""
+
 # As the function `append` does where there is nothing special: a statement alone takes a fifth less
 # of the server's CPU. No row means that nothing was done, and that there is something special.
 _APPEND: Final = """
@@ -172,7 +175,12 @@ class PostgresLog:
                     self._desk = await connect(
                         self._address, "log", patience_s=0, search_path=SCHEMA
                     )
-                row = await self._desk.fetchrow(query, topic, *arguments)
+                row = await self._desk.fetchrow(query, topic, *arguments, timeout=ANSWER_S)
+            except TimeoutError as error:
+                if self._desk is not None:
+                    self._desk.terminate()
+                why = f"The log did nothing: it has not answered for {ANSWER_S:g} s."
+                raise LogUnavailable(why) from error
             except GONE as error:
                 raise _nothing_done(topic, error) from error
         if row is None:

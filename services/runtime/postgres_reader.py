@@ -24,6 +24,9 @@ SCHEMA: Final = "runtime"
 LOOK_S: Final = 0.5
 """A reader looks this often even if nobody rings, for a ring can be lost."""
 
+ANSWER_S: Final = 30.0
+"""How long an answer may take: a machine that has vanished gives none, and nobody says so."""
+
 READ_ROWS: Final = 1000
 """Records in a batch at most: a reader should not hold thousands of small ones at once."""
 
@@ -126,14 +129,16 @@ class PostgresReader:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._open()
             query = self._place.query(self._next_offset)
-            rows = await self._connection.fetch(query, self._next_offset, READ_BATCH_BYTES)
+            rows = await self._connection.fetch(
+                query, self._next_offset, READ_BATCH_BYTES, timeout=ANSWER_S
+            )
         except asyncpg.UndefinedTableError:
             # A partition is there from before its first record until it is cut.
             self.drop()
             return []
         except (*GONE, TimeoutError) as error:
             self.drop()
-            _log.warning("log_lost", topic=self._topic, why=str(error))
+            _log.warning("log_lost", topic=self._topic, why=str(error) or "no answer")
             await asyncio.sleep(LOOK_S)
             return []
         return self._in_order(rows)
@@ -152,7 +157,7 @@ class PostgresReader:
 
     async def _check(self, connection: Opened) -> None:
         """See that our place is in the log, and behind it the record that we read last."""
-        ends = await connection.fetchrow(ENDS, self._topic)
+        ends = await connection.fetchrow(ENDS, self._topic, timeout=ANSWER_S)
         if ends is None:
             raise TopicUnknown(f"There is no topic {self._topic}.")
         if self._next_offset > ends["next_offset"]:
@@ -167,7 +172,7 @@ class PostgresReader:
         last = self._last
         if last is None or last.offset < ends["start_offset"]:
             return
-        row = await connection.fetchrow(_AGAIN, ends["id"], last.offset)
+        row = await connection.fetchrow(_AGAIN, ends["id"], last.offset, timeout=ANSWER_S)
         found = None if row is None else Record(last.offset, row[0], row[1])
         if found is None or found.checksum != last.checksum:
             raise RolledBack(self._topic, last.offset, ends["next_offset"])

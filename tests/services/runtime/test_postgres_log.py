@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from services.runtime import postgres_log
 from services.runtime.config import LogConfig
 from services.runtime.embedded import start_postgres, stop_postgres
 from services.runtime.log import Appended, LogUnavailable, OutcomeUnknown, Record, TopicUnknown
@@ -267,6 +268,23 @@ def test_a_log_that_is_down_says_so_and_is_good_again_afterwards(data_folder: Pa
         asyncio.run(asyncio.wait_for(story(), 60))
     finally:
         stop_postgres(data_folder)
+
+
+def test_a_question_that_is_not_answered_is_given_up_and_asked_again_elsewhere(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_log, "ANSWER_S", 0.3)
+
+    async def story(log: PostgresLog, admin: Admin) -> None:
+        await put(log, b"a")
+        # Locked against everybody, it does not answer; nor does a machine that has vanished.
+        async with admin.transaction():
+            await admin.execute("lock table topic in access exclusive mode")
+            with pytest.raises(LogUnavailable, match="has not answered"):
+                await log.end(TOPIC)
+        assert await log.end(TOPIC) == 1
+
+    tell(postgres, story)
 
 
 def test_a_topic_that_is_gone_is_noticed(postgres: str) -> None:
