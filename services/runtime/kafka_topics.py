@@ -13,7 +13,14 @@ from aiokafka.protocol.admin import CreateTopicsRequest, DescribeConfigsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.runtime.config import LogConfig
-from services.runtime.kafka_link import NO_ERROR, UNKNOWN_TOPIC, Access, Link, NoAnswer
+from services.runtime.kafka_link import (
+    NO_ERROR,
+    UNKNOWN_TOPIC,
+    Access,
+    KafkaRefused,
+    Link,
+    NoAnswer,
+)
 from services.runtime.kafka_records import MAX_BATCH_BYTES
 from services.runtime.log import LogUnavailable, TopicUnknown, TopicUnsound
 
@@ -28,6 +35,7 @@ _CREATE_MS: Final = 10_000
 _TOPIC: Final = 2
 _ALREADY_EXISTS: Final = 36
 _INVALID_REPLICATION: Final = 38
+_NOT_ALLOWED: Final = frozenset({29, 31})
 
 
 def wanted_settings(config: LogConfig) -> dict[str, str]:
@@ -82,6 +90,7 @@ async def _found(link: Link, topic: str) -> list[Any] | None:
     error, _name, _internal, partitions = answer.topics[0]
     if error == UNKNOWN_TOPIC:
         return None
+    _see_allowed(topic, error)
     if error != NO_ERROR or any(partition[2] < 0 for partition in partitions):
         raise LogUnavailable(f"{topic} has no leader at the moment: {for_code(error).__name__}.")
     return list(partitions)
@@ -92,6 +101,7 @@ async def _create(link: Link, topic: str, config: LogConfig) -> None:
     asked: tuple[Any, ...] = (topic, 1, config.replication, [], list(settings.items()))
     answer = await link.ask(CreateTopicsRequest([asked], _CREATE_MS, False), within_s=MADE_S)
     _name, error, said = answer.topic_errors[0]
+    _see_allowed(topic, error)
     if error == _INVALID_REPLICATION:
         raise TopicUnsound(
             f"{topic} is to be kept by {config.replication} brokers, and this Kafka has fewer:"
@@ -99,6 +109,14 @@ async def _create(link: Link, topic: str, config: LogConfig) -> None:
         )
     if error not in (NO_ERROR, _ALREADY_EXISTS):
         raise LogUnavailable(f"{topic} cannot be made: {for_code(error).__name__} {said or ''}")
+
+
+def _see_allowed(topic: str, error: int) -> None:
+    if error in _NOT_ALLOWED:
+        raise KafkaRefused(
+            f"Kafka does not let us make or describe {topic} ({for_code(error).__name__}): give"
+            " our user the rights that docs/operators.md names."
+        )
 
 
 async def _appeared(link: Link, topic: str) -> list[Any]:
@@ -133,6 +151,7 @@ def _check_partitions(topic: str, partitions: list[Any], config: LogConfig) -> N
 async def _settings(link: Link, topic: str) -> dict[str, str]:
     answer = await link.ask(DescribeConfigsRequest([(_TOPIC, topic, None)]))
     error, said, _type, _name, entries = answer.resources[0]
+    _see_allowed(topic, error)
     if error == UNKNOWN_TOPIC:
         raise TopicUnknown(f"There is no topic {topic}.")
     if error != NO_ERROR:
@@ -145,11 +164,12 @@ async def _settings(link: Link, topic: str) -> dict[str, str]:
 def _check_settings(topic: str, found: Mapping[str, str], config: LogConfig) -> None:
     """Say all that is wrong at once, and how to put it right."""
     wanted = wanted_settings(config)
-    wrong = {name for name, value in wanted.items() if not _suffices(name, found[name], value)}
+    wrong = {name for name, value in wanted.items() if not _suffices(name, found.get(name), value)}
     if not wrong:
         return
     said = ", ".join(
-        f"{name} is {found[name]} and must be {wanted[name]}" for name in sorted(wrong)
+        f"{name} is {found.get(name, 'not told')} and must be {wanted[name]}"
+        for name in sorted(wrong)
     )
     mend = ",".join(f"{name}={wanted[name]}" for name in sorted(wrong))
     raise TopicUnsound(
@@ -158,5 +178,6 @@ def _check_settings(topic: str, found: Mapping[str, str], config: LogConfig) -> 
     )
 
 
-def _suffices(name: str, found: str, wanted: str) -> bool:
-    return int(found) >= int(wanted) if name in _AT_LEAST else found == wanted
+def _suffices(name: str, found: str | None, wanted: str) -> bool:
+    # A broker that is not Apache's need not know every setting; then it does not keep it either.
+    return int(found or 0) >= int(wanted) if name in _AT_LEAST else found == wanted

@@ -18,7 +18,7 @@ from services.runtime.config import ConfigError, LogConfig
 from services.runtime.kafka_link import Access, Link, access_of
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.kafka_records import Identity, decode, encode
-from services.runtime.kafka_topics import wanted_settings
+from services.runtime.kafka_topics import _check_settings, wanted_settings
 from services.runtime.log import LogUnavailable, RecordTooLarge, TopicUnsound
 from tests.kafka import kafka_config
 
@@ -94,6 +94,15 @@ def test_wrong_settings_are_named_with_the_command_that_mends_them(kafka: str) -
     assert "flush.messages is 1000 and must be 1" in said
     assert "--add-config flush.messages=1,max.message.bytes=16777216,retention.ms=-1" in said
     assert f"--entity-name {TOPIC}" in said
+
+
+def test_a_setting_that_a_broker_does_not_tell_of_is_a_wrong_one() -> None:
+    config = kafka_config("kafka://here:1")
+    told = wanted_settings(config)
+    _check_settings(TOPIC, told, config)
+    del told["flush.messages"], told["min.insync.replicas"]
+    with pytest.raises(TopicUnsound, match=r"flush\.messages is not told and must be 1"):
+        _check_settings(TOPIC, told, config)
 
 
 @pytest.mark.parametrize(
