@@ -18,9 +18,9 @@ from services.cli.terminal import Refused
 from services.runtime.audit import Deed, deeds, put_down
 from services.runtime.config import Settings, load
 from services.runtime.embedded import EmbeddedError, start_postgres, stop_postgres
-from services.runtime.log import Log, LogError, commands_topic, events_topic, open_log
+from services.runtime.log import Log, LogUnavailable, commands_topic, events_topic, open_log
 from services.runtime.postgres import PostgresError
-from services.runtime.postgres_wake import Opened
+from services.runtime.postgres_wake import GONE, Opened
 from services.runtime.publisher import published
 from services.runtime.replicas import ReplicaRow, list_replicas, open_registry
 
@@ -81,8 +81,8 @@ async def open_desk(data: Path) -> AsyncIterator[Desk]:
                 await rows.close()
         finally:
             await log.close()
-    except (EmbeddedError, LogError, PostgresError) as error:
-        raise Refused(f"The stores cannot be reached: {error}") from error
+    except (EmbeddedError, LogUnavailable, PostgresError, *GONE) as error:
+        raise Refused(f"The stores cannot be reached, or refuse: {error}") from error
     finally:
         if starts:
             await asyncio.to_thread(stop_postgres, config.data)

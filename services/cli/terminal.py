@@ -43,6 +43,11 @@ def perform(asked: Coroutine[Any, Any, T]) -> T:
         fail(str(error))
     except grpc.aio.AioRpcError as error:
         fail(sentence(error))
+    except Exception as error:
+        # What we have foreseen says a sentence; of the rest the whole story is wanted.
+        if not type(error).__module__.startswith("services."):
+            raise
+        fail(str(error))
 
 
 def goes_to_inner(context: typer.Context) -> bool:

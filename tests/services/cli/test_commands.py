@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from bourse.types import v1 as types
@@ -15,8 +16,9 @@ from services.cli.doctor import examine
 from services.cli.folder import FORMAT, claimed, open_folder
 from services.cli.probes import any_free_port
 from services.cli.supervision import read_moment
-from services.cli.terminal import Refused
+from services.cli.terminal import Refused, perform
 from services.domain.money import TOP
+from services.runtime.log import LogUnavailable
 
 USD = types.Asset(asset=1, code="USD", decimals=8)
 
@@ -177,3 +179,16 @@ def test_what_cannot_be_asked_is_said_before_anybody_is(asked: tuple[str, ...], 
 def test_a_moment_is_a_time_of_a_zone() -> None:
     assert read_moment("2030-01-31T09:00:00Z") == 1_896_080_400_000_000
     assert read_moment("2030-01-31T10:00:00.000001+01:00") == 1_896_080_400_000_001
+
+
+def test_what_was_foreseen_is_a_sentence_and_what_was_not_is_the_whole_story(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def fails(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(typer.Exit):
+        perform(fails(LogUnavailable("The log cannot be reached.")))
+    assert capsys.readouterr().err == "The log cannot be reached.\n"
+    with pytest.raises(KeyError):
+        perform(fails(KeyError("a mistake")))
