@@ -9,10 +9,12 @@ and whoever reads compares. So a new leader goes on exactly after the last part 
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 import structlog
 
+from bourse.matching import v1 as matching
 from services.domain.clock import Clock
 from services.runtime.crash import crash_point
 from services.runtime.events import EventKey
@@ -216,12 +218,13 @@ class Publisher:
         await self._see_up_to(end)
 
     async def _see_up_to(self, end: int) -> None:
-        async for record in self._tail.records(self._position, end):
-            while not self._see(record.body):
-                # Another replica was faster: it cannot be judged before it is applied here.
-                self._woken.clear()
-                await self._woken.wait()
-            self._position = record.offset + 1
+        async with aclosing(self._tail.records(self._position, end)) as records:
+            async for record in records:
+                while not self._see(record.body):
+                    # Another replica was faster: it cannot be judged before it is applied here.
+                    self._woken.clear()
+                    await self._woken.wait()
+                self._position = record.offset + 1
 
     def _see(self, body: bytes) -> bool:
         """Take note of a part in the event log; False if ours is not there yet to compare."""
@@ -275,15 +278,28 @@ async def published(log: Log, topic: str, command_offset: int, end: int) -> list
     In order, without repeats; empty if none is there. Raises LogUnavailable.
     """
     first = await _place_of(log, topic, EventKey(command_offset, 0), end)
+    found = await _parts_from(log, topic, command_offset, first, end)
+    if found and not matching.EventRecord.FromString(found[-1][1]).last:
+        # Not all is there yet; or it began in a repeat that ends with fewer parts than there are.
+        begin = max(await log.start(topic), first - _BACKWARDS)
+        found = await _parts_from(log, topic, command_offset, begin, end)
+    return found
+
+
+async def _parts_from(
+    log: Log, topic: str, command_offset: int, first: int, end: int
+) -> list[tuple[int, bytes]]:
+    """The parts of a command record from an offset on, as far as they stand there in order."""
     found: list[tuple[int, bytes]] = []
     tail = Tail(log, topic)
     try:
-        async for record in tail.records(first, end):
-            key = key_of(record.body)
-            if key == EventKey(command_offset, len(found)):
-                found.append((record.offset, record.body))
-            elif key.command_offset > command_offset:
-                break
+        async with aclosing(tail.records(first, end)) as records:
+            async for record in records:
+                key = key_of(record.body)
+                if key == EventKey(command_offset, len(found)):
+                    found.append((record.offset, record.body))
+                elif key.command_offset > command_offset:
+                    break
     finally:
         await tail.close()
     return found

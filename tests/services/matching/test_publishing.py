@@ -209,3 +209,15 @@ def test_the_parts_of_a_record_are_found_among_repeats() -> None:
         assert await published(log, EVENTS, 3, 7) == []
 
     tell(story())
+
+
+def test_all_parts_are_found_where_a_repeat_ends_in_the_middle_of_a_record() -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        await log.create(EVENTS)
+        keys = [(4, 0), (5, 0), (5, 1), (4, 0), (5, 0), (6, 0)]
+        bodies = [_record(*key, last=key != (5, 0)) for key in keys]
+        await log.append(EVENTS, bodies, clock_us=SystemClock().now_us())
+        assert [offset for offset, _ in await published(log, EVENTS, 5, len(keys))] == [1, 2]
+
+    tell(story())
