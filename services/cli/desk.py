@@ -4,7 +4,6 @@ Where the stores are embedded and no house runs, Postgres is started for as long
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from services.cli.folder import read_birth, read_state
+from services.cli.folder import is_claimed, read_birth, read_state
 from services.cli.rooms import absent, is_elsewhere
+from services.cli.stores import needs_postgres
 from services.cli.terminal import Refused
 from services.runtime.audit import Deed, deeds, put_down
 from services.runtime.config import Settings, load
@@ -84,7 +84,8 @@ async def open_desk(data: Path) -> AsyncIterator[Desk]:
     except (EmbeddedError, LogUnavailable, PostgresError, *GONE) as error:
         raise Refused(f"The stores cannot be reached, or refuse: {error}") from error
     finally:
-        if starts:
+        # A house that has begun meanwhile has taken it over.
+        if starts and not is_claimed(config.data):
             await asyncio.to_thread(stop_postgres, config.data)
 
 
@@ -97,9 +98,4 @@ def named(operator: str) -> str:
 
 def _is_asleep(data: Path) -> bool:
     """Whether the Postgres of this data folder has to be started."""
-    elsewhere = any(
-        os.environ.get(name) for name in ("BOURSE_POSTGRES_ADDRESS", "BOURSE_LOG_ADDRESS")
-    )
-    if elsewhere or read_state(data):
-        return False
-    return read_birth(data) is not None
+    return needs_postgres() and not read_state(data) and read_birth(data) is not None

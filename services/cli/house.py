@@ -22,7 +22,7 @@ from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
 from services.cli.replicas import places, room_of
 from services.cli.rooms import Rooms
-from services.cli.stores import PostgresKeeper, kafka_plan
+from services.cli.stores import PostgresKeeper, kafka_plan, needs_postgres
 from services.cli.terminal import Refused
 from services.runtime.config import ROOMS, run_folder
 
@@ -66,7 +66,7 @@ class House:
         self._rooms = rooms
         self._tell = tell
         self._began_us = time.time_ns() // 1000
-        self.postgres = PostgresKeeper(wanted.data, tell, Backoff()) if _needs_postgres() else None
+        self.postgres = PostgresKeeper(wanted.data, tell, Backoff()) if needs_postgres() else None
         self.children = {plan.name: self._child(plan) for plan in self._plans()}
         self.changed = asyncio.Event()
         """Set whenever a state has changed; whoever waits for it clears it."""
@@ -198,12 +198,6 @@ class House:
 
     async def _demo_trades(self) -> bool:
         return read_number(self.wanted.data / DEMO_READY) == self.children["demo"].pid
-
-
-def _needs_postgres() -> bool:
-    """The rooms' Postgres or the log's is the embedded one."""
-    wanted = ("BOURSE_POSTGRES_ADDRESS", "BOURSE_LOG_ADDRESS")
-    return not all(os.environ.get(name) for name in wanted)
 
 
 def _needs_clickhouse() -> bool:

@@ -26,6 +26,12 @@ LOOK_S: Final = 2.0
 """How often it is asked whether Postgres still comes to something."""
 
 
+def needs_postgres() -> bool:
+    """Whether the rooms' Postgres or the log's is the embedded one."""
+    wanted = ("BOURSE_POSTGRES_ADDRESS", "BOURSE_LOG_ADDRESS")
+    return not all(os.environ.get(name) for name in wanted)
+
+
 class PostgresKeeper:
     """Starts the server of a data folder, or takes over one that a killed house has left."""
 
