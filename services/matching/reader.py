@@ -111,7 +111,7 @@ class Replica:
         self.stopwatch = stopwatch
         self._skips = skips
         self.over = ""
-        """Why this replica takes and keeps nothing more; empty: it goes on."""
+        """Why this replica takes, keeps and tells nothing more; empty: it goes on."""
         self.halted: Halted | None = None
         """Where the shard was halted, until that is kept."""
         self.at_halt = asyncio.Event()
@@ -250,10 +250,11 @@ class Replica:
     def _flight_of(self, record: Record) -> Flight | None:
         """Our own record, if this is it, or its like from an append whose outcome we do not know.
 
-        The same bytes mean the same batches, so what they are answered now is their answer.
+        The same bytes mean the same batches, so what they are answered now is their answer. One
+        that is over, for what it makes may be wrong, answers nobody: another replica is asked then.
         """
         flight = self._expected
-        if flight is None or flight.answered or flight.body != record.body:
+        if flight is None or self.over or flight.answered or flight.body != record.body:
             return None
         return flight
 
@@ -278,6 +279,8 @@ class Replica:
 
     async def stand(self, after_sequence: int = 0) -> None:
         """Wait until questions may be answered, at this sequence or later. Raises Lagging."""
+        if self.over:
+            raise Lagging(self.over.rstrip("."))
         try:
             async with asyncio.timeout(WAIT_S):
                 while not self._stands(after_sequence):

@@ -13,8 +13,10 @@ from services.matching.reader import Lagging, Replica
 from services.matching.state import SnapshotPace
 from services.matching.stops import Stops
 from services.runtime.clock import SystemClock
+from services.runtime.intake import Entry
 from services.runtime.memory_log import MemoryLog
 from services.runtime.publisher import PublishedOtherwise, Publisher
+from services.runtime.sequencer import Flight
 from services.runtime.skips import SkipMistaken, Skips, append_skip, read_skips
 from tests.services.matching.rig import (
     ALICE,
@@ -24,6 +26,7 @@ from tests.services.matching.rig import (
     USD,
     Running,
     batch,
+    buy,
     command,
     credit,
     open_market,
@@ -89,6 +92,24 @@ def test_one_that_is_over_takes_and_keeps_nothing(tmp_path: Path) -> None:
             while own.replica._snapshot_wanted.is_set():
                 assert not any(task.done() for task in own.tasks), "nothing else ends with it"
                 await asyncio.sleep(0.01)
+
+    tell(story())
+
+
+def test_one_that_is_over_tells_nobody_what_it_makes_of_anything(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(MemoryLog(), tmp_path) as own:
+            session = await open_market(own)
+            entry = Entry(batch(session, 2, buy(ALICE, 1, 100)), None)
+            flight = Flight(0, [entry], 0)
+            own.replica.expect(flight)
+            own.replica.over = "It is over."
+            now_us = SystemClock().now_us()
+            appended = await own.log.append(COMMANDS, [flight.body], clock_us=now_us)
+            await own.applied_up_to(appended.first_offset + 1)
+            assert entry.answer is None
+            with pytest.raises(Lagging, match="It is over"):
+                await own.replica.stand()
 
     tell(story())
 
