@@ -7,7 +7,7 @@ for one by one; a reader is opened where there is more to read, and kept while i
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from services.runtime.log import CutAway, Log, Record
+from services.runtime.log import CutAway, Log, LogError, LogUnavailable, PastEnd, Record
 
 FEW_RECORDS: Final = 8
 """Up to so many are asked for singly: opening a reader costs as much as a dozen questions."""
@@ -53,8 +53,19 @@ class Tail:
     async def _one(self, offset: int) -> Record:
         record = await self._log.one(self._topic, offset)
         if record is None:
-            raise CutAway(self._topic, offset, await self._log.start(self._topic))
+            raise await self._why_not(offset)
         return record
+
+    async def _why_not(self, offset: int) -> LogError:
+        """Why a record is not to be had that was in the log a moment ago."""
+        start = await self._log.start(self._topic)
+        if offset < start:
+            return CutAway(self._topic, offset, start)
+        end = await self._log.end(self._topic)
+        if offset >= end:
+            return PastEnd(self._topic, offset, end)
+        # A broker that has just become the leader learns only then how much of its log is durable.
+        return LogUnavailable(f"{self._topic} did not give offset {offset}, and has it.")
 
     async def _open(self, offset: int) -> None:
         await self.close()

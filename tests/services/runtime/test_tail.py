@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from services.runtime.clock import SystemClock
-from services.runtime.log import CutAway
+from services.runtime.log import CutAway, LogUnavailable, PastEnd, Record
 from services.runtime.memory_log import MemoryLog
 from services.runtime.tail import FEW_RECORDS, Tail
 
@@ -70,6 +70,31 @@ def test_what_was_cut_away_is_not_passed_over(end: int) -> None:
         await log.cut(TOPIC, 50)
         with pytest.raises(CutAway):
             await _read(Tail(log, TOPIC), 0, end)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+class _Forgetful(MemoryLog):
+    """Gives no record for once, as a leader that does not know yet what of its log is durable."""
+
+    times = 1
+
+    async def one(self, topic: str, offset: int) -> Record | None:
+        self.times -= 1
+        return None if self.times >= 0 else await super().one(topic, offset)
+
+
+def test_a_record_that_is_not_to_be_had_for_a_moment_is_neither_cut_nor_lost() -> None:
+    async def story() -> None:
+        log = _Forgetful()
+        await log.create(TOPIC)
+        await log.append(TOPIC, _bodies(0, 3), clock_us=SystemClock().now_us())
+        tail = Tail(log, TOPIC)
+        with pytest.raises(LogUnavailable):
+            await _read(tail, 0, 3)
+        assert await _read(tail, 0, 3) == _bodies(0, 3)
+        with pytest.raises(PastEnd):
+            await _read(tail, 3, 4)
 
     asyncio.run(asyncio.wait_for(story(), 30))
 
