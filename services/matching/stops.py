@@ -24,9 +24,9 @@ import structlog
 
 from bourse.matching import v1 as matching
 from services.domain.clock import Clock
-from services.matching.reader import RecordFailed, Replica, ReplicaStopped
+from services.matching.reader import FellBehind, RecordFailed, Replica, ReplicaStopped
 from services.matching.store import SnapshotStore, head_of
-from services.runtime.log import Log, LogUnavailable, OutcomeUnknown, commands_topic
+from services.runtime.log import CutAway, Log, LogUnavailable, OutcomeUnknown, commands_topic
 from services.runtime.publisher import PublishedOtherwise
 from services.runtime.sequencer import wrap
 from services.runtime.storage import FolderStorage, StorageError
@@ -81,6 +81,9 @@ class Stops:
             async with self._ending:
                 await self._halt(other)
             raise
+        except CutAway as error:
+            # It has slept through a cut, and a new start begins further on.
+            raise FellBehind(str(error)) from error
 
     async def keep_halted(self) -> None:
         """Keep the state wherever the shard is halted, without end."""

@@ -9,11 +9,13 @@ import pytest
 
 from bourse.matching import v1 as matching
 from services.matching.core import Core
-from services.matching.reader import Lagging, Replica
+from services.matching.reader import FellBehind, Lagging, Replica
 from services.matching.state import SnapshotPace
 from services.matching.stops import Stops
 from services.runtime.clock import SystemClock
+from services.runtime.final import NeedsMending
 from services.runtime.intake import Entry
+from services.runtime.log import CutAway
 from services.runtime.memory_log import MemoryLog
 from services.runtime.publisher import PublishedOtherwise, Publisher
 from services.runtime.sequencer import Flight
@@ -110,6 +112,20 @@ def test_one_that_is_over_tells_nobody_what_it_makes_of_anything(tmp_path: Path)
             assert entry.answer is None
             with pytest.raises(Lagging, match="It is over"):
                 await own.replica.stand()
+
+    tell(story())
+
+
+def test_one_that_slept_through_a_cut_starts_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(MemoryLog(), tmp_path) as own:
+
+            async def wakes() -> None:
+                raise CutAway(EVENTS, 1, 8)
+
+            with pytest.raises(FellBehind):
+                await stops_of(own, tmp_path).watch(wakes())
+            assert not issubclass(FellBehind, NeedsMending)
 
     tell(story())
 
