@@ -186,6 +186,7 @@ def test_reads_see_what_was_answered(running: Running) -> None:
                     taken.body["fills"][0]["trade_id"]
                 ]
                 trades = await bob.ask("GET", "/trades/BTC-USD?limit=1", after=taken.sequence or "")
+                assert trades.status == 200, trades
                 assert trades.body["trades"][0]["trade_id"] == taken.body["fills"][0]["trade_id"]
                 book = await bob.ask("GET", "/orderbook/BTC-USD", after=taken.sequence or "")
                 assert book.body["asks"] == []

@@ -220,7 +220,9 @@ def test_a_folder_of_the_first_version_goes_on_where_it_stood(
         assert place[:2] == (FURTHER, 40)
         if room == "marketdata":
             rows = await pool.fetch("select * from tape")
-            assert [tuple(row) for row in rows] == [(TOPIC, 99, 12, 9)]
+            assert [tuple(row) for row in rows] == [(TOPIC, 99, 12, 9, 0)], (
+                "from the first record on"
+            )
         if room == "notifications":
             blocks = await pool.fetch("select * from block order by first_offset")
             assert [tuple(row) for row in blocks] == [
