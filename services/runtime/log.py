@@ -41,6 +41,7 @@ CLOCKS_APART_US: Final = 2_000_000
 """How far the appender's clock may be from the log's before the append is refused."""
 
 _AGAIN_S: Final = 0.5
+_TRIES: Final = 6
 
 
 class LogError(Exception):
@@ -228,20 +229,29 @@ async def still_has(log: Log, topic: str, offset: int, checksum: int) -> None:
     One that has been cut since cannot be compared, and need not be. A log out of reach is waited
     for. Raises RolledBack, TopicUnknown.
     """
-    while True:
-        try:
-            record = await log.one(topic, offset)
-            start = 0 if record else await log.start(topic)
-            end = 0 if record else await log.end(topic)
+    for _ in range(_TRIES):
+        record, start, end = await _look_for(log, topic, offset)
+        if record is not None or not start <= offset < end:
             break
-        except LogUnavailable:
-            await asyncio.sleep(_AGAIN_S)
+        # A broker that has just become the leader learns only then how much of it is durable.
+        await asyncio.sleep(_AGAIN_S)
+    if record is None and offset < start:
+        return
     if record is None:
-        if offset < start:
-            return
         raise RolledBack(topic, offset, end)
     if record.checksum != checksum:
         raise RolledBack(topic, offset, offset + 1)
+
+
+async def _look_for(log: Log, topic: str, offset: int) -> tuple[Record | None, int, int]:
+    """A record, and where its topic starts and ends if it is not there. Waits for the log."""
+    while True:
+        try:
+            if record := await log.one(topic, offset):
+                return record, 0, 0
+            return None, await log.start(topic), await log.end(topic)
+        except LogUnavailable:
+            await asyncio.sleep(_AGAIN_S)
 
 
 def check_sizes(bodies: Sequence[bytes]) -> None:

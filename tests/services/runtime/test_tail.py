@@ -6,7 +6,14 @@ from contextlib import aclosing
 import pytest
 
 from services.runtime.clock import SystemClock
-from services.runtime.log import CutAway, LogUnavailable, PastEnd, Record
+from services.runtime.log import (
+    CutAway,
+    LogUnavailable,
+    PastEnd,
+    Record,
+    RolledBack,
+    still_has,
+)
 from services.runtime.memory_log import MemoryLog
 from services.runtime.tail import FEW_RECORDS, Tail
 
@@ -84,6 +91,12 @@ class _Forgetful(MemoryLog):
         return None if self.times >= 0 else await super().one(topic, offset)
 
 
+async def _record(log: MemoryLog, offset: int) -> Record:
+    record = await MemoryLog.one(log, TOPIC, offset)
+    assert record is not None
+    return record
+
+
 def test_a_record_that_is_not_to_be_had_for_a_moment_is_neither_cut_nor_lost() -> None:
     async def story() -> None:
         log = _Forgetful()
@@ -95,6 +108,10 @@ def test_a_record_that_is_not_to_be_had_for_a_moment_is_neither_cut_nor_lost() -
         assert await _read(tail, 0, 3) == _bodies(0, 3)
         with pytest.raises(PastEnd):
             await _read(tail, 3, 4)
+        log.times = 1
+        await still_has(log, TOPIC, 1, (await _record(log, 1)).checksum)
+        with pytest.raises(RolledBack):
+            await still_has(log, TOPIC, 1, 0)
 
     asyncio.run(asyncio.wait_for(story(), 30))
 
