@@ -29,6 +29,7 @@ from services.runtime.log import (
     LogUnavailable,
     PastEnd,
     Record,
+    RolledBack,
     commands_topic,
     still_has,
 )
@@ -40,6 +41,9 @@ from services.runtime.tail import Tail
 
 LOOK_S: Final = 0.05
 """A replica that appends nothing itself looks at the log's end this often."""
+
+COMPARE_US: Final = 1_000_000
+"""How often it looks whether the log still has what it has read."""
 
 WAIT_S: Final = 2.0
 """A question waits so long for what it wants to see."""
@@ -125,6 +129,7 @@ class Replica:
         """The record applied last; None where the core has not moved since it was made."""
         self._has_lost_log = False
         """What answers next may be another log, or this one as it was before."""
+        self._compared_at_us = NEVER_US
         self._expected: Flight | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -165,6 +170,9 @@ class Replica:
                 await self._wait_for_log(error)
         if self.facts.next_offset == offset:
             self._apply(Record(offset, appended.time_us, body))
+        elif not (self._expected is None or self._expected.answered or self.over):
+            # What was applied at this offset was another record: the log has forgotten that one.
+            raise RolledBack(self._topic, offset, self.facts.next_offset)
         if self._expected is not None:
             # When it was made its append had not begun, so nothing stood in the log behind it.
             self._is_fresh(self._expected.made_us)
@@ -196,9 +204,7 @@ class Replica:
             end = await self._log.end(self._topic)
             if end < known:
                 raise PastEnd(self._topic, known, end)
-            if self._has_lost_log and self._last is not None:
-                await still_has(self._log, self._topic, self._last.offset, self._last.checksum)
-            self._has_lost_log = False
+            await self._compare(looked_us)
             async with self._reading:
                 await self._apply_up_to(end, as_room_allows=True)
         except LogUnavailable as error:
@@ -206,6 +212,14 @@ class Replica:
             return
         if self.facts.next_offset >= end:
             self._is_fresh(looked_us)
+
+    async def _compare(self, now_us: int) -> None:
+        """See that the log has what was applied last: it may have been reached anew unseen."""
+        if not self._has_lost_log and now_us - self._compared_at_us < COMPARE_US:
+            return
+        if self._last is not None:
+            await still_has(self._log, self._topic, self._last.offset, self._last.checksum)
+        self._has_lost_log, self._compared_at_us = False, now_us
 
     async def _wait_for_log(self, error: LogUnavailable) -> None:
         self._has_lost_log = True

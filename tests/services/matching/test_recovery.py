@@ -11,9 +11,10 @@ from bourse.matching import v1 as matching
 from services.matching.core import Core
 from services.matching.state import SnapshotPace
 from services.matching.store import Snapshot, SnapshotNewer
-from services.runtime.intake import Limits
-from services.runtime.log import CutAway, Log, PastEnd
+from services.runtime.intake import Entry, Limits
+from services.runtime.log import Appended, CutAway, Log, PastEnd, RolledBack
 from services.runtime.memory_log import MemoryLog
+from services.runtime.sequencer import Flight
 from tests.services.matching.conftest import OpenLog
 from tests.services.matching.rig import (
     ALICE,
@@ -299,6 +300,31 @@ def test_a_log_that_has_lost_records_stops_the_replica(tmp_path: Path) -> None:
             del log._topics[COMMANDS].records[-1]
             failure = await shard.failure()
             assert isinstance(failure, PastEnd)
+
+    tell(story())
+
+
+def test_a_log_that_has_another_record_than_was_read_stops_the_replica(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as shard:
+            await open_market(shard)
+            records = log._topics[COMMANDS].records
+            records[-1] = records[-1]._replace(body=records[0].body)
+            assert isinstance(await shard.failure(), RolledBack)
+
+    tell(story())
+
+
+def test_an_append_at_the_offset_of_another_record_stops_the_replica(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(MemoryLog(), tmp_path) as shard:
+            await open_market(shard)
+            flight = Flight(0, [Entry(batch(0, 2), None)], 0)
+            shard.replica.expect(flight)
+            taken = Appended(shard.replica.facts.next_offset - 1, 0)
+            with pytest.raises(RolledBack):
+                await shard.replica.reach(taken, flight.body)
 
     tell(story())
 
