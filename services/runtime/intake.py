@@ -102,6 +102,11 @@ class Stream:
         self.ended = True
         self.changed.set()
 
+    def break_off(self) -> None:
+        """End it without the answers that are missing: they are asked of another replica."""
+        self.entries.clear()
+        self.end()
+
     def ready(self) -> list[bytes]:
         """The answers whose turn it is."""
         answers = []

@@ -187,6 +187,10 @@ class Sequencer:
             self._follower.expect(flight)
             await self._carry(flight)
             self._follower.expect(None)
+            if not flight.answered:
+                # It is in the log, and whoever applied it must not say any more what became of it.
+                for stream in self._streams:
+                    stream.break_off()
             if not self._queue:
                 self._idle.set()
 

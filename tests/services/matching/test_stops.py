@@ -16,7 +16,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.final import NeedsMending
 from services.runtime.intake import Entry
 from services.runtime.log import CutAway
-from services.runtime.memory_log import MemoryLog
+from services.runtime.memory_log import Fault, MemoryLog
 from services.runtime.publisher import PublishedOtherwise, Publisher
 from services.runtime.sequencer import Flight
 from services.runtime.skips import SkipMistaken, Skips, append_skip, read_skips
@@ -112,6 +112,26 @@ def test_one_that_is_over_tells_nobody_what_it_makes_of_anything(tmp_path: Path)
             assert entry.answer is None
             with pytest.raises(Lagging, match="It is over"):
                 await own.replica.stand()
+
+    tell(story())
+
+
+def test_what_one_that_is_over_has_in_the_log_is_asked_of_another(tmp_path: Path) -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        async with running(log, tmp_path) as own:
+            session = await open_market(own)
+            _sequencing, following, *_others = own.tasks
+            following.cancel()
+            log.faults.append(Fault.DONE)
+            asking = asyncio.create_task(own.ask(batch(session, 2, buy(ALICE, 1, 100))))
+            while True:
+                flight = own.replica._expected
+                if flight is not None and flight.in_doubt:
+                    break
+                await asyncio.sleep(0)
+            own.replica.over = "It is over."
+            assert await asking == [], "the stream ends, and whoever sent it goes elsewhere"
 
     tell(story())
 
