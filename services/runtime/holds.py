@@ -14,7 +14,7 @@ import structlog
 
 from services.runtime.config import PostgresConfig
 from services.runtime.log import Log
-from services.runtime.postgres import connect, migrate
+from services.runtime.postgres import open_schema
 from services.runtime.postgres_wake import GONE, Opened
 
 SCHEMA: Final = "runtime"
@@ -149,15 +149,8 @@ class Holds:
                 raise
 
     async def _open(self) -> Opened:
-        connection = await connect(self._address, "holds", patience_s=0)
-        try:
-            await migrate(connection, SCHEMA)
-            # What is said again in two seconds need not wait for the disk.
-            await connection.execute("set synchronous_commit = off")
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+        # What is said again in two seconds need not wait for the disk.
+        return await open_schema(self._address, "holds", SCHEMA, synchronous_commit="off")
 
 
 def floor_of(holds: Sequence[Hold], readers: Sequence[str]) -> int | str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import RowsUnreachable
-from services.runtime.postgres import connect, migrate
+from services.runtime.postgres import open_schema
 from services.runtime.postgres_wake import GONE, Opened
 
 SCHEMA: Final = "runtime"
@@ -75,18 +75,11 @@ class PostgresLeaseRows:
     async def _open(self, name: str, duration_s: float) -> Opened:
         # A question we have given up must not be answered later, with nobody there to hold it.
         limit = f"{int(duration_s * 1000 / 3)}ms"
-        connection = await connect(
+        return await open_schema(
             self._address,
             f"lease {name}",
-            patience_s=0,
+            SCHEMA,
             statement_timeout=limit,
             # A renewal that a crash forgets makes the lease shorter; it need not wait for the disk.
             synchronous_commit="off",
         )
-        try:
-            await migrate(connection, SCHEMA)
-        except BaseException:
-            # Given up in the middle, it would hold the lock of all who migrate.
-            connection.terminate()
-            raise
-        return connection

@@ -141,6 +141,20 @@ async def connect(
         await asyncio.sleep(0.1)
 
 
+async def open_schema(
+    address: str, name: str, schema: str, *, patience_s: float = 0, **settings: str
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection on a schema, its migrations done. Raises as `connect` and `migrate` do."""
+    connection = await connect(address, name, patience_s=patience_s, **settings)
+    try:
+        await migrate(connection, schema)
+    except BaseException:
+        # Given up in the middle, it would hold the lock of all who migrate.
+        connection.terminate()
+        raise
+    return connection
+
+
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A transaction that is committed at the end of the block, or rolled back by an exception.

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from services.runtime.config import PostgresConfig
-from services.runtime.postgres import Connection, connect, migrate
+from services.runtime.postgres import Connection, open_schema
 from services.runtime.postgres_wake import GONE, Opened
 
 SCHEMA: Final = "runtime"
@@ -113,14 +113,7 @@ async def mark_stopped(
 async def open_registry(config: PostgresConfig, patience_s: float = 0) -> Opened:
     """A connection to where the rows are. Raises PostgresError."""
     address = config.address.get_secret_value()
-    connection = await connect(address, "replicas", patience_s=patience_s)
-    try:
-        await migrate(connection, SCHEMA)
-    except BaseException:
-        # Given up in the middle, it would hold the lock of all who migrate.
-        connection.terminate()
-        raise
-    return connection
+    return await open_schema(address, "replicas", SCHEMA, patience_s=patience_s)
 
 
 class Registration:
