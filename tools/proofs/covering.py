@@ -19,7 +19,9 @@ from typing import Any, Final, NamedTuple
 
 from tools.proofs.building import NATIVE
 
-FLAGS: Final = ("-O0", "--coverage")
+FLAGS: Final = ("-O0", "--coverage", "-Dalways_inline=unused")
+"""What is inlined by force would be counted anew, with all its branches, at each of its places."""
+
 _ASSERT: Final = re.compile(r"\bassert\(")
 
 
