@@ -11,7 +11,7 @@ from tests.chaos.house import House
 from tests.chaos.story import run
 
 SEED = 20_261_121
-FAULTS = 14
+FAULTS = 9
 
 
 @pytest.fixture

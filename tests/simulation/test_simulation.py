@@ -12,7 +12,7 @@ import pytest
 from tests.simulation.series import series
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 700
+SEEDS = 350
 PIECES = 7
 FOUND = {
     1243: "a question to the log that was given up left a reader behind that had ended",
