@@ -87,14 +87,14 @@ class PostgresKeeper:
         try:
             while not ended.done():
                 await asyncio.wait([ended], timeout=LOOK_S)
-                was_stuck = await self._is_stuck(was_stuck)
+                was_stuck = await self._is_stuck(server, was_stuck)
         finally:
             ended.cancel()
 
-    async def _is_stuck(self, was_stuck: bool) -> bool:
+    async def _is_stuck(self, server: EmbeddedPostgres, was_stuck: bool) -> bool:
         """Whether it is; one that was before too is ended. What fails of this is tried again."""
         try:
-            is_stuck = await asyncio.to_thread(postgres_is_stuck, self._data)
+            is_stuck = await asyncio.to_thread(postgres_is_stuck, server)
             if is_stuck and was_stuck:
                 said = "refuses everybody and does not recover by itself: it is ended"
                 self._tell(self.name, said, Severity.BAD)

@@ -107,18 +107,27 @@ def stop_postgres(data: Path, mode: str = "fast") -> None:
             server.run("pg_ctl", "-D", str(server.folder), "-w", "-t", "60", "-m", mode, "stop")
 
 
-def postgres_is_stuck(data: Path) -> bool:
+def postgres_is_stuck(running: EmbeddedPostgres) -> bool:
     """Whether the server runs, refuses everybody, and nobody in it works to end that. Blocks.
 
     Postgres 18 comes to this where the disk is full: recovery dies, and the rest waits for it for
     ever. Only an immediate stop and a new start help. Ask twice, a second apart: between two of its
     own attempts a server looks the same for a moment. Raises EmbeddedError.
     """
+    titles = [_title(pid) for pid in children_of(running.pid)]
+    if not titles or any(part in title for title in titles for part in _WORKING):
+        return False
     with _in_a_sentence():
-        server = _Server(data.expanduser().resolve())
-        titles = [_title(pid) for pid in _living_in(server.folder)]
-        works = any(part in title for title in titles for part in _WORKING)
-        return bool(titles) and not works and server.answer() == _REFUSING
+        return _Server(running.data).answer() == _REFUSING
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started; none if it has ended."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in found.split()]
 
 
 def postgres_binaries() -> Path:

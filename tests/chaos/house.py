@@ -7,7 +7,6 @@ which a fault may cut. Only what looks at the house at the end goes straight to 
 import asyncio
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -19,11 +18,14 @@ from typing import Final
 from pydantic import SecretStr
 
 from services.cli.bootstrap import bootstrap
+from services.cli.probes import any_free_port
 from services.cli.rooms import Rooms
 from services.runtime.config import Settings, load, run_folder
 from services.runtime.crash import VARIABLE
 from services.runtime.embedded import (
     EmbeddedError,
+    EmbeddedPostgres,
+    children_of,
     postgres_is_stuck,
     start_postgres,
     stop_postgres,
@@ -32,6 +34,7 @@ from services.runtime.embedded_kafka import running_brokers, start_kafka, stop_k
 from services.runtime.rpc import is_serving, open_channel
 from tests.chaos.wire import Place, Wire
 from tests.house.tree import ROOT
+from tests.journey.house import alive
 
 ROOMS: Final = ("accounts", "ledger", "orders", "marketdata", "notifications", "gateway")
 SOCKET: Final = ".s.PGSQL.5432"
@@ -60,8 +63,8 @@ class House:
         """What stores said that could not be started again at once."""
         self.restarts = 0
         self.wires: dict[str, Wire] = {}
-        self.port = _free_port()
-        self._postgres = 0
+        self.port = any_free_port("127.0.0.1")
+        self._postgres: EmbeddedPostgres
         self._looked_s = 0.0
         self._was_stuck = False
         self._keeper: asyncio.Task[None] | None = None
@@ -102,7 +105,7 @@ class House:
     async def start_postgres(self) -> None:
         """Have Postgres running."""
         settings = {"shared_buffers": "64MB", "max_wal_size": "512MB", "min_wal_size": "64MB"}
-        self._postgres = (await asyncio.to_thread(start_postgres, self.data, settings)).pid
+        self._postgres = await asyncio.to_thread(start_postgres, self.data, settings)
 
     async def start_kafka(self) -> None:
         """Have the broker running. What it tells of itself is the near end of its wire."""
@@ -232,7 +235,7 @@ class House:
 
     def signal_postgres(self, number: signal.Signals) -> None:
         """To the server and all its backends."""
-        for pid in (self._postgres, *_children(self._postgres)):
+        for pid in (self._postgres.pid, *children_of(self._postgres.pid)):
             self._signal(pid, number)
 
     def signal_kafka(self, number: signal.Signals) -> None:
@@ -272,13 +275,13 @@ class House:
 
     async def _keep_postgres(self) -> None:
         """Start it again if it has ended, or lives and will never serve: as `bourse up` does."""
-        if not _is_alive(self._postgres):
+        if not alive(self._postgres.pid):
             self.restarts += 1
             return await self.start_postgres()
         if time.monotonic() - self._looked_s < STUCK_LOOK_S:
             return None
         self._looked_s = time.monotonic()
-        is_stuck = await asyncio.to_thread(postgres_is_stuck, self.data)
+        is_stuck = await asyncio.to_thread(postgres_is_stuck, self._postgres)
         if is_stuck and self._was_stuck:
             await asyncio.to_thread(stop_postgres, self.data, "immediate")
         self._was_stuck = is_stuck
@@ -315,24 +318,3 @@ class House:
     def said(self, name: str) -> str:
         """The end of a process's log."""
         return f"{name}: " + (self.data / "logs" / f"{name}.log").read_text()[-3000:]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as tried:
-        return int(tried.getsockname()[1])
-
-
-def _children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(each) for each in text.split()]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False

@@ -16,6 +16,7 @@ import asyncpg
 
 from services.cli.rooms import Rooms, open_rooms
 from services.runtime.config import postgres_dsn
+from services.runtime.embedded import children_of
 from services.runtime.rpc import is_serving
 from tools.benches.shard import ROOT, folder_beside_the_data
 
@@ -115,12 +116,6 @@ def _cpu(pid: int) -> float | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes that were started by one."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in found.split()]
 
 
 def memory_bytes(pid: int) -> tuple[int, int]:

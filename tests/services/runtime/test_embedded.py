@@ -15,6 +15,7 @@ import pytest
 from services.runtime.config import run_folder
 from services.runtime.embedded import (
     EmbeddedError,
+    children_of,
     postgres_is_stuck,
     start_postgres,
     stop_postgres,
@@ -41,7 +42,7 @@ def ask(dsn: str, *statements: str) -> object:
 def test_what_was_committed_survives_a_kill_of_every_process(data_folder: Path) -> None:
     first = start_postgres(data_folder, SMALL)
     ask(first.dsn, "create table t (n int)", "insert into t values (7)", "select 1")
-    for process in [first.pid, *children(first.pid)]:
+    for process in [first.pid, *children_of(first.pid)]:
         os.kill(process, signal.SIGKILL)
     second = start_postgres(data_folder, SMALL)
     try:
@@ -120,18 +121,18 @@ def test_a_server_that_a_full_disk_has_left_useless_is_known(data_folder: Path) 
     try:
         server = start_postgres(data_folder, SMALL)
         ask(server.dsn, "create table kept (n int)", "insert into kept values (7) returning n")
-        assert not postgres_is_stuck(data_folder)
+        assert not postgres_is_stuck(server)
         if own_disk:
             fill(data_folder / "ballast")
-        os.kill(next(pid for pid in children(server.pid) if "walwriter" in title(pid)), 9)
+        os.kill(next(pid for pid in children_of(server.pid) if "walwriter" in title(pid)), 9)
         for _ in range(100):
-            if postgres_is_stuck(data_folder) or not alive(server.pid):
+            if postgres_is_stuck(server) or not alive(server.pid):
                 break
             time.sleep(0.05)
         (data_folder / "ballast").unlink(missing_ok=True)
         stop_postgres(data_folder, "immediate")
         again = start_postgres(data_folder, SMALL)
-        assert not postgres_is_stuck(data_folder)
+        assert not postgres_is_stuck(again)
         assert ask(again.dsn, "select n from kept") == 7
         stop_postgres(data_folder, "immediate")
     finally:
@@ -145,8 +146,3 @@ def title(pid: int) -> str:
 
 def test_stopping_what_does_not_run_is_no_error(data_folder: Path) -> None:
     stop_postgres(data_folder)
-
-
-def children(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in found.split()]
