@@ -59,8 +59,6 @@ class House:
         """Whom a fault keeps from being started again."""
         self.complaints: list[str] = []
         """Who ended for good, with its last words: nobody may."""
-        self.refusals: list[str] = []
-        """What stores said that could not be started again at once."""
         self.restarts = 0
         self.wires: dict[str, Wire] = {}
         self.port = any_free_port("127.0.0.1")
@@ -258,10 +256,8 @@ class House:
         """Start again whoever has ended, unless a fault holds it. A full disk may refuse it."""
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
+            with suppress(EmbeddedError):
                 await self._start_again()
-            except EmbeddedError as error:
-                self.refusals.append(str(error))
 
     async def _start_again(self) -> None:
         for name, process in list(self.running.items()):

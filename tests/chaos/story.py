@@ -101,7 +101,6 @@ def _kinds(house: House, own_disk: bool) -> list[Fault]:
 class Clients:
     """Those who ask the house, and what they were told."""
 
-    rooms: Rooms
     traders: Traders
     deposits: Deposits
     rest: RestOrders
@@ -119,7 +118,7 @@ async def _clients(house: House, seed: int) -> AsyncIterator[Clients]:
     await traders.deposit(by_rest, USD, 10**15)
     key = await new_key(straight, by_rest, (accounts.SCOPE_READ, accounts.SCOPE_TRADE))
     orders = RestOrders(straight.url, key._asdict())
-    clients = Clients(rooms, traders, Deposits(saver, USD), orders, by_rest)
+    clients = Clients(traders, Deposits(saver, USD), orders, by_rest)
     chance = Random(seed + 1)
     working = [
         asyncio.create_task(traders.trade(clients.stop, AT_ONCE)),
