@@ -48,6 +48,7 @@ class House:
     async def restart(self) -> None:
         """End the old reader where it stands and begin a new one."""
         await self.stop()
+        await self.pool.expire_connections()  # a new process has connections of its own
         self.reader = NotificationsReader(self.log, TOPIC, self.pool, self.config)
         await self.reader.open()
         self._following = asyncio.create_task(self.reader.run())
