@@ -1127,4 +1127,28 @@ enum {
   X(other_fee_asset, 37, UINT32, ) \
   X(other_fee_minor, 38, INT64, )
 
+/* bourse.types.v1.ShardSequence */
+enum {
+  SHARD_SEQUENCE_SHARD = 1, SHARD_SEQUENCE_SHARD_TAG = 8,
+  SHARD_SEQUENCE_SEQUENCE = 2, SHARD_SEQUENCE_SEQUENCE_TAG = 16,
+};
+#define SHARD_SEQUENCE_FIELDS(X) \
+  X(shard, 1, UINT32, ) \
+  X(sequence, 2, UINT64, )
+
+/* bourse.types.v1.ReaderPlace */
+enum {
+  READER_PLACE_SHARD = 1, READER_PLACE_SHARD_TAG = 8,
+  READER_PLACE_SEQUENCE = 2, READER_PLACE_SEQUENCE_TAG = 16,
+  READER_PLACE_NEXT_OFFSET = 3, READER_PLACE_NEXT_OFFSET_TAG = 24,
+  READER_PLACE_LAG_RECORDS = 4, READER_PLACE_LAG_RECORDS_TAG = 32,
+  READER_PLACE_LAG_MS = 5, READER_PLACE_LAG_MS_TAG = 40,
+};
+#define READER_PLACE_FIELDS(X) \
+  X(shard, 1, UINT32, ) \
+  X(sequence, 2, UINT64, ) \
+  X(next_offset, 3, UINT64, ) \
+  X(lag_records, 4, UINT64, ) \
+  X(lag_ms, 5, UINT64, )
+
 #endif

@@ -22,21 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from bourse.types.v1 import nouns_pb2 as bourse_dot_types_dot_v1_dot_nouns__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62ourse/ledger/v1/ledger.proto\x12\x10\x62ourse.ledger.v1\"T\n\rLedgerBalance\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\r\n\x05shard\x18\x03 \x01(\x11\x12\x14\n\x0cposted_minor\x18\x04 \x01(\x12\"\xb7\x01\n\x08Transfer\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x12\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.bourse.ledger.v1.TransferState\x12\x0f\n\x07refusal\x18\x06 \x01(\r\x12\x10\n\x08sequence\x18\x07 \x01(\x04\x12\x0e\n\x06number\x18\x08 \x01(\x04\"z\n\x07Posting\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\r\n\x05shard\x18\x04 \x01(\x11\x12\x14\n\x0c\x61mount_minor\x18\x05 \x01(\x12\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0f\n\x07time_us\x18\x07 \x01(\x03*}\n\rTransferState\x12\x1e\n\x1aTRANSFER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRANSFER_STATE_SENT\x10\x01\x12\x17\n\x13TRANSFER_STATE_DONE\x10\x02\x12\x1a\n\x16TRANSFER_STATE_REFUSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62ourse/ledger/v1/ledger.proto\x12\x10\x62ourse.ledger.v1\x1a\x1b\x62ourse/types/v1/nouns.proto\"T\n\rLedgerBalance\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\r\n\x05shard\x18\x03 \x01(\x11\x12\x14\n\x0cposted_minor\x18\x04 \x01(\x12\"\xc6\x01\n\x08Transfer\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x12\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.bourse.ledger.v1.TransferState\x12\x0f\n\x07refusal\x18\x06 \x01(\r\x12\x10\n\x08sequence\x18\x07 \x01(\x04\x12\x0e\n\x06number\x18\x08 \x01(\x04\x12\r\n\x05shard\x18\t \x01(\r\"\xe4\x01\n\x04Move\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x03\x12\x12\n\nfrom_shard\x18\x05 \x01(\r\x12\x10\n\x08to_shard\x18\x06 \x01(\r\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.bourse.ledger.v1.MoveState\x12\x0f\n\x07refusal\x18\x08 \x01(\r\x12\x16\n\x0e\x64\x65\x62it_sequence\x18\t \x01(\x04\x12\x17\n\x0f\x63redit_sequence\x18\n \x01(\x04\"?\n\x07Transit\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\"`\n\nShardBooks\x12+\n\x05place\x18\x01 \x01(\x0b\x32\x1c.bourse.types.v1.ReaderPlace\x12\x14\n\x0c\x62\x61lance_hash\x18\x02 \x01(\x06\x12\x0f\n\x07stopped\x18\x03 \x01(\t\"z\n\x07Posting\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\r\n\x05shard\x18\x04 \x01(\x11\x12\x14\n\x0c\x61mount_minor\x18\x05 \x01(\x12\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0f\n\x07time_us\x18\x07 \x01(\x03*}\n\rTransferState\x12\x1e\n\x1aTRANSFER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRANSFER_STATE_SENT\x10\x01\x12\x17\n\x13TRANSFER_STATE_DONE\x10\x02\x12\x1a\n\x16TRANSFER_STATE_REFUSED\x10\x03*\xb8\x01\n\tMoveState\x12\x1a\n\x16MOVE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10MOVE_STATE_ASKED\x10\x01\x12\x19\n\x15MOVE_STATE_IN_TRANSIT\x10\x02\x12\x13\n\x0fMOVE_STATE_DONE\x10\x03\x12\x16\n\x12MOVE_STATE_REFUSED\x10\x04\x12\x18\n\x14MOVE_STATE_RETURNING\x10\x05\x12\x17\n\x13MOVE_STATE_RETURNED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bourse.ledger.v1.ledger_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSFERSTATE']._serialized_start=447
-  _globals['_TRANSFERSTATE']._serialized_end=572
-  _globals['_LEDGERBALANCE']._serialized_start=51
-  _globals['_LEDGERBALANCE']._serialized_end=135
-  _globals['_TRANSFER']._serialized_start=138
-  _globals['_TRANSFER']._serialized_end=321
-  _globals['_POSTING']._serialized_start=323
-  _globals['_POSTING']._serialized_end=445
+  _globals['_TRANSFERSTATE']._serialized_start=885
+  _globals['_TRANSFERSTATE']._serialized_end=1010
+  _globals['_MOVESTATE']._serialized_start=1013
+  _globals['_MOVESTATE']._serialized_end=1197
+  _globals['_LEDGERBALANCE']._serialized_start=80
+  _globals['_LEDGERBALANCE']._serialized_end=164
+  _globals['_TRANSFER']._serialized_start=167
+  _globals['_TRANSFER']._serialized_end=365
+  _globals['_MOVE']._serialized_start=368
+  _globals['_MOVE']._serialized_end=596
+  _globals['_TRANSIT']._serialized_start=598
+  _globals['_TRANSIT']._serialized_end=661
+  _globals['_SHARDBOOKS']._serialized_start=663
+  _globals['_SHARDBOOKS']._serialized_end=759
+  _globals['_POSTING']._serialized_start=761
+  _globals['_POSTING']._serialized_end=883
 # @@protoc_insertion_point(module_scope)

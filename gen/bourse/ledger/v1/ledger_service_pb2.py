@@ -23,43 +23,52 @@ _sym_db = _symbol_database.Default()
 
 
 from bourse.ledger.v1 import ledger_pb2 as bourse_dot_ledger_dot_v1_dot_ledger__pb2
+from bourse.types.v1 import nouns_pb2 as bourse_dot_types_dot_v1_dot_nouns__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%bourse/ledger/v1/ledger_service.proto\x12\x10\x62ourse.ledger.v1\x1a\x1d\x62ourse/ledger/v1/ledger.proto\"N\n\x13\x46undTreasuryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\",\n\x14\x46undTreasuryResponse\x12\x14\n\x0cposted_minor\x18\x01 \x01(\x12\"a\n\x15\x43reateTransferRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x12\"F\n\x16\x43reateTransferResponse\x12,\n\x08transfer\x18\x01 \x01(\x0b\x32\x1a.bourse.ledger.v1.Transfer\"&\n\x13ListBalancesRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\"[\n\x14ListBalancesResponse\x12\x31\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1f.bourse.ledger.v1.LedgerBalance\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"T\n\x13ListPostingsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\x04\"X\n\x14ListPostingsResponse\x12+\n\x08postings\x18\x01 \x03(\x0b\x32\x19.bourse.ledger.v1.Posting\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\x04\"\x12\n\x10GetStatusRequest\"\xa3\x01\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\x12\x1b\n\x13transfers_under_way\x18\x05 \x01(\x04\x12\x14\n\x0c\x62\x61lance_hash\x18\x06 \x01(\x06\x12\x0f\n\x07stopped\x18\x07 \x01(\t\"@\n\tCoreTotal\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\x13\n\x0btotal_minor\x18\x03 \x01(\x03\"{\n\x13StreamVerifyRequest\x12+\n\x06totals\x18\x01 \x03(\x0b\x32\x1b.bourse.ledger.v1.CoreTotal\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x16\n\x0e\x63ommand_offset\x18\x03 \x01(\x04\x12\r\n\x05shard\x18\x04 \x01(\r\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"Q\n\x14StreamVerifyResponse\x12\'\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x17.bourse.ledger.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x32\xc8\x04\n\rLedgerService\x12]\n\x0c\x46undTreasury\x12%.bourse.ledger.v1.FundTreasuryRequest\x1a&.bourse.ledger.v1.FundTreasuryResponse\x12\x63\n\x0e\x43reateTransfer\x12\'.bourse.ledger.v1.CreateTransferRequest\x1a(.bourse.ledger.v1.CreateTransferResponse\x12]\n\x0cListBalances\x12%.bourse.ledger.v1.ListBalancesRequest\x1a&.bourse.ledger.v1.ListBalancesResponse\x12]\n\x0cListPostings\x12%.bourse.ledger.v1.ListPostingsRequest\x1a&.bourse.ledger.v1.ListPostingsResponse\x12T\n\tGetStatus\x12\".bourse.ledger.v1.GetStatusRequest\x1a#.bourse.ledger.v1.GetStatusResponse\x12_\n\x0cStreamVerify\x12%.bourse.ledger.v1.StreamVerifyRequest\x1a&.bourse.ledger.v1.StreamVerifyResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%bourse/ledger/v1/ledger_service.proto\x12\x10\x62ourse.ledger.v1\x1a\x1d\x62ourse/ledger/v1/ledger.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\"N\n\x13\x46undTreasuryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\",\n\x14\x46undTreasuryResponse\x12\x14\n\x0cposted_minor\x18\x01 \x01(\x12\"p\n\x15\x43reateTransferRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x12\x12\r\n\x05shard\x18\x05 \x01(\r\"F\n\x16\x43reateTransferResponse\x12,\n\x08transfer\x18\x01 \x01(\x0b\x32\x1a.bourse.ledger.v1.Transfer\"\xab\x01\n\x10MoveMoneyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61sset\x18\x03 \x01(\r\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x03\x12\x12\n\nfrom_shard\x18\x05 \x01(\r\x12\x10\n\x08to_shard\x18\x06 \x01(\r\x12\x16\n\x0evalid_until_us\x18\x07 \x01(\x03\x12\x0f\n\x07wait_ms\x18\x08 \x01(\r\"9\n\x11MoveMoneyResponse\x12$\n\x04move\x18\x01 \x01(\x0b\x32\x16.bourse.ledger.v1.Move\"P\n\x11GetTransitRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12*\n\x02\x61t\x18\x02 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"t\n\x12GetTransitResponse\x12*\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x19.bourse.ledger.v1.Transit\x12\x32\n\nread_again\x18\x02 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"&\n\x13ListBalancesRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\"\x87\x01\n\x14ListBalancesResponse\x12\x31\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x1f.bourse.ledger.v1.LedgerBalance\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12*\n\x02\x61t\x18\x03 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"T\n\x13ListPostingsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\x04\"X\n\x14ListPostingsResponse\x12+\n\x08postings\x18\x01 \x03(\x0b\x32\x19.bourse.ledger.v1.Posting\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\x04\"\x12\n\x10GetStatusRequest\"\xea\x01\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\x12\x1b\n\x13transfers_under_way\x18\x05 \x01(\x04\x12\x14\n\x0c\x62\x61lance_hash\x18\x06 \x01(\x06\x12\x0f\n\x07stopped\x18\x07 \x01(\t\x12,\n\x06shards\x18\x08 \x03(\x0b\x32\x1c.bourse.ledger.v1.ShardBooks\x12\x17\n\x0fmoves_under_way\x18\t \x01(\x04\"@\n\tCoreTotal\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x61sset\x18\x02 \x01(\r\x12\x13\n\x0btotal_minor\x18\x03 \x01(\x03\"{\n\x13StreamVerifyRequest\x12+\n\x06totals\x18\x01 \x03(\x0b\x32\x1b.bourse.ledger.v1.CoreTotal\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x16\n\x0e\x63ommand_offset\x18\x03 \x01(\x04\x12\r\n\x05shard\x18\x04 \x01(\r\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"Q\n\x14StreamVerifyResponse\x12\'\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x17.bourse.ledger.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x32\xf7\x05\n\rLedgerService\x12]\n\x0c\x46undTreasury\x12%.bourse.ledger.v1.FundTreasuryRequest\x1a&.bourse.ledger.v1.FundTreasuryResponse\x12\x63\n\x0e\x43reateTransfer\x12\'.bourse.ledger.v1.CreateTransferRequest\x1a(.bourse.ledger.v1.CreateTransferResponse\x12T\n\tMoveMoney\x12\".bourse.ledger.v1.MoveMoneyRequest\x1a#.bourse.ledger.v1.MoveMoneyResponse\x12W\n\nGetTransit\x12#.bourse.ledger.v1.GetTransitRequest\x1a$.bourse.ledger.v1.GetTransitResponse\x12]\n\x0cListBalances\x12%.bourse.ledger.v1.ListBalancesRequest\x1a&.bourse.ledger.v1.ListBalancesResponse\x12]\n\x0cListPostings\x12%.bourse.ledger.v1.ListPostingsRequest\x1a&.bourse.ledger.v1.ListPostingsResponse\x12T\n\tGetStatus\x12\".bourse.ledger.v1.GetStatusRequest\x1a#.bourse.ledger.v1.GetStatusResponse\x12_\n\x0cStreamVerify\x12%.bourse.ledger.v1.StreamVerifyRequest\x1a&.bourse.ledger.v1.StreamVerifyResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bourse.ledger.v1.ledger_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FUNDTREASURYREQUEST']._serialized_start=90
-  _globals['_FUNDTREASURYREQUEST']._serialized_end=168
-  _globals['_FUNDTREASURYRESPONSE']._serialized_start=170
-  _globals['_FUNDTREASURYRESPONSE']._serialized_end=214
-  _globals['_CREATETRANSFERREQUEST']._serialized_start=216
-  _globals['_CREATETRANSFERREQUEST']._serialized_end=313
-  _globals['_CREATETRANSFERRESPONSE']._serialized_start=315
-  _globals['_CREATETRANSFERRESPONSE']._serialized_end=385
-  _globals['_LISTBALANCESREQUEST']._serialized_start=387
-  _globals['_LISTBALANCESREQUEST']._serialized_end=425
-  _globals['_LISTBALANCESRESPONSE']._serialized_start=427
-  _globals['_LISTBALANCESRESPONSE']._serialized_end=518
-  _globals['_LISTPOSTINGSREQUEST']._serialized_start=520
-  _globals['_LISTPOSTINGSREQUEST']._serialized_end=604
-  _globals['_LISTPOSTINGSRESPONSE']._serialized_start=606
-  _globals['_LISTPOSTINGSRESPONSE']._serialized_end=694
-  _globals['_GETSTATUSREQUEST']._serialized_start=696
-  _globals['_GETSTATUSREQUEST']._serialized_end=714
-  _globals['_GETSTATUSRESPONSE']._serialized_start=717
-  _globals['_GETSTATUSRESPONSE']._serialized_end=880
-  _globals['_CORETOTAL']._serialized_start=882
-  _globals['_CORETOTAL']._serialized_end=946
-  _globals['_STREAMVERIFYREQUEST']._serialized_start=948
-  _globals['_STREAMVERIFYREQUEST']._serialized_end=1071
-  _globals['_CHECK']._serialized_start=1073
-  _globals['_CHECK']._serialized_end=1122
-  _globals['_STREAMVERIFYRESPONSE']._serialized_start=1124
-  _globals['_STREAMVERIFYRESPONSE']._serialized_end=1205
-  _globals['_LEDGERSERVICE']._serialized_start=1208
-  _globals['_LEDGERSERVICE']._serialized_end=1792
+  _globals['_FUNDTREASURYREQUEST']._serialized_start=119
+  _globals['_FUNDTREASURYREQUEST']._serialized_end=197
+  _globals['_FUNDTREASURYRESPONSE']._serialized_start=199
+  _globals['_FUNDTREASURYRESPONSE']._serialized_end=243
+  _globals['_CREATETRANSFERREQUEST']._serialized_start=245
+  _globals['_CREATETRANSFERREQUEST']._serialized_end=357
+  _globals['_CREATETRANSFERRESPONSE']._serialized_start=359
+  _globals['_CREATETRANSFERRESPONSE']._serialized_end=429
+  _globals['_MOVEMONEYREQUEST']._serialized_start=432
+  _globals['_MOVEMONEYREQUEST']._serialized_end=603
+  _globals['_MOVEMONEYRESPONSE']._serialized_start=605
+  _globals['_MOVEMONEYRESPONSE']._serialized_end=662
+  _globals['_GETTRANSITREQUEST']._serialized_start=664
+  _globals['_GETTRANSITREQUEST']._serialized_end=744
+  _globals['_GETTRANSITRESPONSE']._serialized_start=746
+  _globals['_GETTRANSITRESPONSE']._serialized_end=862
+  _globals['_LISTBALANCESREQUEST']._serialized_start=864
+  _globals['_LISTBALANCESREQUEST']._serialized_end=902
+  _globals['_LISTBALANCESRESPONSE']._serialized_start=905
+  _globals['_LISTBALANCESRESPONSE']._serialized_end=1040
+  _globals['_LISTPOSTINGSREQUEST']._serialized_start=1042
+  _globals['_LISTPOSTINGSREQUEST']._serialized_end=1126
+  _globals['_LISTPOSTINGSRESPONSE']._serialized_start=1128
+  _globals['_LISTPOSTINGSRESPONSE']._serialized_end=1216
+  _globals['_GETSTATUSREQUEST']._serialized_start=1218
+  _globals['_GETSTATUSREQUEST']._serialized_end=1236
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1239
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1473
+  _globals['_CORETOTAL']._serialized_start=1475
+  _globals['_CORETOTAL']._serialized_end=1539
+  _globals['_STREAMVERIFYREQUEST']._serialized_start=1541
+  _globals['_STREAMVERIFYREQUEST']._serialized_end=1664
+  _globals['_CHECK']._serialized_start=1666
+  _globals['_CHECK']._serialized_end=1715
+  _globals['_STREAMVERIFYRESPONSE']._serialized_start=1717
+  _globals['_STREAMVERIFYRESPONSE']._serialized_end=1798
+  _globals['_LEDGERSERVICE']._serialized_start=1801
+  _globals['_LEDGERSERVICE']._serialized_end=2560
 # @@protoc_insertion_point(module_scope)

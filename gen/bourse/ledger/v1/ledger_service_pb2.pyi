@@ -1,4 +1,5 @@
 from bourse.ledger.v1 import ledger_pb2 as _ledger_pb2
+from bourse.types.v1 import nouns_pb2 as _nouns_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -24,22 +25,66 @@ class FundTreasuryResponse(_message.Message):
     def __init__(self, posted_minor: _Optional[int] = ...) -> None: ...
 
 class CreateTransferRequest(_message.Message):
-    __slots__ = ("request_id", "account", "asset", "amount_minor")
+    __slots__ = ("request_id", "account", "asset", "amount_minor", "shard")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ASSET_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
     request_id: bytes
     account: int
     asset: int
     amount_minor: int
-    def __init__(self, request_id: _Optional[bytes] = ..., account: _Optional[int] = ..., asset: _Optional[int] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+    shard: int
+    def __init__(self, request_id: _Optional[bytes] = ..., account: _Optional[int] = ..., asset: _Optional[int] = ..., amount_minor: _Optional[int] = ..., shard: _Optional[int] = ...) -> None: ...
 
 class CreateTransferResponse(_message.Message):
     __slots__ = ("transfer",)
     TRANSFER_FIELD_NUMBER: _ClassVar[int]
     transfer: _ledger_pb2.Transfer
     def __init__(self, transfer: _Optional[_Union[_ledger_pb2.Transfer, _Mapping]] = ...) -> None: ...
+
+class MoveMoneyRequest(_message.Message):
+    __slots__ = ("request_id", "account", "asset", "amount_minor", "from_shard", "to_shard", "valid_until_us", "wait_ms")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    FROM_SHARD_FIELD_NUMBER: _ClassVar[int]
+    TO_SHARD_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    request_id: bytes
+    account: int
+    asset: int
+    amount_minor: int
+    from_shard: int
+    to_shard: int
+    valid_until_us: int
+    wait_ms: int
+    def __init__(self, request_id: _Optional[bytes] = ..., account: _Optional[int] = ..., asset: _Optional[int] = ..., amount_minor: _Optional[int] = ..., from_shard: _Optional[int] = ..., to_shard: _Optional[int] = ..., valid_until_us: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+
+class MoveMoneyResponse(_message.Message):
+    __slots__ = ("move",)
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    move: _ledger_pb2.Move
+    def __init__(self, move: _Optional[_Union[_ledger_pb2.Move, _Mapping]] = ...) -> None: ...
+
+class GetTransitRequest(_message.Message):
+    __slots__ = ("account", "at")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    account: int
+    at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
+    def __init__(self, account: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+
+class GetTransitResponse(_message.Message):
+    __slots__ = ("amounts", "read_again")
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    READ_AGAIN_FIELD_NUMBER: _ClassVar[int]
+    amounts: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Transit]
+    read_again: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
+    def __init__(self, amounts: _Optional[_Iterable[_Union[_ledger_pb2.Transit, _Mapping]]] = ..., read_again: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class ListBalancesRequest(_message.Message):
     __slots__ = ("account",)
@@ -48,12 +93,14 @@ class ListBalancesRequest(_message.Message):
     def __init__(self, account: _Optional[int] = ...) -> None: ...
 
 class ListBalancesResponse(_message.Message):
-    __slots__ = ("balances", "sequence")
+    __slots__ = ("balances", "sequence", "at")
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     balances: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerBalance]
     sequence: int
-    def __init__(self, balances: _Optional[_Iterable[_Union[_ledger_pb2.LedgerBalance, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
+    def __init__(self, balances: _Optional[_Iterable[_Union[_ledger_pb2.LedgerBalance, _Mapping]]] = ..., sequence: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class ListPostingsRequest(_message.Message):
     __slots__ = ("account", "asset", "limit", "cursor")
@@ -80,7 +127,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "transfers_under_way", "balance_hash", "stopped")
+    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "transfers_under_way", "balance_hash", "stopped", "shards", "moves_under_way")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +135,8 @@ class GetStatusResponse(_message.Message):
     TRANSFERS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
     BALANCE_HASH_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    MOVES_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     next_offset: int
     lag_records: int
@@ -95,7 +144,9 @@ class GetStatusResponse(_message.Message):
     transfers_under_way: int
     balance_hash: int
     stopped: str
-    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., transfers_under_way: _Optional[int] = ..., balance_hash: _Optional[int] = ..., stopped: _Optional[str] = ...) -> None: ...
+    shards: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.ShardBooks]
+    moves_under_way: int
+    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., transfers_under_way: _Optional[int] = ..., balance_hash: _Optional[int] = ..., stopped: _Optional[str] = ..., shards: _Optional[_Iterable[_Union[_ledger_pb2.ShardBooks, _Mapping]]] = ..., moves_under_way: _Optional[int] = ...) -> None: ...
 
 class CoreTotal(_message.Message):
     __slots__ = ("account", "asset", "total_minor")

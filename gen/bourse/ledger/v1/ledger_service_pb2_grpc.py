@@ -45,6 +45,16 @@ class LedgerServiceStub:
                 request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferRequest.SerializeToString,
                 response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferResponse.FromString,
                 _registered_method=True)
+        self.MoveMoney = channel.unary_unary(
+                '/bourse.ledger.v1.LedgerService/MoveMoney',
+                request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyRequest.SerializeToString,
+                response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyResponse.FromString,
+                _registered_method=True)
+        self.GetTransit = channel.unary_unary(
+                '/bourse.ledger.v1.LedgerService/GetTransit',
+                request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitRequest.SerializeToString,
+                response_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitResponse.FromString,
+                _registered_method=True)
         self.ListBalances = channel.unary_unary(
                 '/bourse.ledger.v1.LedgerService/ListBalances',
                 request_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBalancesRequest.SerializeToString,
@@ -80,6 +90,20 @@ class LedgerServiceServicer:
 
     def CreateTransfer(self, request, context):
         """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveMoney(self, request, context):
+        """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransit(self, request, context):
+        """What is between the shards, for a cut of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +149,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.CreateTransfer,
                     request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferRequest.FromString,
                     response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferResponse.SerializeToString,
+            ),
+            'MoveMoney': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveMoney,
+                    request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyRequest.FromString,
+                    response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyResponse.SerializeToString,
+            ),
+            'GetTransit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransit,
+                    request_deserializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitRequest.FromString,
+                    response_serializer=bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitResponse.SerializeToString,
             ),
             'ListBalances': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBalances,
@@ -202,6 +236,60 @@ class LedgerService:
             '/bourse.ledger.v1.LedgerService/CreateTransfer',
             bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferRequest.SerializeToString,
             bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.CreateTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveMoney(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bourse.ledger.v1.LedgerService/MoveMoney',
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyRequest.SerializeToString,
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.MoveMoneyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bourse.ledger.v1.LedgerService/GetTransit',
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitRequest.SerializeToString,
+            bourse_dot_ledger_dot_v1_dot_ledger__service__pb2.GetTransitResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,10 @@ class LedgerServiceStub:
     """Money into the treasury from outside: once for each asset of a new exchange. The same request id is the same entry."""
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CreateTransferRequest, _ledger_service_pb2.CreateTransferResponse]
     """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
+    MoveMoney: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.MoveMoneyRequest, _ledger_service_pb2.MoveMoneyResponse]
+    """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over."""
+    GetTransit: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTransitRequest, _ledger_service_pb2.GetTransitResponse]
+    """What is between the shards, for a cut of them."""
     ListBalances: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListBalancesRequest, _ledger_service_pb2.ListBalancesResponse]
     """Balances of an account, or of all."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListPostingsRequest, _ledger_service_pb2.ListPostingsResponse]
@@ -47,6 +51,22 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_service_pb2.CreateTransferRequest, _abc.Awaitable[_ledger_service_pb2.CreateTransferResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.CreateTransferResponse]:
         """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
+
+    @_abc_1.abstractmethod
+    def MoveMoney(
+        self,
+        request: _ledger_service_pb2.MoveMoneyRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.MoveMoneyRequest, _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]:
+        """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over."""
+
+    @_abc_1.abstractmethod
+    def GetTransit(
+        self,
+        request: _ledger_service_pb2.GetTransitRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.GetTransitRequest, _abc.Awaitable[_ledger_service_pb2.GetTransitResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.GetTransitResponse]:
+        """What is between the shards, for a cut of them."""
 
     @_abc_1.abstractmethod
     def ListBalances(

@@ -23,41 +23,42 @@ _sym_db = _symbol_database.Default()
 
 
 from bourse.marketdata.v1 import marketdata_pb2 as bourse_dot_marketdata_dot_v1_dot_marketdata__pb2
+from bourse.types.v1 import nouns_pb2 as bourse_dot_types_dot_v1_dot_nouns__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-bourse/marketdata/v1/marketdata_service.proto\x12\x14\x62ourse.marketdata.v1\x1a%bourse/marketdata/v1/marketdata.proto\"&\n\x0cWatchRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\"\xa8\x02\n\rWatchResponse\x12+\n\x06\x64\x65pths\x18\x01 \x03(\x0b\x32\x1b.bourse.marketdata.v1.Depth\x12\x31\n\x06trades\x18\x02 \x03(\x0b\x32!.bourse.marketdata.v1.PublicTrade\x12-\n\x07tickers\x18\x03 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Ticker\x12-\n\x07\x63\x61ndles\x18\x04 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Candle\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\x16\n\x0etrades_missing\x18\x06 \x01(\x08\x12/\n\x08\x61uctions\x18\x07 \x03(\x0b\x32\x1d.bourse.marketdata.v1.Auction\"^\n\x11ListTradesRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x04\x12\x16\n\x0e\x61\x66ter_sequence\x18\x04 \x01(\x04\"G\n\x12ListTradesResponse\x12\x31\n\x06trades\x18\x01 \x03(\x0b\x32!.bourse.marketdata.v1.PublicTrade\">\n\x10GetTickerRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"q\n\x11GetTickerResponse\x12,\n\x06ticker\x18\x01 \x01(\x0b\x32\x1c.bourse.marketdata.v1.Ticker\x12.\n\x07\x61uction\x18\x02 \x01(\x0b\x32\x1d.bourse.marketdata.v1.Auction\"\xa1\x01\n\x12ListCandlesRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\x30\n\x08interval\x18\x02 \x01(\x0e\x32\x1e.bourse.marketdata.v1.Interval\x12\x0f\n\x07\x66rom_us\x18\x03 \x01(\x03\x12\r\n\x05to_us\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x06 \x01(\x04\"D\n\x13ListCandlesResponse\x12-\n\x07\x63\x61ndles\x18\x01 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Candle\"\x12\n\x10GetStatusRequest\"_\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\"!\n\rVerifyRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"_\n\x0eVerifyResponse\x12+\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1b.bourse.marketdata.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06trades\x18\x03 \x01(\x04\x32\xbd\x04\n\x11MarketdataService\x12R\n\x05Watch\x12\".bourse.marketdata.v1.WatchRequest\x1a#.bourse.marketdata.v1.WatchResponse0\x01\x12_\n\nListTrades\x12\'.bourse.marketdata.v1.ListTradesRequest\x1a(.bourse.marketdata.v1.ListTradesResponse\x12\\\n\tGetTicker\x12&.bourse.marketdata.v1.GetTickerRequest\x1a\'.bourse.marketdata.v1.GetTickerResponse\x12\x62\n\x0bListCandles\x12(.bourse.marketdata.v1.ListCandlesRequest\x1a).bourse.marketdata.v1.ListCandlesResponse\x12\\\n\tGetStatus\x12&.bourse.marketdata.v1.GetStatusRequest\x1a\'.bourse.marketdata.v1.GetStatusResponse\x12S\n\x06Verify\x12#.bourse.marketdata.v1.VerifyRequest\x1a$.bourse.marketdata.v1.VerifyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-bourse/marketdata/v1/marketdata_service.proto\x12\x14\x62ourse.marketdata.v1\x1a%bourse/marketdata/v1/marketdata.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\"5\n\x0cWatchRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x04\x12\r\n\x05shard\x18\x02 \x01(\r\"\xa8\x02\n\rWatchResponse\x12+\n\x06\x64\x65pths\x18\x01 \x03(\x0b\x32\x1b.bourse.marketdata.v1.Depth\x12\x31\n\x06trades\x18\x02 \x03(\x0b\x32!.bourse.marketdata.v1.PublicTrade\x12-\n\x07tickers\x18\x03 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Ticker\x12-\n\x07\x63\x61ndles\x18\x04 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Candle\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\x16\n\x0etrades_missing\x18\x06 \x01(\x08\x12/\n\x08\x61uctions\x18\x07 \x03(\x0b\x32\x1d.bourse.marketdata.v1.Auction\"^\n\x11ListTradesRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x04\x12\x16\n\x0e\x61\x66ter_sequence\x18\x04 \x01(\x04\"G\n\x12ListTradesResponse\x12\x31\n\x06trades\x18\x01 \x03(\x0b\x32!.bourse.marketdata.v1.PublicTrade\">\n\x10GetTickerRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"q\n\x11GetTickerResponse\x12,\n\x06ticker\x18\x01 \x01(\x0b\x32\x1c.bourse.marketdata.v1.Ticker\x12.\n\x07\x61uction\x18\x02 \x01(\x0b\x32\x1d.bourse.marketdata.v1.Auction\"\xa1\x01\n\x12ListCandlesRequest\x12\x12\n\ninstrument\x18\x01 \x01(\r\x12\x30\n\x08interval\x18\x02 \x01(\x0e\x32\x1e.bourse.marketdata.v1.Interval\x12\x0f\n\x07\x66rom_us\x18\x03 \x01(\x03\x12\r\n\x05to_us\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\r\x12\x16\n\x0e\x61\x66ter_sequence\x18\x06 \x01(\x04\"D\n\x13ListCandlesResponse\x12-\n\x07\x63\x61ndles\x18\x01 \x03(\x0b\x32\x1c.bourse.marketdata.v1.Candle\"\x12\n\x10GetStatusRequest\"\x8d\x01\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\x12,\n\x06places\x18\x05 \x03(\x0b\x32\x1c.bourse.types.v1.ReaderPlace\"0\n\rVerifyRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05shard\x18\x02 \x01(\r\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"_\n\x0eVerifyResponse\x12+\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1b.bourse.marketdata.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06trades\x18\x03 \x01(\x04\x32\xbd\x04\n\x11MarketdataService\x12R\n\x05Watch\x12\".bourse.marketdata.v1.WatchRequest\x1a#.bourse.marketdata.v1.WatchResponse0\x01\x12_\n\nListTrades\x12\'.bourse.marketdata.v1.ListTradesRequest\x1a(.bourse.marketdata.v1.ListTradesResponse\x12\\\n\tGetTicker\x12&.bourse.marketdata.v1.GetTickerRequest\x1a\'.bourse.marketdata.v1.GetTickerResponse\x12\x62\n\x0bListCandles\x12(.bourse.marketdata.v1.ListCandlesRequest\x1a).bourse.marketdata.v1.ListCandlesResponse\x12\\\n\tGetStatus\x12&.bourse.marketdata.v1.GetStatusRequest\x1a\'.bourse.marketdata.v1.GetStatusResponse\x12S\n\x06Verify\x12#.bourse.marketdata.v1.VerifyRequest\x1a$.bourse.marketdata.v1.VerifyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bourse.marketdata.v1.marketdata_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHREQUEST']._serialized_start=110
-  _globals['_WATCHREQUEST']._serialized_end=148
-  _globals['_WATCHRESPONSE']._serialized_start=151
-  _globals['_WATCHRESPONSE']._serialized_end=447
-  _globals['_LISTTRADESREQUEST']._serialized_start=449
-  _globals['_LISTTRADESREQUEST']._serialized_end=543
-  _globals['_LISTTRADESRESPONSE']._serialized_start=545
-  _globals['_LISTTRADESRESPONSE']._serialized_end=616
-  _globals['_GETTICKERREQUEST']._serialized_start=618
-  _globals['_GETTICKERREQUEST']._serialized_end=680
-  _globals['_GETTICKERRESPONSE']._serialized_start=682
-  _globals['_GETTICKERRESPONSE']._serialized_end=795
-  _globals['_LISTCANDLESREQUEST']._serialized_start=798
-  _globals['_LISTCANDLESREQUEST']._serialized_end=959
-  _globals['_LISTCANDLESRESPONSE']._serialized_start=961
-  _globals['_LISTCANDLESRESPONSE']._serialized_end=1029
-  _globals['_GETSTATUSREQUEST']._serialized_start=1031
-  _globals['_GETSTATUSREQUEST']._serialized_end=1049
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1051
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1146
-  _globals['_VERIFYREQUEST']._serialized_start=1148
-  _globals['_VERIFYREQUEST']._serialized_end=1181
-  _globals['_CHECK']._serialized_start=1183
-  _globals['_CHECK']._serialized_end=1232
-  _globals['_VERIFYRESPONSE']._serialized_start=1234
-  _globals['_VERIFYRESPONSE']._serialized_end=1329
-  _globals['_MARKETDATASERVICE']._serialized_start=1332
-  _globals['_MARKETDATASERVICE']._serialized_end=1905
+  _globals['_WATCHREQUEST']._serialized_start=139
+  _globals['_WATCHREQUEST']._serialized_end=192
+  _globals['_WATCHRESPONSE']._serialized_start=195
+  _globals['_WATCHRESPONSE']._serialized_end=491
+  _globals['_LISTTRADESREQUEST']._serialized_start=493
+  _globals['_LISTTRADESREQUEST']._serialized_end=587
+  _globals['_LISTTRADESRESPONSE']._serialized_start=589
+  _globals['_LISTTRADESRESPONSE']._serialized_end=660
+  _globals['_GETTICKERREQUEST']._serialized_start=662
+  _globals['_GETTICKERREQUEST']._serialized_end=724
+  _globals['_GETTICKERRESPONSE']._serialized_start=726
+  _globals['_GETTICKERRESPONSE']._serialized_end=839
+  _globals['_LISTCANDLESREQUEST']._serialized_start=842
+  _globals['_LISTCANDLESREQUEST']._serialized_end=1003
+  _globals['_LISTCANDLESRESPONSE']._serialized_start=1005
+  _globals['_LISTCANDLESRESPONSE']._serialized_end=1073
+  _globals['_GETSTATUSREQUEST']._serialized_start=1075
+  _globals['_GETSTATUSREQUEST']._serialized_end=1093
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1096
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1237
+  _globals['_VERIFYREQUEST']._serialized_start=1239
+  _globals['_VERIFYREQUEST']._serialized_end=1287
+  _globals['_CHECK']._serialized_start=1289
+  _globals['_CHECK']._serialized_end=1338
+  _globals['_VERIFYRESPONSE']._serialized_start=1340
+  _globals['_VERIFYRESPONSE']._serialized_end=1435
+  _globals['_MARKETDATASERVICE']._serialized_start=1438
+  _globals['_MARKETDATASERVICE']._serialized_end=2011
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from bourse.notifications.v1 import notifications_pb2 as _notifications_pb2
+from bourse.types.v1 import nouns_pb2 as _nouns_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -18,16 +19,18 @@ FOLLOW_STATUS_STARTED: FollowStatus
 FOLLOW_STATUS_CURSOR_GONE: FollowStatus
 
 class FollowRequest(_message.Message):
-    __slots__ = ("subscription", "account", "after", "drop")
+    __slots__ = ("subscription", "account", "after", "drop", "shard")
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     DROP_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
     subscription: int
     account: int
     after: str
     drop: bool
-    def __init__(self, subscription: _Optional[int] = ..., account: _Optional[int] = ..., after: _Optional[str] = ..., drop: _Optional[bool] = ...) -> None: ...
+    shard: int
+    def __init__(self, subscription: _Optional[int] = ..., account: _Optional[int] = ..., after: _Optional[str] = ..., drop: _Optional[bool] = ..., shard: _Optional[int] = ...) -> None: ...
 
 class FollowResponse(_message.Message):
     __slots__ = ("subscription", "status", "notifications", "cursor")
@@ -46,13 +49,15 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms")
+    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "places")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     next_offset: int
     lag_records: int
     lag_ms: int
-    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
+    places: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ReaderPlace]
+    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., places: _Optional[_Iterable[_Union[_nouns_pb2.ReaderPlace, _Mapping]]] = ...) -> None: ...

@@ -158,3 +158,25 @@ class Order(_message.Message):
     other_fee_asset: int
     other_fee_minor: int
     def __init__(self, order_id: _Optional[int] = ..., account: _Optional[int] = ..., instrument: _Optional[int] = ..., side: _Optional[_Union[_words_pb2.Side, str]] = ..., type: _Optional[_Union[_words_pb2.OrderType, str]] = ..., time_in_force: _Optional[_Union[_words_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., self_trade_prevention: _Optional[_Union[_words_pb2.SelfTradePrevention, str]] = ..., client_order_id: _Optional[str] = ..., price_ticks: _Optional[int] = ..., quantity_lots: _Optional[int] = ..., quote_minor: _Optional[int] = ..., state: _Optional[_Union[_words_pb2.OrderState, str]] = ..., reason: _Optional[_Union[_words_pb2.EndReason, str]] = ..., remaining_lots: _Optional[int] = ..., filled_lots: _Optional[int] = ..., filled_quote_minor: _Optional[int] = ..., fee_asset: _Optional[int] = ..., fee_minor: _Optional[int] = ..., created_us: _Optional[int] = ..., updated_us: _Optional[int] = ..., sequence: _Optional[int] = ..., trigger_ticks: _Optional[int] = ..., trigger_by: _Optional[_Union[_words_pb2.TriggerBy, str]] = ..., trail_ticks: _Optional[int] = ..., trail_ppm: _Optional[int] = ..., activation_ticks: _Optional[int] = ..., peak_ticks: _Optional[int] = ..., triggered_us: _Optional[int] = ..., display_lots: _Optional[int] = ..., min_fill_lots: _Optional[int] = ..., expires_us: _Optional[int] = ..., protection_ticks: _Optional[int] = ..., group: _Optional[int] = ..., group_kind: _Optional[_Union[_words_pb2.GroupKind, str]] = ..., group_member: _Optional[int] = ..., other_fee_asset: _Optional[int] = ..., other_fee_minor: _Optional[int] = ...) -> None: ...
+
+class ShardSequence(_message.Message):
+    __slots__ = ("shard", "sequence")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    shard: int
+    sequence: int
+    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class ReaderPlace(_message.Message):
+    __slots__ = ("shard", "sequence", "next_offset", "lag_records", "lag_ms")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    shard: int
+    sequence: int
+    next_offset: int
+    lag_records: int
+    lag_ms: int
+    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...

@@ -99,6 +99,7 @@ class HouseAccount(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HOUSE_ACCOUNT_FEES: _ClassVar[HouseAccount]
     HOUSE_ACCOUNT_DUST: _ClassVar[HouseAccount]
     HOUSE_ACCOUNT_TREASURY: _ClassVar[HouseAccount]
+    HOUSE_ACCOUNT_TRANSIT: _ClassVar[HouseAccount]
 SIDE_UNSPECIFIED: Side
 SIDE_BUY: Side
 SIDE_SELL: Side
@@ -165,3 +166,4 @@ HOUSE_ACCOUNT_CLEARING: HouseAccount
 HOUSE_ACCOUNT_FEES: HouseAccount
 HOUSE_ACCOUNT_DUST: HouseAccount
 HOUSE_ACCOUNT_TREASURY: HouseAccount
+HOUSE_ACCOUNT_TRANSIT: HouseAccount

@@ -12,16 +12,24 @@ __all__ = (
     "FundTreasuryResponse",
     "GetStatusRequest",
     "GetStatusResponse",
+    "GetTransitRequest",
+    "GetTransitResponse",
     "LedgerBalance",
     "ListBalancesRequest",
     "ListBalancesResponse",
     "ListPostingsRequest",
     "ListPostingsResponse",
+    "Move",
+    "MoveMoneyRequest",
+    "MoveMoneyResponse",
+    "MoveState",
     "Posting",
+    "ShardBooks",
     "StreamVerifyRequest",
     "StreamVerifyResponse",
     "Transfer",
     "TransferState",
+    "Transit",
 )
 
 from dataclasses import dataclass
@@ -32,6 +40,71 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class MoveState(betterproto2.Enum):
+    """
+    Where money stands that goes from one shard to another.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Never sent.
+    """
+
+    ASKED = 1
+    """
+    Its debit is numbered; the core it comes from has not said anything yet.
+    """
+
+    IN_TRANSIT = 2
+    """
+    It has left the one shard and has not come to the other. It will: nobody can stop it any more.
+    """
+
+    DONE = 3
+    """
+    It has come.
+    """
+
+    REFUSED = 4
+    """
+    The debit was refused: nothing moved.
+    """
+
+    RETURNING = 5
+    """
+    The shard it went to could not take it: it is on its way back.
+    """
+
+    RETURNED = 6
+    """
+    It is back where it came from.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "MOVE_STATE_UNSPECIFIED",
+            1: "MOVE_STATE_ASKED",
+            2: "MOVE_STATE_IN_TRANSIT",
+            3: "MOVE_STATE_DONE",
+            4: "MOVE_STATE_REFUSED",
+            5: "MOVE_STATE_RETURNING",
+            6: "MOVE_STATE_RETURNED",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "MOVE_STATE_UNSPECIFIED": 0,
+            "MOVE_STATE_ASKED": 1,
+            "MOVE_STATE_IN_TRANSIT": 2,
+            "MOVE_STATE_DONE": 3,
+            "MOVE_STATE_REFUSED": 4,
+            "MOVE_STATE_RETURNING": 5,
+            "MOVE_STATE_RETURNED": 6,
+        }
 
 
 class TransferState(betterproto2.Enum):
@@ -152,6 +225,11 @@ class CreateTransferRequest(betterproto2.Message):
     amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_SINT64)
     """
     Minor units, not 0; positive into the account, negative out of it.
+    """
+
+    shard: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    The shard whose slice it is about.
     """
 
 
@@ -278,9 +356,73 @@ class GetStatusResponse(betterproto2.Message):
     Empty, or why posting stopped.
     """
 
+    shards: "list[ShardBooks]" = betterproto2.field(
+        8, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The books of each shard.
+    """
+
+    moves_under_way: "int" = betterproto2.field(9, betterproto2.TYPE_UINT64)
+    """
+    Moves between shards under way.
+    """
+
 
 default_message_pool.register_message(
     "bourse.ledger.v1", "GetStatusResponse", GetStatusResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetTransitRequest(betterproto2.Message):
+    """
+    Asks what is between the shards.
+    """
+
+    account: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Whose; 0 for all.
+    """
+
+    at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What was read of the shards, each once, all of them: where their balances were true.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "GetTransitRequest", GetTransitRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetTransitResponse(betterproto2.Message):
+    """
+    What is between the shards.
+    """
+
+    amounts: "list[Transit]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What had left a shard by its sequence and had not come to the other by that one's; ascending by account, then asset. The
+    balances of the cut and these add up to what there is.
+    """
+
+    read_again: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Not empty: the cut has a credit whose debit came later than what was read of its shard. These shards are to be read again,
+    at or after these sequences; `amounts` is empty then.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "GetTransitResponse", GetTransitResponse
 )
 
 
@@ -351,6 +493,13 @@ class ListBalancesResponse(betterproto2.Message):
     Last sequence posted.
     """
 
+    at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Last sequence posted, shard by shard.
+    """
+
 
 default_message_pool.register_message(
     "bourse.ledger.v1", "ListBalancesResponse", ListBalancesResponse
@@ -414,6 +563,139 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class Move(betterproto2.Message):
+    """
+    Money of one account on its way from one shard to another.
+    """
+
+    request_id: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
+    """
+    The 16 bytes of who asked; the same id is the same move.
+    """
+
+    account: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    Whose.
+    """
+
+    asset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    Of what.
+    """
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    Minor units, at least 1.
+    """
+
+    from_shard: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    Where it was.
+    """
+
+    to_shard: "int" = betterproto2.field(6, betterproto2.TYPE_UINT32)
+    """
+    Where it goes.
+    """
+
+    state: "MoveState" = betterproto2.field(
+        7, betterproto2.TYPE_ENUM, default_factory=lambda: MoveState(0)
+    )
+    """
+    Where it stands.
+    """
+
+    refusal: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
+    """
+    The refusal of the debit, or of the credit that was not taken, as bourse.matching.v1.Refusal; 0 if there is none.
+    """
+
+    debit_sequence: "int" = betterproto2.field(9, betterproto2.TYPE_UINT64)
+    """
+    Sequence of the debit in the shard it comes from; 0 until it has one.
+    """
+
+    credit_sequence: "int" = betterproto2.field(10, betterproto2.TYPE_UINT64)
+    """
+    Sequence of the credit that was taken, in the shard it goes to or, returned, comes from; 0 until it has one.
+    """
+
+
+default_message_pool.register_message("bourse.ledger.v1", "Move", Move)
+
+
+@dataclass(eq=False, repr=False)
+class MoveMoneyRequest(betterproto2.Message):
+    """
+    Asks for money to be moved between shards.
+    """
+
+    request_id: "bytes" = betterproto2.field(1, betterproto2.TYPE_BYTES)
+    """
+    16 bytes; the same id is the same move.
+    """
+
+    account: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    Whose.
+    """
+
+    asset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    Of what.
+    """
+
+    amount_minor: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    Minor units, at least 1.
+    """
+
+    from_shard: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    Where it is.
+    """
+
+    to_shard: "int" = betterproto2.field(6, betterproto2.TYPE_UINT32)
+    """
+    Where it shall be; another one.
+    """
+
+    valid_until_us: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    The debit is refused when the log's clock is past this, microseconds since 1970; 0 for no deadline. The credit has none.
+    """
+
+    wait_ms: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
+    """
+    How long to wait for the end, milliseconds, 0..10000. The move goes on after that.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "MoveMoneyRequest", MoveMoneyRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class MoveMoneyResponse(betterproto2.Message):
+    """
+    The move as it stands.
+    """
+
+    move: "Move | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The move.
+    """
+
+
+default_message_pool.register_message(
+    "bourse.ledger.v1", "MoveMoneyResponse", MoveMoneyResponse
+)
+
+
+@dataclass(eq=False, repr=False)
 class Posting(betterproto2.Message):
     """
     One leg of an entry.
@@ -446,7 +728,7 @@ class Posting(betterproto2.Message):
 
     kind: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    Why: trade, fee, deposit, withdrawal, funding, reversal.
+    Why: trade, fee, deposit, withdrawal, funding, reversal, move.
     """
 
     time_us: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
@@ -456,6 +738,33 @@ class Posting(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.ledger.v1", "Posting", Posting)
+
+
+@dataclass(eq=False, repr=False)
+class ShardBooks(betterproto2.Message):
+    """
+    How far the books of one shard have come.
+    """
+
+    place: "__types__v1__.ReaderPlace | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    Where they stand.
+    """
+
+    balance_hash: "int" = betterproto2.field(2, betterproto2.TYPE_FIXED64)
+    """
+    Sum of the hashes of all totals of the shard.
+    """
+
+    stopped: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Empty, or why posting stopped.
+    """
+
+
+default_message_pool.register_message("bourse.ledger.v1", "ShardBooks", ShardBooks)
 
 
 @dataclass(eq=False, repr=False)
@@ -564,5 +873,38 @@ class Transfer(betterproto2.Message):
     Number in the ledger's source.
     """
 
+    shard: "int" = betterproto2.field(9, betterproto2.TYPE_UINT32)
+    """
+    The shard whose slice it is about.
+    """
+
 
 default_message_pool.register_message("bourse.ledger.v1", "Transfer", Transfer)
+
+
+@dataclass(eq=False, repr=False)
+class Transit(betterproto2.Message):
+    """
+    How much of an asset is between the shards.
+    """
+
+    account: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    Whose.
+    """
+
+    asset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    Of what.
+    """
+
+    amount_minor: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    Minor units, at least 1.
+    """
+
+
+default_message_pool.register_message("bourse.ledger.v1", "Transit", Transit)
+
+
+from ...types import v1 as __types__v1__

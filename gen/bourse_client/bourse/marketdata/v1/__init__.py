@@ -314,6 +314,13 @@ class GetStatusResponse(betterproto2.Message):
     Age of the oldest event record not yet stored, milliseconds; 0 if there is none.
     """
 
+    places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Place by place, by shard.
+    """
+
 
 default_message_pool.register_message(
     "bourse.marketdata.v1", "GetStatusResponse", GetStatusResponse
@@ -617,6 +624,11 @@ class VerifyRequest(betterproto2.Message):
     The check waits until market data has passed this sequence.
     """
 
+    shard: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    The shard it is of, whose trades are checked.
+    """
+
 
 default_message_pool.register_message(
     "bourse.marketdata.v1", "VerifyRequest", VerifyRequest
@@ -662,6 +674,11 @@ class WatchRequest(betterproto2.Message):
     """
     The last `sequence` that a stream before this one has told: the trades behind it come with the snapshot. 0: only those that
     happen from now on.
+    """
+
+    shard: "int" = betterproto2.field(2, betterproto2.TYPE_UINT32)
+    """
+    The shard whose markets are watched, 0..1023.
     """
 
 

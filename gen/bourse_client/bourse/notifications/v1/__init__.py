@@ -113,6 +113,11 @@ class FollowRequest(betterproto2.Message):
     Drop the subscription instead.
     """
 
+    shard: "int" = betterproto2.field(5, betterproto2.TYPE_UINT32)
+    """
+    In which shard, 0..1023: a subscription hears of one.
+    """
+
 
 default_message_pool.register_message(
     "bourse.notifications.v1", "FollowRequest", FollowRequest
@@ -193,6 +198,13 @@ class GetStatusResponse(betterproto2.Message):
     lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
     """
     Age of the oldest event record not yet told, milliseconds; 0 if there is none.
+    """
+
+    places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Place by place, by shard.
     """
 
 

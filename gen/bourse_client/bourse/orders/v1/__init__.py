@@ -152,6 +152,13 @@ class GetOrderRequest(betterproto2.Message):
     Wait, at most 2 s, until history has passed this sequence; UNAVAILABLE if it has not by then. 0: at once.
     """
 
+    after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Wait, at most 2 s, until history has passed all of these; UNAVAILABLE if it has not by then.
+    """
+
 
 default_message_pool.register_message(
     "bourse.orders.v1", "GetOrderRequest", GetOrderRequest
@@ -179,6 +186,13 @@ class GetOrderResponse(betterproto2.Message):
     sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
     How far history had come.
+    """
+
+    at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    How far history had come, shard by shard.
     """
 
 
@@ -225,6 +239,13 @@ class GetStatusResponse(betterproto2.Message):
     lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
     """
     Age of the oldest event record not yet stored, milliseconds; 0 if there is none.
+    """
+
+    places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Place by place, by shard.
     """
 
 
@@ -279,6 +300,13 @@ class ListFillsRequest(betterproto2.Message):
     As in GetOrderRequest.
     """
 
+    after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        9, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    As in GetOrderRequest.
+    """
+
 
 default_message_pool.register_message(
     "bourse.orders.v1", "ListFillsRequest", ListFillsRequest
@@ -306,6 +334,13 @@ class ListFillsResponse(betterproto2.Message):
     sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
     How far history had come.
+    """
+
+    at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    How far history had come, shard by shard.
     """
 
 
@@ -362,6 +397,18 @@ class ListOrdersRequest(betterproto2.Message):
     As in GetOrderRequest.
     """
 
+    after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        9, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    As in GetOrderRequest.
+    """
+
+    page: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    Opaque place of the page before; empty for the first page.
+    """
+
 
 default_message_pool.register_message(
     "bourse.orders.v1", "ListOrdersRequest", ListOrdersRequest
@@ -389,6 +436,18 @@ class ListOrdersResponse(betterproto2.Message):
     sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
     How far history had come.
+    """
+
+    at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    How far history had come, shard by shard.
+    """
+
+    next_page: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    Where the next page starts; empty at the end.
     """
 
 
@@ -438,7 +497,12 @@ class StreamVerifyRequest(betterproto2.Message):
 
     sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
     """
-    What they were true at; the check waits until history has passed it. The first piece has it.
+    What they were true at; the check waits until history has passed it. The first piece has it, and what follows here.
+    """
+
+    shard: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
+    """
+    The shard they are of.
     """
 
 

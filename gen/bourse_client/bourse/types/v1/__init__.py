@@ -14,7 +14,9 @@ __all__ = (
     "OrderState",
     "OrderType",
     "Phase",
+    "ReaderPlace",
     "SelfTradePrevention",
+    "ShardSequence",
     "Side",
     "TimeInForce",
     "TriggerBy",
@@ -223,6 +225,11 @@ class HouseAccount(betterproto2.Enum):
     The operator's own money, from which accounts are funded. Ledger only.
     """
 
+    TRANSIT = 6
+    """
+    Money on its way from one shard to another. Ledger only.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -232,6 +239,7 @@ class HouseAccount(betterproto2.Enum):
             3: "HOUSE_ACCOUNT_FEES",
             4: "HOUSE_ACCOUNT_DUST",
             5: "HOUSE_ACCOUNT_TREASURY",
+            6: "HOUSE_ACCOUNT_TRANSIT",
         }
 
     @classmethod
@@ -243,6 +251,7 @@ class HouseAccount(betterproto2.Enum):
             "HOUSE_ACCOUNT_FEES": 3,
             "HOUSE_ACCOUNT_DUST": 4,
             "HOUSE_ACCOUNT_TREASURY": 5,
+            "HOUSE_ACCOUNT_TRANSIT": 6,
         }
 
 
@@ -1050,3 +1059,58 @@ class Order(betterproto2.Message):
 
 
 default_message_pool.register_message("bourse.types.v1", "Order", Order)
+
+
+@dataclass(eq=False, repr=False)
+class ReaderPlace(betterproto2.Message):
+    """
+    How far a room has come on the events of one shard.
+    """
+
+    shard: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    The shard, 0..1023.
+    """
+
+    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    The last sequence that is taken in.
+    """
+
+    next_offset: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
+    """
+    Next event record to read.
+    """
+
+    lag_records: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
+    """
+    Event records not yet taken in.
+    """
+
+    lag_ms: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
+    """
+    Age of the oldest event record not yet taken in, milliseconds; 0 if there is none.
+    """
+
+
+default_message_pool.register_message("bourse.types.v1", "ReaderPlace", ReaderPlace)
+
+
+@dataclass(eq=False, repr=False)
+class ShardSequence(betterproto2.Message):
+    """
+    A place in the order of commands of one shard.
+    """
+
+    shard: "int" = betterproto2.field(1, betterproto2.TYPE_UINT32)
+    """
+    The shard, 0..1023.
+    """
+
+    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    A sequence of it; 0 before its first command.
+    """
+
+
+default_message_pool.register_message("bourse.types.v1", "ShardSequence", ShardSequence)
