@@ -87,7 +87,7 @@ def compile_program(
     Programs in one folder with the same flags share what was compiled of the core.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for_core = tuple(flag for flag in flags if not flag.startswith(("-Wl,", "-D")))
+    for_core = tuple(flag for flag in flags if not flag.startswith(("-Wl,", "-DFUZZ")))
     objects = _compile_core(target.parent, native, compiler, for_core)
     command = [compiler, *LANGUAGE, *flags, *_includes(native), *map(str, [*objects, *sources])]
     _run([*command, "-o", str(target)], target.parent)
