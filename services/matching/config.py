@@ -33,3 +33,7 @@ class MatchingConfig(Settings):
     """The leader cuts the logs this often, 0.1..86,400 s."""
     silent_s: float = Field(default=7 * 86_400.0, ge=1.0, le=366 * 86_400.0)
     """A reader that has been silent for so long loses its hold on the log, 1 s..366 days."""
+
+    def listen_address(self) -> str:
+        """Where this replica listens: at its shard's place, if no other is named."""
+        return self.listen or self.address_of(self.room, self.shard)

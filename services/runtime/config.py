@@ -5,6 +5,7 @@ from the environment and, for the data folder, from `--data`:
 
     BOURSE_DATA=./var                 the data folder
     BOURSE_<ROOM>_ADDRESS=…           where a room listens, and where the others look for it
+    BOURSE_MATCHING_ADDRESS=a,b;c,d   of matching: replicas with commas, shards with semicolons
     BOURSE_<ROOM>_<FIELD>=…           a room's own settings, see its config.py
     BOURSE_POSTGRES_ADDRESS=…         the sections below: BOURSE_<SECTION>_<FIELD>
 
@@ -185,11 +186,28 @@ class Settings(BaseSettings):
         own = EnvSettingsSource(settings_cls, env_prefix=f"BOURSE_{cls.room.upper()}_")
         return (init_settings, own, shared) if cls.room else (init_settings, shared)
 
-    def address_of(self, room: str) -> str:
-        """Where to find a room: `unix:/…` or `host:port`, several replicas separated by commas."""
+    @property
+    def shards(self) -> int:
+        """How many shards there are: BOURSE_MATCHING_ADDRESS names each, separated by `;`."""
+        return self.addresses.get("matching", "").count(";") + 1
+
+    def address_of(self, room: str, shard: int = 0) -> str:
+        """Where to find a room: `unix:/…` or `host:port`, several replicas separated by commas.
+
+        Matching alone has a place for each shard. Raises ConfigError for a room or shard there is
+        not.
+        """
         if room not in ROOMS:
             raise ConfigError(f"There is no room called {room}.")
-        return self.addresses.get(room) or f"unix:{run_folder(self.data) / room}.sock"
+        places = self.addresses.get(room) or f"unix:{run_folder(self.data) / room}.sock"
+        if room != "matching":
+            return places
+        if shard >= self.shards:
+            raise ConfigError(
+                f"BOURSE_MATCHING_ADDRESS has no place for shard {shard}: the shards are separated"
+                " by semicolons."
+            )
+        return places.split(";")[shard].strip()
 
     def listen_address(self) -> str:
         """Where this process listens."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field, SecretStr
 
+from services.matching.config import MatchingConfig
 from services.runtime.config import (
     ROOMS,
     SOCKET_PATH_BYTES,
@@ -143,3 +144,17 @@ def test_a_short_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
 def test_a_room_nobody_knows_has_no_address() -> None:
     with pytest.raises(ConfigError, match="no room called kitchen"):
         load(LedgerConfig, []).address_of("kitchen")
+
+
+def test_matching_has_a_place_for_each_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(MatchingConfig, ["--data", str(tmp_path)]).shards == 1
+    monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", "one:1,one:2;two:1")
+    config = load(MatchingConfig, ["--data", str(tmp_path)])
+    assert config.shards == 2
+    assert [config.address_of("matching", shard) for shard in (0, 1)] == ["one:1,one:2", "two:1"]
+    monkeypatch.setenv("BOURSE_MATCHING_SHARD", "1")
+    assert load(MatchingConfig, ["--data", str(tmp_path)]).listen_address() == "two:1"
+    with pytest.raises(ConfigError, match="no place for shard 2"):
+        config.address_of("matching", 2)
