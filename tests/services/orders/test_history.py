@@ -23,10 +23,10 @@ from services.orders.server import Orders
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.events import GapInEvents
-from services.runtime.lag import Lag
 from services.runtime.memory_log import MemoryLog
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
+from services.runtime.readers import Readers
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_parts
 
@@ -58,7 +58,7 @@ async def room(dsn: str, folder: Path, log: MemoryLog) -> AsyncIterator[Room]:
     await log.create(TOPIC)
     reader = OrdersReader(log, TOPIC, pool, config.pause_s)
     await reader.open()
-    server = Orders(pool, TOPIC, reader, config, Lag(log, TOPIC, SystemClock()))
+    server = Orders(pool, Readers(log, SystemClock(), [reader]), config)
     entry = service(rpc.ORDERS_SERVICE, rpc.add_OrdersServiceServicer_to_server, server)
     address = f"unix:{folder}/orders.sock"
     running = [asyncio.create_task(serve(address, entry)), asyncio.create_task(reader.run())]
@@ -334,7 +334,7 @@ def test_a_writer_that_was_replaced_stops(postgres: str, tmp_path: Path) -> None
         async with store.for_asked(running.pool) as connection:
             await store.put_asked(connection, shard.open_orders())
             async with store.standing_still(connection):
-                found = await checks.all_checks(connection, TOPIC, shard.sequence)
+                found = await checks.all_checks(connection, TOPIC, 0, shard.sequence)
         assert found.sequence == shard.sequence
         assert all(check.ok for check in found.checks)
 
