@@ -19,7 +19,6 @@ from bourse.types import v1 as types
 from services.cli.account import transfer_money
 from services.cli.bootstrap import ASSETS, FIRST_MARKET, NewMarket, add_missing_markets, request_id
 from services.cli.edge import Credentials, ask, until_known
-from services.cli.engine import open_session
 from services.cli.folder import DEMO_READY, read_birth
 from services.cli.quotes import Scale, Walk
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
@@ -123,8 +122,7 @@ def _alone(data: Path) -> Iterator[None]:
 
 async def _open_markets(rooms: Rooms) -> dict[str, Scale]:
     """Have all markets of the demo open, and wait until the gateway knows them."""
-    async with open_session(rooms.channel("matching")) as session:
-        await add_missing_markets(rooms, session, MARKETS)
+    await add_missing_markets(rooms, MARKETS)
     wanted = [market.symbol for market in MARKETS]
     while True:
         answer = await ask(rooms.url, "GET", "/api/v1/instruments")

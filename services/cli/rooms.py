@@ -1,5 +1,6 @@
 """The way from the command line to the rooms of a house that runs."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -36,13 +37,27 @@ class Rooms:
         self.config = config
         self.url = url
         """Of the public API, without a slash at its end."""
-        self._channels: dict[str, Choice] = {}
+        self._channels: dict[tuple[str, int], Choice] = {}
 
-    def channel(self, room: str) -> Choice:
-        """The way to a room; to a replica that serves if there are several."""
-        if room not in self._channels:
-            self._channels[room] = Choice(self.config.address_of(room))
-        return self._channels[room]
+    @property
+    def shards(self) -> range:
+        """The numbers of the house's shards."""
+        return range(self.config.shards)
+
+    def channel(self, room: str, shard: int = 0) -> Choice:
+        """The way to a room, matching's by shard; to a replica that serves if there are several."""
+        if (room, shard) not in self._channels:
+            self._channels[room, shard] = Choice(self.config.address_of(room, shard))
+        return self._channels[room, shard]
+
+    def core(self, shard: int) -> MatchingServiceStub:
+        """What a shard can be asked."""
+        return MatchingServiceStub(self.channel("matching", shard))
+
+    @property
+    def cores(self) -> list[Choice]:
+        """The way to each shard."""
+        return [self.channel("matching", shard) for shard in self.shards]
 
     async def close(self) -> None:
         """Close all channels."""
@@ -66,8 +81,8 @@ class Rooms:
 
     @property
     def matching(self) -> MatchingServiceStub:
-        """What a shard can be asked."""
-        return MatchingServiceStub(self.channel("matching"))
+        """What shard 0 can be asked: it is the one that knows what all shards have alike."""
+        return self.core(0)
 
     @property
     def notifications(self) -> NotificationsServiceStub:
@@ -115,14 +130,18 @@ async def account_named(rooms: Rooms, name: str) -> accounts.Account:
 
 
 class Markets:
-    """Assets and instruments as the core states them, by name."""
+    """Assets and instruments as the shards state them, by name. All have the same assets."""
 
-    def __init__(self, known: matching.WatchMarketsResponse) -> None:
-        self.assets = {asset.code: asset for asset in known.assets}
-        self._by_number = {asset.asset: asset for asset in known.assets}
+    def __init__(
+        self, first: matching.WatchMarketsResponse, *others: matching.WatchMarketsResponse
+    ):
+        self.assets = {asset.code: asset for asset in first.assets}
+        self._by_number = {asset.asset: asset for asset in first.assets}
         # Ascending by number, so the newest instrument of a symbol is the one that stays.
-        self.markets = {each.symbol: self._market(each) for each in known.instruments}
-        self.by_id = {each.instrument: self._market(each) for each in known.instruments}
+        known = [each for shard in (first, *others) for each in shard.instruments]
+        known.sort(key=lambda each: each.instrument)
+        self.markets = {each.symbol: self._market(each) for each in known}
+        self.by_id = {each.instrument: self._market(each) for each in known}
 
     def _market(self, instrument: types.Instrument) -> Market:
         base, quote = instrument.base_asset, instrument.quote_asset
@@ -149,11 +168,16 @@ def _known(by_name: Mapping[str, T], name: str, what: str) -> T:
 
 
 async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
-    """What the core knows now."""
-    call = rooms.matching.WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
+    """What the cores of all shards know now."""
+    known = await asyncio.gather(*(_markets_of(rooms, shard, timeout_s) for shard in rooms.shards))
+    return Markets(*known)
+
+
+async def _markets_of(rooms: Rooms, shard: int, timeout_s: float) -> matching.WatchMarketsResponse:
+    call = rooms.core(shard).WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
     try:
         async for known in call:
-            return Markets(known)
+            return known
     finally:
         call.cancel()
     raise Refused("Matching does not say which markets there are. Try again in a moment.")

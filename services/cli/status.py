@@ -15,7 +15,7 @@ from bourse.notifications import v1 as notifications
 from bourse.orders import v1 as orders
 from services.cli.folder import read_birth, read_state
 from services.cli.hold import read_topics
-from services.cli.replicas import ask_replicas, room_of, shard_of
+from services.cli.replicas import ask_replicas, log_of, room_of
 from services.cli.rooms import Rooms, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -111,7 +111,7 @@ async def read_status(rooms: Rooms, data: Path) -> dict[str, Any]:
         "rooms": [_room(name, kept.get(name, {}), asked[name]) for name in names],
         "stores": state.get("stores", []),
         "demo": {**demo, **state.get("demo", {})},
-        "log": shard_of(replicas),
+        "log": log_of(replicas),
     }
 
 
