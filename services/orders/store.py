@@ -108,10 +108,12 @@ def standing_still(connection: Connection) -> Transaction:
 
 
 _BY_ID: Final = "select * from orders where account = $1 and order_id = $2"
-_BY_NAME: Final = """
+BY_NAME: Final = """
     select * from orders where account = $1 and client_order_id = $2 and client_order_id <> ''
     order by created_us desc, order_id desc limit 1
 """
+"""The newest order of an account's name."""
+
 _FILLS_OF: Final = (
     "select * from fill where order_id = $1 and account = $2 order by trade_id, maker"
 )
@@ -125,7 +127,7 @@ async def one_order(
         if order_id:
             row = await connection.fetchrow(_BY_ID, account, order_id)
         else:
-            row = await connection.fetchrow(_BY_NAME, account, client_order_id)
+            row = await connection.fetchrow(BY_NAME, account, client_order_id)
         if row is None:
             return None
         fills = await connection.fetch(_FILLS_OF, row["order_id"], account)

@@ -136,6 +136,15 @@ def test_a_page_of_fills_comes_off_its_index(
     tell(history, story)
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_name_comes_off_its_index(history: str, mode: str) -> None:
+    async def story(pool: Pool) -> None:
+        page = store.Page(store.BY_NAME, [ALICE, "order-3"])
+        check_plan(await plan_of(pool, page, mode), "orders_by_name_and_time")
+
+    tell(history, story)
+
+
 def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
     async def blocks(pool: Pool, page: store.Page) -> int:
         explain = "explain (analyze, buffers, timing off, format json)"
