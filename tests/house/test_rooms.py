@@ -55,6 +55,7 @@ BESIDES = {
     },
     "ledger": {
         "checks": "the invariants of the books, which read every table and change none",
+        "moves": "money between shards: its rows, how they go on, and what is on its way",
         "outbox": "says to matching what its table of the same name holds",
     },
     "marketdata": {

@@ -12,7 +12,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper
-from services.ledger.state import SOURCE, Leg
+from services.ledger.state import OUTSIDE_SOURCE, Leg
 from services.runtime.choice import Choice
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import open_postgres
@@ -52,21 +52,23 @@ def test_what_the_core_has_already_does_not_hold_up_what_is_new(
         address = f"unix:{tmp_path / 'core.sock'}"
         service = raw_service(ORDER_ENTRY_SERVICE, {"Submit": core.submit})
         pool = await open_postgres(PostgresConfig(address=SecretStr(postgres)), "ledger")
-        keeper = Bookkeeper(pool, "bourse.events.0")
+        keeper = Bookkeeper(pool)
         await keeper.open()
         await keeper.fund(bytes(16), 0, USD, 1_000)
         channel = Choice(address)
-        outbox = Outbox(pool, channel)
+        outbox = Outbox(pool, channel, 0, keeper.numbered[0])
         running = [asyncio.create_task(each) for each in (serve(address, service), outbox.run())]
         try:
             async with asyncio.timeout(60):
                 for number in (1, 2):
                     leg = Leg(ALICE, USD, 0, 400)
                     await keeper.start_transfer(bytes([number, *bytes(15)]), 0, leg)
-                    outbox.wake()
                     while (heard := await core.heard.get()).number != number:
                         assert heard.number < number
-                    assert (heard.source, heard.commands[0].credit.amount_minor) == (SOURCE, 400)
+                    assert (heard.source, heard.commands[0].credit.amount_minor) == (
+                        OUTSIDE_SOURCE,
+                        400,
+                    )
             assert core.streams == 1, "what the core has is no reason to begin again"
         finally:
             for task in running:
