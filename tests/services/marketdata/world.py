@@ -95,6 +95,17 @@ class Room:
         return list((await self.readers[shard].tape.client.query(query)).result_rows)
 
 
+def trades_of(shard: Shard) -> list[int]:
+    """The numbers of all trades of a shard, in order."""
+    return [event.trade_id for record in shard.records for event in record.trades]
+
+
+async def on_tape(running: Room, shard: int = 0) -> list[int]:
+    """The numbers of all trades on the tape of a shard, in order."""
+    query = "SELECT trade_id FROM trade ORDER BY trade_id"
+    return [row[0] for row in await running.tape(query, shard)]
+
+
 @asynccontextmanager
 async def room(
     stores: Stores, folder: Path, log: Log, shards: int = 1, **settings: Any
