@@ -134,7 +134,7 @@ def test_where_too_much_was_missed_the_sockets_that_hear_trades_are_closed(tmp_p
             assert (await hears_the_book.receive_json())["sequence"] == 90_000
 
     async def until_live(house: Gateway) -> None:
-        await house.feed.book("BTC-USD", 7)
+        await house.feed.book("BTC-USD", {0: 7})
 
     story(told)
 
@@ -148,7 +148,7 @@ def test_an_auction_is_told_as_it_changes(tmp_path: Path) -> None:
         ):
             pacing = asyncio.create_task(house.feed.pace())
             await market.say(said(7, auctions=[auction(7, 10_200, 6_000, -4_000)]))
-            await house.feed._wait_until(7)
+            await house.feed.watches[0].reach(7)
             await ask(socket, op="subscribe", id=1, channels=["auction.BTC-USD"])
             assert await socket.receive_json() == {
                 "type": "auction",
