@@ -150,7 +150,7 @@ async def first_transit_not_under_way(tx: Connection) -> int | None:
 
 _TOUCHED: Final = f"""
     select distinct unnest(array[from_shard, to_shard]) from move
-    where state in ({_STATES}) and $1 in (0, account)
+    where state in ({_STATES}) and $1::bigint in (0, account)
 """  # noqa: S608 - numbers
 
 
@@ -177,15 +177,15 @@ class Between(NamedTuple):
 _NEAR: Final = f"""
     with cut as (select * from unnest($2::smallint[], $3::bigint[]) as c (shard, sequence)),
     near as (
-        select request_id from move where state in ({_STATES}) and $1 in (0, account)
+        select request_id from move where state in ({_STATES}) and $1::bigint in (0, account)
         union
         select m.request_id from cut c join move m
             on m.from_shard = c.shard and m.debit_sequence > c.sequence and m.debit_sequence > 0
-            where $1 in (0, account)
+            where $1::bigint in (0, account)
         union
         select m.request_id from cut c join move m
             on m.credit_shard = c.shard and m.credit_sequence > c.sequence and m.credit_sequence > 0
-            where $1 in (0, account)
+            where $1::bigint in (0, account)
     )
     select m.account, m.asset, m.amount, m.from_shard, m.debit_sequence,
         m.debit_sequence between 1 and f.sequence as has_left,
