@@ -124,26 +124,31 @@ class Funds:
         purses = {n: _available(answer, asset) for n, answer in told.items()}
         there = {need.shard.number: outcome.available_minor, **purses}
         silent = [shard.number for shard in self._shards if shard.number not in there]
-        is_enough = outcome.needed_minor < money.TOP and sum(purses.values()) >= missing_minor
-        if not is_enough or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S:
+
+        def elsewhere(on_its_way_minor: int) -> Elsewhere:
+            all_minor = sum(there.values()) + on_its_way_minor
+            is_enough = outcome.needed_minor < money.TOP and all_minor >= outcome.needed_minor
+            return Elsewhere(there, on_its_way_minor, silent, is_enough)
+
+        is_there = outcome.needed_minor < money.TOP and sum(purses.values()) >= missing_minor
+        if not is_there or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S:
             at = {n: answer.sequence for n, answer in told.items()}
             at[need.shard.number] = refused.sequence
-            on_its_way = 0 if silent else await self._on_its_way(need, asset, at)
-            return Elsewhere(there, on_its_way, silent, is_enough)
+            return elsewhere(0 if silent else await self._on_its_way(need, asset, at))
         need.brought += 1
         parts = _parts(purses, missing_minor)
         states = await asyncio.gather(*(self._move(need, asset, n, parts[n]) for n in parts))
         if all(state in (ledger.MOVE_STATE_DONE, ledger.MOVE_STATE_REFUSED) for state in states):
             return None
-        on_its_way = 0
+        on_its_way_minor = 0
         for (number, part_minor), state in zip(parts.items(), states, strict=True):
             if state == ledger.MOVE_STATE_DONE:
-                there[need.shard.number] += part_minor
-            if state in _ON_ITS_WAY:
-                on_its_way += part_minor
-            if state == ledger.MOVE_STATE_DONE or state in _ON_ITS_WAY:
                 there[number] -= part_minor
-        return Elsewhere(there, on_its_way, silent, is_enough)
+                there[need.shard.number] += part_minor
+            elif state in _ON_ITS_WAY:
+                there[number] -= part_minor
+                on_its_way_minor += part_minor
+        return elsewhere(on_its_way_minor)
 
     async def _others(self, need: Need) -> dict[int, matching.GetBalancesResponse]:
         """What the account has in the other shards; those that do not answer are left out."""
