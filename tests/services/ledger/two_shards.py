@@ -7,6 +7,7 @@ somebody says so, and the ledger may die, or lose an answer of its Postgres, in 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from itertools import product
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
@@ -171,7 +172,7 @@ class House:
         self._transfers = 0
 
     async def open(self) -> None:
-        """Both have money in both shards, and the treasury has more."""
+        """Both are rich in both shards, and the treasury is richer."""
         await self.pool.execute(
             "set session_replication_role = replica; delete from outbox; delete from move;"
             " delete from posting; delete from journal; delete from balance;"
@@ -183,8 +184,8 @@ class House:
         for asset in ASSETS:
             await self.keeper.fund(bytes([asset] * 16), 0, asset, PLENTY)
         for account in ACCOUNTS:
-            await self.transfer(Leg(account, USD, 0, RICH))
-            await self.transfer(Leg(account, BTC, 1, RICH))
+            for shard, asset in product(SHARDS, ASSETS):
+                await self.transfer(Leg(account, asset, shard, RICH))
         await self.settle()
 
     async def start(self) -> None:
