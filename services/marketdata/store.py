@@ -88,7 +88,7 @@ _TABLES: Final = (
     f"""
     CREATE TABLE IF NOT EXISTS trade (
         instrument UInt32, trade_id UInt64, price_ticks Int64, lots Int64, quote_minor Int64,
-        side UInt8, time_us Int64, sequence UInt64
+        side UInt8, time_us Int64, sequence UInt64, auction UInt8 DEFAULT 0
     ) ENGINE = MergeTree ORDER BY (instrument, trade_id)
     PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(time_us, 'UTC')) {_ONCE}
     """,
@@ -115,9 +115,13 @@ _TABLES: Final = (
     FROM trade ARRAY JOIN {_INTERVALS}
     GROUP BY instrument, interval_us, open_us
     """,  # noqa: S608 - four numbers of our own
-    # A tape of before has none of its trades in an auction.
-    "ALTER TABLE trade ADD COLUMN IF NOT EXISTS auction UInt8 DEFAULT 0",
 )
+# A tape of before has none of its trades in an auction.
+_ADD_AUCTION: Final = "ALTER TABLE trade ADD COLUMN auction UInt8 DEFAULT 0"
+_HAS_AUCTION: Final = """
+    SELECT count() FROM system.columns
+    WHERE database = currentDatabase() AND table = 'trade' AND name = 'auction'
+"""
 
 
 _TRADE_TYPES: Final = ("UInt32", "UInt64", *["Int64"] * 3, "UInt8", "Int64", "UInt64", "UInt8")
@@ -127,6 +131,10 @@ async def make_tables(tape: AsyncClient) -> None:
     """Have the tables; does nothing where they are."""
     for statement in _TABLES:
         await tape.command(statement)
+    # An ALTER writes the table's own file anew even where it changes nothing: on a full disk that
+    # has left an empty file behind, and a table that nobody could open any more.
+    if not int(str(await tape.command(_HAS_AUCTION))):
+        await tape.command(_ADD_AUCTION)
 
 
 async def drop_tables(tape: AsyncClient) -> None:
