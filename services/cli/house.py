@@ -23,7 +23,7 @@ from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
 from services.cli.replicas import group_of, places, room_of
 from services.cli.rooms import Rooms
-from services.cli.stores import PostgresKeeper, kafka_plan, needs_postgres
+from services.cli.stores import PostgresKeeper, connections_for, kafka_plan, needs_postgres
 from services.cli.terminal import Refused
 from services.runtime.config import ROOMS, run_folder
 
@@ -67,7 +67,7 @@ class House:
         self._rooms = rooms
         self._tell = tell
         self._began_us = time.time_ns() // 1000
-        self.postgres = PostgresKeeper(wanted.data, tell, Backoff()) if needs_postgres() else None
+        self.postgres = self._postgres() if needs_postgres() else None
         self.children = {plan.name: self._child(plan) for plan in self._plans()}
         self.changed = asyncio.Event()
         """Set whenever a state has changed; whoever waits for it clears it."""
@@ -155,6 +155,11 @@ class House:
         # A full disk loses what is said of the house, not whoever keeps its processes running.
         with contextlib.suppress(OSError):
             write_state(self.wanted.data, self.state())
+
+    def _postgres(self) -> PostgresKeeper:
+        replicas = [len(way.replicas) for way in self._rooms.cores]
+        connections = connections_for(replicas)
+        return PostgresKeeper(self.wanted.data, self._tell, Backoff(), connections)
 
     def _child(self, plan: Plan) -> Child:
         def tell(text: str) -> None:

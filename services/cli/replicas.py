@@ -143,6 +143,7 @@ def side_by_side(
             "leader": each.leader,
             "epoch": each.epoch,
             "state_hash": f"{each.state_hash:016x}",
+            "shard": each.shard,
             "log": _log(each),
         }
         if each is not None

@@ -50,6 +50,10 @@ class Rooms:
             self._channels[room, shard] = Choice(self.config.address_of(room, shard))
         return self._channels[room, shard]
 
+    def known(self, shard: int) -> int:
+        """A shard that somebody named. Raises Refused if the house has none of that number."""
+        return known_shard(shard, self.config.shards)
+
     def core(self, shard: int) -> MatchingServiceStub:
         """What a shard can be asked."""
         return MatchingServiceStub(self.channel("matching", shard))
@@ -114,6 +118,14 @@ async def open_rooms(data: Path) -> AsyncIterator[Rooms]:
 def is_elsewhere() -> bool:
     """Whether somebody else runs the rooms, and told us where they are."""
     return any(f"BOURSE_{room.upper()}_ADDRESS" in os.environ for room in ROOMS)
+
+
+def known_shard(shard: int, shards: int) -> int:
+    """A shard that somebody named, of so many. Raises Refused if there is none of that number."""
+    if shard >= shards:
+        have = "one shard, shard 0" if shards == 1 else f"the shards 0 to {shards - 1}"
+        raise Refused(f"There is no shard {shard}: this house has {have}.")
+    return shard
 
 
 def absent(data: Path) -> str:

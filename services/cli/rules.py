@@ -7,7 +7,7 @@ import typer
 
 from bourse.matching import v1 as matching
 from services.cli.bootstrap import NEWEST_RULES, use_rules
-from services.cli.engine import open_session
+from services.cli.engine import put_everywhere
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -74,6 +74,5 @@ async def _use(data: Path, version: int) -> dict[str, Any]:
         before = await rules_in_force(rooms)
         if version < before:
             raise Refused(f"Rules {before} are in force, and there is no way back.")
-        async with open_session(rooms.channel("matching")) as session:
-            await session.ask(use_rules(version))
+        await put_everywhere(rooms.cores, use_rules(version))
     return {"rules": version, "newest": NEWEST_RULES, "before": before}

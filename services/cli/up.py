@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import grpc
 import typer
@@ -32,6 +32,8 @@ from services.cli.stores import have_kafka, prepared_kafka
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
 from services.runtime.config import ROOMS, Settings, load
 from services.runtime.embedded import EmbeddedError
+
+T = TypeVar("T")
 
 LOOK_S: Final = 2.0
 """How often the table's figures are asked for while somebody watches."""
@@ -144,7 +146,7 @@ class _Run:
     async def _up_and_told(self) -> None:
         """All that goes on while the house is up. Ends with the signal, or with a failure."""
         told = asyncio.create_task(self._told.wait())
-        async with _together(
+        async with _tasks(
             self._start(), self._watch_ends(), self._watch_fills(), self._look()
         ) as tasks:
             waiting: set[asyncio.Task[Any]] = {*tasks, told}
@@ -239,8 +241,13 @@ class _Run:
         self._screen.line("market", said, Severity.GOOD)
 
     async def _first_trade(self) -> marketdata.PublicTrade | None:
-        """The first trade since we began, as market data tells it; None if its stream ends."""
-        call = self._rooms.marketdata.Watch(marketdata.WatchRequest())
+        """The first trade since we began, in any shard; None if a stream of market data ends."""
+        async with _tasks(*(self._first_of(shard) for shard in self._rooms.shards)) as watching:
+            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+
+    async def _first_of(self, shard: int) -> marketdata.PublicTrade | None:
+        call = self._rooms.marketdata.Watch(marketdata.WatchRequest(shard=shard))
         try:
             async for said in call:
                 for trade in said.trades:
@@ -262,7 +269,8 @@ class _Run:
         state = self._house.state()
         figures = {room["name"]: room for room in self._figures.get("rooms", [])}
         rooms = [{**figures.get(room["name"], {}), **room} for room in state["rooms"]]
-        return status_table({**state, "rooms": rooms})
+        shards = self._figures.get("shards", [])
+        return status_table({**state, "rooms": rooms, "shards": shards})
 
     @contextlib.contextmanager
     def _signals(self) -> Any:
@@ -297,7 +305,7 @@ def _trade_text(markets: Markets, trade: marketdata.PublicTrade) -> str:
 
 
 @asynccontextmanager
-async def _together(*asked: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _tasks(*asked: Coroutine[Any, Any, T]) -> AsyncIterator[list[asyncio.Task[T]]]:
     """Tasks for as long as the block lasts."""
     tasks = [asyncio.create_task(each) for each in asked]
     try:
