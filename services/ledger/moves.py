@@ -173,27 +173,27 @@ class Between(NamedTuple):
     had come to another one had not left them. Where there are any, the amounts say nothing."""
 
 
-# A move that has come and gone below the cut is in none of the three. The rest is little.
+# A move that has left and come below the cut is in none of the three, and what lies above it is
+# little: the limit tells the planner so, who would read the whole table otherwise.
 _NEAR: Final = f"""
-    with cut as (select * from unnest($2::smallint[], $3::bigint[]) as c (shard, sequence)),
-    near as (
-        select request_id from move where state in ({_STATES}) and $1::bigint in (0, account)
-        union
-        select m.request_id from cut c join move m
-            on m.from_shard = c.shard and m.debit_sequence > c.sequence and m.debit_sequence > 0
-            where $1::bigint in (0, account)
-        union
-        select m.request_id from cut c join move m
-            on m.credit_shard = c.shard and m.credit_sequence > c.sequence and m.credit_sequence > 0
-            where $1::bigint in (0, account)
-    )
-    select m.account, m.asset, m.amount, m.from_shard, m.debit_sequence,
-        m.debit_sequence between 1 and f.sequence as has_left,
-        m.credit_sequence > 0 and m.credit_sequence <= t.sequence as has_come
-    from near join move m using (request_id) join cut f on f.shard = m.from_shard
-        left join cut t on t.shard = m.credit_shard
-    order by m.account, m.asset
+    with cut as (select * from unnest($2::smallint[], $3::bigint[]) as c (shard, sequence))
+    select m.* from move m where state in ({_STATES}) and $1::bigint in (0, account)
+    union
+    select m.* from cut c, lateral (
+        select * from move where from_shard = c.shard
+            and debit_sequence > c.sequence and debit_sequence > 0
+        order by debit_sequence limit {{limit}}
+    ) m
+    union
+    select m.* from cut c, lateral (
+        select * from move where credit_shard = c.shard
+            and credit_sequence > c.sequence and credit_sequence > 0
+        order by credit_sequence limit {{limit}}
+    ) m
 """  # noqa: S608 - numbers
+_MANY: Final = 1000
+_NEAR_NEW: Final = _NEAR.format(limit=_MANY)
+_NEAR_OLD: Final = _NEAR.format(limit="all")
 
 
 async def between(connection: Connection, account: int, at: Mapping[int, int]) -> Between:
@@ -201,13 +201,21 @@ async def between(connection: Connection, account: int, at: Mapping[int, int]) -
 
     The cut has all shards. The books must have come to it in those that `touched` names.
     """
+    cut = account, list(at), list(at.values())
+    rows = await connection.fetch(_NEAR_NEW, *cut)
+    if len(rows) >= _MANY:
+        rows = await connection.fetch(_NEAR_OLD, *cut)
     amounts: dict[tuple[int, int], int] = {}
     read_again: dict[int, int] = {}
-    for row in await connection.fetch(_NEAR, account, list(at), list(at.values())):
-        if row["has_come"] and not row["has_left"]:
-            shard, sequence = row["from_shard"], row["debit_sequence"]
-            read_again[shard] = max(read_again.get(shard, 0), sequence)
-        elif row["has_left"] and not row["has_come"]:
+    for row in rows:
+        if account not in (0, row["account"]):
+            continue
+        shard, debit = row["from_shard"], row["debit_sequence"]
+        has_left = 0 < debit <= at[shard]
+        has_come = 0 < row["credit_sequence"] <= at.get(row["credit_shard"], 0)
+        if has_come and not has_left:
+            read_again[shard] = max(read_again.get(shard, 0), debit)
+        elif has_left and not has_come:
             place = row["account"], row["asset"]
             amounts[place] = amounts.get(place, 0) + row["amount"]
     return Between({} if read_again else amounts, read_again)

@@ -298,7 +298,12 @@ def test_a_cut_waits_for_the_shards_that_matter_and_no_others(
     tell(postgres, story)
 
 
-def test_a_credit_without_its_debit_is_to_be_read_again(postgres: str) -> None:
+@pytest.mark.parametrize("many", [1000, 1], ids=["a new cut", "an old one"])
+def test_a_credit_without_its_debit_is_to_be_read_again(
+    postgres: str, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ledger.moves._MANY", many)
+
     async def story(house: House) -> None:
         before = house.shards[0].states[-1]
         await house.ask(asking(1), None)

@@ -58,7 +58,7 @@ async def sending(dsn: str, folder: Path, core: Core, shard: int = 0) -> AsyncIt
         async with asyncio.timeout(60):
             yield keeper
     finally:
-        for task in running:
+        for task in reversed(running):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -96,7 +96,7 @@ def test_both_sources_travel_on_the_stream_of_their_shard(postgres: str, tmp_pat
                 await keeper.start_move(
                     Move(request_id, ALICE, USD, number, shard, 1 - shard), 0, 0
                 )
-            said = set()
+            said: set[tuple[int, int, int]] = set()
             while len(said) < 4:
                 heard = await core.heard.get()
                 for number, command in enumerate(heard.commands, heard.number):
