@@ -34,8 +34,14 @@ ANSWER_S: Final = 0.02
 BRINGINGS: Final = 3
 """So often money is brought for one order: what was there may be spent while it is asked for."""
 
+EXPLAIN_S: Final = 0.1
+"""So long at least is looked where the money is, for the answer that it did not come."""
+
 CUTS: Final = 4
 """A cut that does not fit is read again, three times at most."""
+
+_SETTLED: Final = (ledger.MOVE_STATE_DONE, ledger.MOVE_STATE_REFUSED)
+"""It has come, or what was there was spent meanwhile: the command is asked again."""
 
 _ON_ITS_WAY: Final = (
     ledger.MOVE_STATE_ASKED,
@@ -138,22 +144,19 @@ class Funds:
         need.brought += 1
         parts = _parts(purses, missing_minor)
         states = await asyncio.gather(*(self._move(need, asset, n, parts[n]) for n in parts))
-        if all(state in (ledger.MOVE_STATE_DONE, ledger.MOVE_STATE_REFUSED) for state in states):
+        if all(state in _SETTLED for state in states):
             return None
-        on_its_way_minor = 0
-        for (number, part_minor), state in zip(parts.items(), states, strict=True):
-            if state == ledger.MOVE_STATE_DONE:
-                there[number] -= part_minor
-                there[need.shard.number] += part_minor
-            elif state in _ON_ITS_WAY:
-                there[number] -= part_minor
-                on_its_way_minor += part_minor
-        return elsewhere(on_its_way_minor)
+        moved = dict(zip(parts, states, strict=True))
+        gone = {n: parts[n] for n in parts if moved[n] in (*_ON_ITS_WAY, ledger.MOVE_STATE_DONE)}
+        come_minor = sum(parts[n] for n in parts if moved[n] == ledger.MOVE_STATE_DONE)
+        there |= {n: there[n] - part_minor for n, part_minor in gone.items()}
+        there[need.shard.number] += come_minor
+        return elsewhere(sum(gone.values()) - come_minor)
 
     async def _others(self, need: Need) -> dict[int, matching.GetBalancesResponse]:
         """What the account has in the other shards; those that do not answer are left out."""
         others = [shard for shard in self._shards if shard is not need.shard]
-        after, within_s = self._shards.after(NONE_NAMED), max(_left_s(need), 0.0)
+        after, within_s = self._shards.after(NONE_NAMED), max(_left_s(need), EXPLAIN_S)
         reading = (self._reads.balances(one, need.account, after, within_s) for one in others)
         answers = await asyncio.gather(*reading, return_exceptions=True)
         told = {}
@@ -168,7 +171,7 @@ class Funds:
     async def _on_its_way(self, need: Need, asset: int, at: Sequences) -> int:
         """Minor units between the shards; 0 if the ledger does not say so in time."""
         try:
-            transit = await self._transit(need.account, at, max(_left_s(need), ANSWER_S))
+            transit = await self._transit(need.account, at, max(_left_s(need), EXPLAIN_S))
         except Problem:
             return 0
         return sum(one.amount_minor for one in transit.amounts if one.asset == asset)

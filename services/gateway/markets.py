@@ -11,6 +11,7 @@ import structlog
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from services.domain.ids import shard_of
 from services.domain.instruments import Market
 from services.gateway.follow import Interrupted, follow
 from services.gateway.problems import Problem
@@ -102,7 +103,8 @@ class Markets:
         await follow(what, begin, take)
 
     async def take(self, told: matching.WatchMarketsResponse, shard: int = 0) -> None:
-        """Take in all there is in a shard. Raises Interrupted if its assets are not ours."""
+        """Take in all there is in a shard. Raises Interrupted if that cannot be part of a house."""
+        self._check_instruments(told, shard)
         self._check_assets(told, shard)
         self._told[shard] = told
         # The lower shard's word is the last one.
@@ -124,6 +126,13 @@ class Markets:
             Market(one, self._assets[one.base_asset], self._assets[one.quote_asset])
             for one in told.instruments
         ]
+
+    def _check_instruments(self, told: matching.WatchMarketsResponse, shard: int) -> None:
+        """Where an instrument lives is said by its id, whatever the settings say."""
+        for one in told.instruments:
+            if shard_of(one.instrument) != shard:
+                where = f"Instrument {one.instrument} of shard {shard_of(one.instrument)}"
+                raise Interrupted(f"{where} is told by what the settings call shard {shard}.")
 
     def _check_assets(self, told: matching.WatchMarketsResponse, shard: int) -> None:
         """An amount must mean the same everywhere: money goes from one shard to another."""

@@ -140,6 +140,7 @@ class Elsewhere(NamedTuple):
 
 
 _DEPOSIT: Final = "Deposit or lower the quantity."
+_ASK: Final = "Try again, deposit or lower the quantity."
 _IN_TIME: Final = "What is missing could not be brought there in time: try again."
 
 
@@ -260,7 +261,7 @@ def short(
     parts += [f"{said[number]} {code} in shard {number}" for number in others]
     parts += [f"{on_its_way} {code} on its way"] if elsewhere.on_its_way_minor else []
     parts += [f"shard {number} does not answer" for number in elsewhere.silent]
-    advice = _IN_TIME if elsewhere.is_enough else _DEPOSIT
+    advice = _IN_TIME if elsewhere.is_enough else _ASK if elsewhere.silent else _DEPOSIT
     funds = shapes.Funds(
         asset=code,
         available=[shapes.ShardAmount(number, text) for number, text in said.items()],

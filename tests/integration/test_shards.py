@@ -307,7 +307,7 @@ def test_where_one_shard_is_away_the_other_trades_on(running: Running) -> None:
             assert kept.status == 201
             short = await alice.place("sell", "9999", "9999")
             assert short.body["detail"].endswith(
-                "where BTC-USD trades, shard 1 does not answer. Deposit or lower the quantity."
+                "where BTC-USD trades, shard 1 does not answer. Try again, deposit or lower the quantity."
             )
             health = await alice.ask("GET", "/health")
             while health.body["rooms"]["matching-s1"] == "serving":
