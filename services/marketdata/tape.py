@@ -100,9 +100,22 @@ class Tape:
             await self._begin_late(log)
         if self.end.pending_to is not None:
             await self.write(await self._pending(log, self.end.pending_to))
-        found = await store.count_trades(self.client)
+        found = await self._count()
         if found != self.end.trades:
             await self._start_over(log, found)
+
+    async def _count(self) -> int:
+        """How many trades can be read; where that is not what was written, after another look."""
+        try:
+            found = await store.count_trades(self.client)
+            await store.read_candles(self.client)
+        except ClickHouseError as error:
+            _log.warning("tape cannot be read", reason=str(error).partition("\n")[0])
+            found = -1
+        if found == self.end.trades:
+            return found
+        await store.load_again(self.client)
+        return await store.count_trades(self.client)
 
     async def close(self) -> None:
         """Let go of ClickHouse."""
@@ -179,15 +192,17 @@ class Tape:
             after = self.place.then(block.position, block.sequence)
             trades = self.end.trades + len(block.trades)
             end = store.End(block.clock_us, trades, None, self.end.begins_at)
-            is_lost = False
+            is_lost = was_full = False
             while True:
                 try:
                     if not (is_lost and await self._is_at(after)):
                         await self._try_to_write(block, after, end)
+                    if was_full:
+                        await store.load_again(self.client)
                     break
                 except _LOST as error:
                     _log.warning("tape waits", reason=str(error).partition("\n")[0])
-                    is_lost = True
+                    is_lost, was_full = True, was_full or store.says_disk_full(error)
                     await asyncio.sleep(_AGAIN_S)
             self.place, self.end = after, end
 

@@ -276,6 +276,35 @@ def test_a_tape_that_is_gone_is_written_anew_from_the_log(stores: Stores, tmp_pa
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_of_a_torn_merge_what_was_merged_is_taken_back(stores: Stores, tmp_path: Path) -> None:
+    """The marks of a merged part are emptied, as a disk does that fills up in the middle of it."""
+    shard = Shard()
+
+    async def main() -> None:
+        log, core = MemoryLog(partition_records=8), core_of(shard, tmp_path)
+        async with room(stores, tmp_path, log) as running:
+            for seed in range(6):
+                shard.bustle(30, seed)
+                await running.hear(shard)
+        await log.cut(TOPIC, 8)
+        client = await open_clickhouse(*stores[1])
+        for table in ("trade", "candle"):
+            await client.command(f"OPTIMIZE TABLE {table} FINAL")
+            where = "database = currentDatabase() AND active AND level > 0"
+            query = f"SELECT path FROM system.parts WHERE table = '{table}' AND {where}"
+            [[path]] = (await client.query(query)).result_rows
+            for marks in Path(path).glob("*mrk*"):
+                os.truncate(marks, 0)
+        await client.command("SYSTEM DROP MARK CACHE")
+        await client.close()
+        async with room(stores, tmp_path, log) as running:
+            assert await on_tape(running) == trades_of(shard)
+            assert await running.broken(shard.sequence) == []
+        await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_tape_that_begins_where_the_log_was_cut_has_what_came_then(
     stores: Stores, tmp_path: Path
 ) -> None:
