@@ -276,6 +276,18 @@ def test_a_tape_that_is_gone_is_written_anew_from_the_log(stores: Stores, tmp_pa
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+MERGED = """
+    SELECT path FROM system.parts
+    WHERE database = currentDatabase() AND table = {table:String} AND active AND level > 0
+"""
+
+
+def tear(part: str) -> None:
+    """Empty the marks of a part."""
+    for marks in Path(part).glob("*mrk*"):
+        os.truncate(marks, 0)
+
+
 def test_of_a_torn_merge_what_was_merged_is_taken_back(stores: Stores, tmp_path: Path) -> None:
     """The marks of a merged part are emptied, as a disk does that fills up in the middle of it."""
     shard = Shard()
@@ -290,11 +302,7 @@ def test_of_a_torn_merge_what_was_merged_is_taken_back(stores: Stores, tmp_path:
         client = await open_clickhouse(*stores[1])
         for table in ("trade", "candle"):
             await client.command(f"OPTIMIZE TABLE {table} FINAL")
-            where = "database = currentDatabase() AND active AND level > 0"
-            query = f"SELECT path FROM system.parts WHERE table = '{table}' AND {where}"
-            [[path]] = (await client.query(query)).result_rows
-            for marks in Path(path).glob("*mrk*"):
-                os.truncate(marks, 0)
+            tear((await client.query(MERGED, {"table": table})).result_rows[0][0])
         await client.command("SYSTEM DROP MARK CACHE")
         await client.close()
         async with room(stores, tmp_path, log) as running:
