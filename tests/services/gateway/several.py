@@ -39,6 +39,8 @@ class FarShard(rpc.MatchingServiceServicer):
         self.available_minor = usd_units * UNIT
         self.sequence = 10
         self.asked_after: list[int] = []
+        self.on_its_way = ""
+        """The name of an order that a cancel finds, and a look before it does not."""
         self.placed = 0
 
     async def submit(self, requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
@@ -56,6 +58,10 @@ class FarShard(rpc.MatchingServiceServicer):
 
     def _decide(self, command: matching.Command) -> matching.Outcome:
         self.sequence += 1
+        if command.WhichOneof("kind") == "cancel_order":
+            if command.cancel_order.client_order_id != self.on_its_way:
+                return matching.Outcome(refusal=matching.REFUSAL_ORDER_UNKNOWN)
+            return matching.Outcome(order=self._order(types.ORDER_STATE_CANCELLED))
         if command.WhichOneof("kind") != "place_order":
             return matching.Outcome(created_id=7)
         place = command.place_order
@@ -71,15 +77,22 @@ class FarShard(rpc.MatchingServiceServicer):
                 available_minor=self.available_minor,
             )
         self.available_minor -= needed_minor
-        order = types.Order(
-            order_id=1024 * self.placed + self.number,
-            instrument=place.instrument,
-            side=place.side,
-            type=place.type,
-            time_in_force=place.time_in_force,
-            state=types.ORDER_STATE_OPEN,
+        return matching.Outcome(order=self._order(types.ORDER_STATE_OPEN))
+
+    def _order(self, state: "types.OrderState") -> types.Order:
+        return types.Order(
+            order_id=1024 * (self.placed + 1) + self.number,
+            instrument=1024 + self.number,
+            side=types.SIDE_BUY,
+            type=types.ORDER_TYPE_LIMIT,
+            time_in_force=types.TIME_IN_FORCE_GTC,
+            state=state,
         )
-        return matching.Outcome(order=order)
+
+    async def GetOrder(  # noqa: N802 - the contract's name
+        self, request: matching.GetOrderRequest, context: Any
+    ) -> matching.GetOrderResponse:
+        return matching.GetOrderResponse(sequence=self.sequence)
 
     async def GetBalances(  # noqa: N802 - the contract's name
         self, request: matching.GetBalancesRequest, context: Any

@@ -200,7 +200,11 @@ def gets(house: Gateway) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "after", ["x", "0", ":1", "0:", "0:-1", "0:01", "00:1", "0:" + "9" * 20, "1:1", "99999:1"]
+    "after",
+    [
+        *("x", "0", ":1", "0:", "0:-1", "0:01", "00:1", "0:" + "9" * 20, "1:1", "99999:1"),
+        *("0:1,", ",0:1", "0:1,0:1", "0:1,1:1", "0:1 ,"),
+    ],
 )
 def test_what_is_no_sequence_of_ours_is_refused_by_every_get(after: str, tmp_path: Path) -> None:
     async def told() -> None:
