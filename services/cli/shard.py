@@ -1,4 +1,4 @@
-"""`bourse shard`: the replicas of one, and the way on from a Halt: status, prove, resume."""
+"""`bourse shard`: the replicas of one, what it has of the house, and the way on from a Halt."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from services.cli.desk import Desk, Operator, named, open_desk
 from services.cli.engine import open_session
 from services.cli.replicas import ROOM
 from services.cli.rooms import open_rooms
+from services.cli.settle import settle
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
@@ -278,3 +279,23 @@ def why_not(rows: Sequence[ReplicaRow], states: dict[str, str], right: str, publ
                 f" Halt, where the replay came to {right}. Stop it first."
             )
     return "" if living else "No replica lives."
+
+
+# --- settle ---------------------------------------------------------------------------------------
+
+
+@app.command("settle")
+def settle_one(
+    shard: Annotated[int, typer.Option(min=1, help="The one that was added.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Give a shard the assets, rules and account settings of shard 0, as `bourse up` does."""
+    perform(_settle(data, shard))
+    said = f"Shard {shard} has the assets, rules and account settings of shard 0."
+    show({"shard": shard}, as_json, said)
+
+
+async def _settle(data: Path, shard: int) -> None:
+    async with open_rooms(data) as rooms:
+        await settle(rooms, [rooms.known(shard)])

@@ -90,6 +90,7 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     assert {each["instrument"]: each["shard"] for each in listed} == {"BTC-USD": 0, "ETH-USD": 1}
     bourse("instrument", "phase", "ETH-USD", "post_only")
     assert bourse("account", "suspend", "alice")["fee_tier"] == 3
+    assert bourse("shard", "settle", "--shard", "1") == {"shard": 1}, "it may be done again"
     bourse("account", "deposit", "alice", "USD", "50", "--shard", "1")
     [before] = bourse("account", "show", "alice")["balances"]
     assert [each["amount"] for each in before["shards"]] == ["100", "50"]
