@@ -185,6 +185,11 @@ async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
     return Markets(*known)
 
 
+async def read_assets(rooms: Rooms, shard: int) -> list[types.Asset]:
+    """The assets that a shard knows now."""
+    return list((await _markets_of(rooms, shard, PATIENCE_S)).assets)
+
+
 async def _markets_of(rooms: Rooms, shard: int, timeout_s: float) -> matching.WatchMarketsResponse:
     call = rooms.core(shard).WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
     try:

@@ -1,34 +1,41 @@
-"""What a shard that was added to a house is given: the house's rules, assets, account settings.
+"""What all shards have alike: the house's rules, its assets, the settings of accounts.
 
-All of it is read from shard 0. Every step may be done twice, so what was cut short is simply gone
-through again.
+Shard 0 is the one that knows: what a shard lacks of it is found here, and given to it, as when it
+is added to the house. Every step may be done twice, so what was cut short is simply gone through
+again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 
+from bourse.matching import v1 as matching
 from services.cli.account import all_accounts
 from services.cli.bootstrap import add_asset, use_rules
-from services.cli.engine import Session, open_session
+from services.cli.engine import open_session
 from services.cli.restraint import AT_A_TIME, differing
-from services.cli.rooms import Rooms, read_markets
+from services.cli.rooms import Rooms, read_assets
 from services.cli.rules import rules_in_force
 
 
 async def settle(rooms: Rooms, shards: Iterable[int]) -> None:
     """Bring shards to where shard 0 is. Needs matching and accounts. Raises Refused."""
-    version = await rules_in_force(rooms)
-    assets = (await read_markets(rooms)).assets.values()
-    people = [each.account for each in await all_accounts(rooms)]
     for shard in shards:
         async with open_session(rooms.channel("matching", shard)) as session:
-            await session.ask(use_rules(version), *(add_asset(asset) for asset in assets))
-            for start in range(0, len(people), AT_A_TIME):
-                await _copy_settings(rooms, session, shard, people[start : start + AT_A_TIME])
+            # Until both say the same: an operator may put something else meanwhile.
+            while missing := [each async for each in lacking(rooms, shard)]:
+                for start in range(0, len(missing), AT_A_TIME):
+                    await session.ask(*missing[start : start + AT_A_TIME])
 
 
-async def _copy_settings(
-    rooms: Rooms, session: Session, shard: int, accounts: Sequence[int]
-) -> None:
-    """Until both shards say the same: an operator may put others meanwhile."""
-    while missing := await differing(rooms, shard, accounts):
-        await session.ask(*missing)
+async def lacking(rooms: Rooms, shard: int) -> AsyncIterator[matching.Command]:
+    """What would bring a shard to where shard 0 is; nothing if it is there."""
+    version = await rules_in_force(rooms)
+    if await rules_in_force(rooms, shard) < version:
+        yield use_rules(version)
+    there = {asset.asset for asset in await read_assets(rooms, shard)}
+    for asset in await read_assets(rooms, 0):
+        if asset.asset not in there:
+            yield add_asset(asset)
+    people = [each.account for each in await all_accounts(rooms)]
+    for start in range(0, len(people), AT_A_TIME):
+        for command in await differing(rooms, shard, people[start : start + AT_A_TIME]):
+            yield command

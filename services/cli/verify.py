@@ -6,6 +6,7 @@ and to compare. So it holds while the market trades.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -20,10 +21,14 @@ from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as orders
 from services.cli.rooms import Rooms, open_rooms
+from services.cli.settle import lacking
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, errors, out, perform, print_json
 from services.domain.hashes import balance_hash, total_hash
 from services.runtime.events import BEGINNING, EventsError, Position, follow
 from services.runtime.log import Log, LogError, events_topic, open_log
+
+SETTLE_S: Final = 2.0
+"""What is under way to all shards has come to all of them by then."""
 
 PATIENCE_S: Final = 600.0
 """How long a room may take: it reads everything it has."""
@@ -91,6 +96,22 @@ async def _of_all_shards(rooms: Rooms, cores: "Sequence[Core]") -> AsyncIterator
         async for check in all_checks(rooms, core):
             name = f"shard {core.shard}: {check.name}" if len(cores) > 1 else check.name
             yield check._replace(name=name)
+    for core in cores[1:]:
+        yield await _settled_check(rooms, core.shard)
+
+
+async def _settled_check(rooms: Rooms, shard: int) -> Check:
+    """What an operator changes for all shards comes to shard 0 last, so it is looked at twice."""
+    name = f"shard {shard}: it has the rules, assets and account settings of shard 0"
+    lacks = [each async for each in lacking(rooms, shard)]
+    if lacks:
+        await asyncio.sleep(SETTLE_S)
+        lacks = [each async for each in lacking(rooms, shard)]
+    if not lacks:
+        return Check(name, ok=True)
+    kinds = Counter(str(each.WhichOneof("kind")) for each in lacks)
+    what = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return Check(name, ok=False, detail=f"lacks {what}: `bourse shard settle --shard {shard}`")
 
 
 async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
