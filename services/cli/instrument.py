@@ -33,6 +33,13 @@ from services.domain.instruments import STANDARD_TIER, Market
 from services.domain.money import write
 from services.domain.words import PHASES
 
+Home = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Where it lives for good. Default: where the name is, or fewest markets are."
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Markets: what there is, new ones, their phase.")
 
 
@@ -130,13 +137,7 @@ def add(
     ] = PROTECTION_PPM,
     maker_fee_ppm: Annotated[int, typer.Option(help="Negative is a rebate.")] = MAKER_FEE_PPM,
     taker_fee_ppm: Annotated[int, typer.Option()] = TAKER_FEE_PPM,
-    shard: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Where it lives for good. Default: where the name is, or fewest markets are.",
-        ),
-    ] = None,
+    shard: Home = None,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
