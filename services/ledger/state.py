@@ -158,55 +158,45 @@ def _move(
 ) -> list[Entry]:
     key = _key(part, _MOVE, index)
     amount = move.amount_minor
-    if move.source == BETWEEN_SOURCE:
-        return [] if refused else [_leg_of_move(key, part, move)]
+    is_between = move.source == BETWEEN_SOURCE
     if refused:
-        if amount < 0:
-            return []
-        return [_outward(key, "reversal", part.time_us, move.asset, amount)]
+        # What had left a shard stays in transit, what had not left stays there.
+        is_reversed = amount > 0 and not is_between
+        return [_outward(key, "reversal", part, move)] if is_reversed else []
     inside = Leg(move.account, move.asset, part.shard, amount)
-    clearing = Leg(CLEARING, move.asset, NO_SHARD, -amount)
-    entry = Entry(key, "deposit" if amount > 0 else "withdrawal", part.time_us, (clearing, inside))
-    if amount > 0:
+    outside = Leg(TRANSIT if is_between else CLEARING, move.asset, NO_SHARD, -amount)
+    kind = "move" if is_between else "deposit" if amount > 0 else "withdrawal"
+    entry = Entry(key, kind, part.time_us, (outside, inside))
+    if is_between or amount > 0:
         return [entry]
     onward = _key(part, _PASS_ON, index)
-    return [entry, _outward(onward, "withdrawal", part.time_us, move.asset, -amount)]
+    return [entry, _outward(onward, "withdrawal", part, move)]
 
 
-def _leg_of_move(key: bytes, part: matching.EventRecord, move: matching.MoveEvent) -> Entry:
-    """Out of a shard, or into one. A credit that is refused stays in transit."""
-    legs = (
-        Leg(TRANSIT, move.asset, NO_SHARD, -move.amount_minor),
-        Leg(move.account, move.asset, part.shard, move.amount_minor),
-    )
-    return Entry(key, "move", part.time_us, legs)
-
-
-def _outward(key: bytes, kind: str, time_us: int, asset: int, amount_minor: int) -> Entry:
+def _outward(key: bytes, kind: str, part: matching.EventRecord, move: matching.MoveEvent) -> Entry:
     """From clearing back to the treasury."""
-    legs = (
-        Leg(CLEARING, asset, NO_SHARD, -amount_minor),
-        Leg(TREASURY, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(key, kind, time_us, legs)
+    amount = abs(move.amount_minor)
+    return _handed(key, kind, part.time_us, move.asset, amount, CLEARING, TREASURY)
 
 
 def outside_leg(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
     """A deposit on its way: from the treasury into clearing, before the core is asked."""
-    legs = (
-        Leg(TREASURY, asset, NO_SHARD, -amount_minor),
-        Leg(CLEARING, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(b"\x02" + request_id, "deposit", time_us, legs)
+    key = b"\x02" + request_id
+    return _handed(key, "deposit", time_us, asset, amount_minor, TREASURY, CLEARING)
 
 
 def funding(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
     """Money from the world outside into the treasury."""
-    legs = (
-        Leg(OUTSIDE, asset, NO_SHARD, -amount_minor),
-        Leg(TREASURY, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(b"\x03" + request_id, "funding", time_us, legs)
+    key = b"\x03" + request_id
+    return _handed(key, "funding", time_us, asset, amount_minor, OUTSIDE, TREASURY)
+
+
+def _handed(
+    key: bytes, kind: str, time_us: int, asset: int, amount_minor: int, giver: int, taker: int
+) -> Entry:
+    """From one account to another, outside all shards."""
+    legs = (Leg(giver, asset, NO_SHARD, -amount_minor), Leg(taker, asset, NO_SHARD, amount_minor))
+    return Entry(key, kind, time_us, legs)
 
 
 def _key(part: matching.EventRecord, kind: int, index: int) -> bytes:

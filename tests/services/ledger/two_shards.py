@@ -4,6 +4,7 @@ Nothing runs by itself here: a batch reaches a core, a record is published, a pa
 somebody says so, and the ledger may die, or lose an answer of its Postgres, in any of its steps.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -11,6 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
+from pydantic import SecretStr
 
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
@@ -22,10 +24,11 @@ from services.ledger.server import Ledger
 from services.ledger.state import FEES, SOURCES, Leg
 from services.matching.core import Core
 from services.runtime.clock import SystemClock
+from services.runtime.config import PostgresConfig
 from services.runtime.events import follow
 from services.runtime.log import events_topic
 from services.runtime.memory_log import MemoryLog
-from services.runtime.postgres import CommitUnknown, Pool
+from services.runtime.postgres import CommitUnknown, Pool, open_postgres
 from services.runtime.readers import Readers
 from services.runtime.sequencer import wrap
 from tests.services.matching.rig import ALICE, BOB, BTC, USD, command, market
@@ -329,3 +332,35 @@ class House:
             core = checks.CoreTotals(state.sequence, shard.number, state.totals)
             found += await checks.all_checks(self.pool, self.keeper, core)
         return [f"{one.name}: {one.detail}" for one in found if not one.ok]
+
+
+Story = Callable[[House], Awaitable[None]]
+
+
+def tell(dsn: str, story: Story) -> None:
+    """Run a story in a house where Alice and Bob are rich in both shards."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "ledger")
+            house = House(pool)
+            await house.open()
+            await story(house)
+            await pool.close()
+
+    asyncio.run(main())
+
+
+def asking(number: int, amount: int = 400, **more: Any) -> ledger.MoveMoneyRequest:
+    """Alice's USD from shard 0 to shard 1, unless `more` says otherwise."""
+    request = ledger.MoveMoneyRequest(
+        request_id=number.to_bytes(16),
+        account=ALICE,
+        asset=USD,
+        amount_minor=amount,
+        from_shard=0,
+        to_shard=1,
+    )
+    for name, value in more.items():
+        setattr(request, name, value)
+    return request
