@@ -68,6 +68,23 @@ def test_a_new_writer_replaces_the_old_one_in_all_shards(postgres: str) -> None:
     tell(postgres, story)
 
 
+async def offered(house: House, shard: int) -> None:
+    """Somebody else sees to it, after a pause."""
+    home = asyncio.create_task(bring_home(house.keeper, SystemClock()))
+    while not await house.lines[shard, 2].next():
+        await house.keeper.numbered[shard].wait()
+        house.keeper.numbered[shard].clear()
+    home.cancel()
+    await asyncio.wait([home])
+
+
+async def hear(house: House) -> None:
+    """The ledger hears all that the cores have said."""
+    for shard in house.shards:
+        while await shard.publish():
+            await house.post(shard.number, 1)
+
+
 def test_money_that_no_shard_takes_is_offered_again_until_it_is_home(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,20 +110,6 @@ def test_money_that_no_shard_takes_is_offered_again_until_it_is_home(
         assert move.refusal == matching.REFUSAL_ENGINE_REFUSED
         assert house.shards[0].states[-1].totals[ALICE, USD] == RICH
         assert await house.broken() == []
-
-    async def offered(house: House, shard: int) -> None:
-        """Somebody else sees to it, after a pause."""
-        home = asyncio.create_task(bring_home(house.keeper, SystemClock()))
-        while not await house.lines[shard, 2].next():
-            await house.keeper.numbered[shard].wait()
-            house.keeper.numbered[shard].clear()
-        home.cancel()
-        await asyncio.wait([home])
-
-    async def hear(house: House) -> None:
-        for shard in house.shards:
-            while await shard.publish():
-                await house.post(shard.number, 1)
 
     tell(postgres, story)
 
@@ -141,28 +144,30 @@ def test_a_core_that_moves_what_nobody_asked_stops_the_books(postgres: str) -> N
     tell(postgres, story)
 
 
+async def fill(dsn: str) -> None:
+    """An outbox as it was before there were sources."""
+    connection = await asyncpg.connect(dsn)
+    await migrate(connection, "ledger")
+    for number in (1, 2):
+        await connection.execute(
+            "insert into outbox values ($1, $2, 0, 1000, 1, 5, $3, 0, 7, 9)",
+            number,
+            bytes([number] * 16),
+            number,
+        )
+    await connection.close()
+
+
 def test_an_outbox_of_before_is_of_the_first_source(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fill() -> None:
-        connection = await asyncpg.connect(postgres)
-        await migrate(connection, "ledger")
-        for number in (1, 2):
-            await connection.execute(
-                "insert into outbox values ($1, $2, 0, 1000, 1, 5, $3, 0, 7, 9)",
-                number,
-                bytes([number] * 16),
-                number,
-            )
-        await connection.close()
-
     folder = tmp_path / "ledger" / "migrations"
     folder.mkdir(parents=True)
     for file in sorted((ROOT / "services/ledger/migrations").glob("000[123]_*.sql")):
         shutil.copy(file, folder)
     with monkeypatch.context() as patch:
         patch.setattr(house_of_tables, "_SERVICES", tmp_path)
-        asyncio.run(fill())
+        asyncio.run(fill(postgres))
 
     async def story(pool: Pool) -> None:
         keeper = Bookkeeper(pool, 2)
