@@ -42,6 +42,9 @@ class FarShard(rpc.MatchingServiceServicer):
         self.on_its_way = ""
         """The name of an order that a cancel finds, and a look before it does not."""
         self.placed = 0
+        self.answers = asyncio.Event()
+        """Questions after balances are answered; a shard that hangs does not."""
+        self.answers.set()
 
     async def submit(self, requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
         async for encoded in requests:
@@ -98,6 +101,7 @@ class FarShard(rpc.MatchingServiceServicer):
         self, request: matching.GetBalancesRequest, context: Any
     ) -> matching.GetBalancesResponse:
         self.asked_after.append(request.after_sequence)
+        await self.answers.wait()
         self.sequence = max(self.sequence, request.after_sequence)
         has = matching.Balance(account=1000, asset=USD, available_minor=self.available_minor)
         return matching.GetBalancesResponse(balances=[has], sequence=self.sequence)

@@ -82,6 +82,19 @@ def test_money_that_does_not_come_in_time_is_on_its_way(tmp_path: Path) -> None:
     story(told)
 
 
+def test_a_shard_that_hangs_does_not_keep_the_money_of_the_others(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0, 500) as world:
+            world.shards[2].answers.clear()
+            assert (await buy(world, "3")).status == 201
+            assert world.ledger.moves == [(0, 1, 300)]
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert "shard 2 does not answer" in answer.body["detail"]
+
+    story(told)
+
+
 def test_money_that_was_spent_meanwhile_is_looked_for_again(tmp_path: Path) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0) as world:
