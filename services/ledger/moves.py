@@ -131,7 +131,7 @@ async def count_under_way(connection: Connection) -> int:
 
 
 _TRANSIT: Final = """
-    select b.asset from (
+    select asset from (
         select asset, sum(posted) as posted from balance where account = 6 group by asset
     ) b full join (
         select asset, sum(amount) as posted from move where state in (2, 5) group by asset

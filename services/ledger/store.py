@@ -251,7 +251,7 @@ _OUTBOX_GAP: Final = """
     where number <> place order by source, shard, number limit 1
 """
 _CLEARING: Final = """
-    select b.asset from (
+    select asset from (
         select asset, sum(posted) as posted from balance where account = 2 group by asset
     ) b full join (
         select asset, sum(amount) as posted

@@ -118,6 +118,12 @@ def test_money_that_no_shard_takes_is_offered_again_until_it_is_home(
     ("tampering", "found"),
     [
         ("update move set state = 2 where state = 3", "transit is what is between the shards"),
+        # Of an asset that was never there, so that no balance of it is.
+        ("update move set state = 2, asset = 77", "transit is what is between the shards"),
+        (
+            "update outbox set state = 1, asset = 77 where (source, shard, number) = (1, 0, 1)",
+            "clearing is what is under way",
+        ),
         ("update outbox set number = 9 where source = 2 and shard = 1", "the outbox has no gaps"),
     ],
 )
