@@ -54,6 +54,11 @@ class RequestReused(Exception):
     """The request id was used for something else."""
 
 
+class PostingStopped(Exception):
+    """Nothing more of a shard is posted: money that left it, or came to it, would be on its way
+    until somebody has mended that."""
+
+
 class Bookkeeper:
     """Owns the books: whoever wants to post goes through `draft`."""
 
@@ -103,7 +108,7 @@ class Bookkeeper:
                     await store.write(tx, draft)
                     crash_point("ledger.in_transaction")
                 crash_point("ledger.after_commit")
-            except (TreasuryShort, RequestReused, Broken):
+            except (TreasuryShort, RequestReused, PostingStopped, Broken):
                 # Said before anything was written: the books are what they were.
                 raise
             except BaseException:
@@ -208,11 +213,13 @@ class Bookkeeper:
     ) -> asyncio.Future[None] | None:
         """Write a new move down and number its debit. The future ends when the move does.
 
-        One that is known goes on as it is, and has no future if it has ended. Raises RequestReused.
+        One that is known goes on as it is, and has no future if it has ended. Raises RequestReused,
+        PostingStopped.
         """
         async with self.draft() as (_, tx):
             known = await moves.find(tx, move.request_id)
             if known is None:
+                self._need_posting(move)
                 await moves.begin(tx, move, valid_until_us, now_us)
         if known is None:
             self.numbered[move.from_shard].set()
@@ -221,6 +228,11 @@ class Bookkeeper:
         elif known.state not in UNDER_WAY:
             return None
         return self._end_of(move.request_id)
+
+    def _need_posting(self, move: Move) -> None:
+        for shard in (move.from_shard, move.to_shard):
+            if why := self.stopped[shard]:
+                raise PostingStopped(f"nothing of shard {shard} is posted: {why}")
 
     async def offer_again(self, now_us: int) -> None:
         """Number anew what is on its way back and was refused there too."""

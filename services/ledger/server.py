@@ -12,7 +12,13 @@ from bourse.ledger.v1 import rpc
 from services.domain.clock import Clock
 from services.ledger import checks, moves, store
 from services.ledger.config import LedgerConfig
-from services.ledger.reader import Bookkeeper, LedgerReader, RequestReused, TreasuryShort
+from services.ledger.reader import (
+    Bookkeeper,
+    LedgerReader,
+    PostingStopped,
+    RequestReused,
+    TreasuryShort,
+)
 from services.ledger.state import OUTSIDE, TRANSIT, Leg, Move
 from services.runtime.postgres import Pool
 from services.runtime.readers import Readers
@@ -116,6 +122,8 @@ class Ledger(rpc.LedgerServiceServicer):
             ended = await self._keeper.start_move(move, request.valid_until_us, now_us)
         except RequestReused as reused:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
+        except PostingStopped as stopped:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(stopped))
         if ended is not None:
             # Others may wait for the same move, and it goes on when nobody does.
             await asyncio.wait([ended], timeout=request.wait_ms / 1000)

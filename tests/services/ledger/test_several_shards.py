@@ -20,7 +20,7 @@ from services.runtime.log import events_topic
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, migrate, open_postgres
 from tests.house.tree import ROOT
-from tests.services.ledger.two_shards import RICH, Call, House, asking, tell
+from tests.services.ledger.two_shards import RICH, Call, House, Refused, asking, tell
 from tests.services.matching.rig import ALICE, BOB, USD, cancel_all
 from tests.services.shard import START_US
 
@@ -47,6 +47,20 @@ def test_a_shard_that_differs_stops_alone(postgres: str) -> None:
         for task in running:
             task.cancel()
         await asyncio.wait(running)
+
+    tell(postgres, story)
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_no_money_begins_to_move_where_nothing_is_posted(postgres: str, stopped: int) -> None:
+    async def story(house: House) -> None:
+        await house.ask(asking(1), None)
+        await house.keeper.stop(stopped, "it differs")
+        with pytest.raises(Refused, match=f"UNAVAILABLE: nothing of shard {stopped} is posted"):
+            await house.ask(asking(2), None)
+        assert await house.pool.fetchval("select count(*) from move") == 1
+        known = await house.ask(asking(1), None)
+        assert known.state == ledger.MOVE_STATE_ASKED, "what has begun is told as it stands"
 
     tell(postgres, story)
 
