@@ -35,6 +35,9 @@ from services.runtime.telemetry import start_telemetry
 
 ROOMS: Final = ("ledger", "orders", "marketdata", "notifications", "accounts")
 
+ALL_SHARDS_S: Final = 10.0
+"""A gateway that starts waits so long for all shards; then it serves those that are there."""
+
 _log = structlog.get_logger("gateway")
 
 
@@ -75,10 +78,10 @@ class Gateway:
         """Of each shard."""
         return [shard.entry.open and self.keys.trusted for shard in self.shards]
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything has been heard that is needed to serve."""
-        return all(self._takes_orders()) and self.markets.known
+    def _is_ready(self) -> list[bool]:
+        """Of each shard, whether everything has been heard that is needed to serve its markets."""
+        takes = zip(self.shards, self._takes_orders(), strict=True)
+        return [takes_orders and self.markets.has(shard) for shard, takes_orders in takes]
 
     def application(self) -> web.Application:
         """The routes of the public HTTP face."""
@@ -106,9 +109,14 @@ class Gateway:
                 await self.sockets.stop()
 
     async def become_ready(self, health: Health) -> None:
-        """Say that we serve, once everything needed has been heard."""
+        """Say that we serve, once everything needed has been heard.
+
+        A shard that is away does not keep those from trading that are there.
+        """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + ALL_SHARDS_S
         # Several rooms have to be heard, none of which knows that we wait.
-        while not self.is_ready:  # noqa: ASYNC110
+        while not (all if loop.time() < until_s else any)(self._is_ready()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await health.serving(True)
 

@@ -43,6 +43,10 @@ class Markets:
         self.known = False
         """Whether all shards have been heard."""
 
+    def has(self, shard: Shard) -> bool:
+        """Whether a shard has been heard."""
+        return shard.number in self._told
+
     @property
     def assets(self) -> list[types.Asset]:
         """All assets, by number."""

@@ -158,10 +158,12 @@ def places(tmp_path: Path, count: int) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def several(
-    tmp_path: Path, *usd_units: int, with_ledger: bool = True
+    tmp_path: Path, *usd_units: int, with_ledger: bool = True, away: int = 0
 ) -> AsyncIterator[Several]:
-    """A gateway and shards in each of which the account has so much."""
-    addresses = places(tmp_path, len(usd_units))
+    """A gateway and shards in each of which the account has so much; behind them, some that are
+    `away`."""
+    addresses = places(tmp_path, len(usd_units) + away)
+    there = addresses["matching"].split(";")[: len(usd_units)]
     shards = [FarShard(n, units) for n, units in enumerate(usd_units)]  # type: ignore[abstract]
     books = FarLedger(shards)  # type: ignore[abstract]  # they are asked for nothing else
     serving = [
@@ -170,21 +172,22 @@ async def several(
             raw_service(rpc.ORDER_ENTRY_SERVICE, {"Submit": shard.submit}),
             service(rpc.MATCHING_SERVICE, rpc.add_MatchingServiceServicer_to_server, shard),
         )
-        for address, shard in zip(addresses["matching"].split(";"), shards, strict=True)
+        for address, shard in zip(there, shards, strict=True)
     ]
     if with_ledger:
         add = ledger_rpc.add_LedgerServiceServicer_to_server
         face = service(ledger_rpc.LEDGER_SERVICE, add, books)
         serving.append(serve(f"unix:{run_folder(tmp_path)}/ledger.sock", face))
     running = [asyncio.create_task(each) for each in serving]
-    sockets = [Path(each.removeprefix("unix:")) for each in addresses["matching"].split(";")]
+    sockets = [Path(each.removeprefix("unix:")) for each in there]
     try:
         # Whoever looks for a socket before it is there waits a second before looking again.
         await until(lambda: all(socket.exists() for socket in sockets))
         async with gateway(tmp_path, addresses=dict(addresses)) as (house, client):
             for shard in range(1, len(shards)):
                 await house.markets.take(markets_of(shard), shard)
-            await until(lambda: all(shard.entry.open for shard in house.shards))
+            entries = [shard.entry for shard in house.shards][: len(shards)]
+            await until(lambda: all(entry.open for entry in entries))
             yield Several(house, client, shards, books)
     finally:
         for task in running:
