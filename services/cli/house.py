@@ -21,7 +21,7 @@ from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
 from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
-from services.cli.replicas import group_of, places, room_of
+from services.cli.replicas import places, room_of
 from services.cli.rooms import Rooms
 from services.cli.stores import PostgresKeeper, connections_for, kafka_plan, needs_postgres
 from services.cli.terminal import Refused
@@ -98,11 +98,6 @@ class House:
         """The processes of a room: one, or the replicas of all shards."""
         return [child for name, child in self.children.items() if room_of(name) == room]
 
-    def _beside(self, name: str) -> list[Child]:
-        """A process and those that stand for it: the replicas of its shard."""
-        group = group_of(name)
-        return [child for other, child in self.children.items() if group_of(other) == group]
-
     async def served(self, rooms: Iterable[str]) -> None:
         """Wait until all of these serve. Raises Refused if any has ended for good."""
         wanted = [child for room in rooms for child in self._of(room)]
@@ -114,10 +109,11 @@ class House:
     def refuse_if_given_up(self) -> None:
         """Raise Refused if a room ended of what a new start would not mend: a person has to.
 
-        As long as one replica of a shard has not, the others' end is said, and trading goes on.
+        As long as one process of matching has not, the others' end is said, and trading goes on: of
+        a shard by its other replicas, else in the markets of the other shards.
         """
         for name, child in self.children.items():
-            if all(each.given_up for each in self._beside(name)):
+            if all(each.given_up for each in self._of(room_of(name))):
                 raise Refused(f"{child.name} cannot go on. {child.given_up}")
 
     async def stop(self) -> None:

@@ -53,15 +53,6 @@ def room_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def group_of(name: str) -> str:
-    """The processes that stand for each other have this in common: matching-s1 for matching-s1-2.
-
-    Every other process stands for itself.
-    """
-    first, _, number = name.rpartition("-")
-    return first if number.isdecimal() else name
-
-
 def shards_asked_for(shards: int | None) -> int | None:
     """How many shards the command line or the environment names; None: neither does.
 

@@ -1,14 +1,15 @@
 """Replicas of matching as the command line places them and puts them side by side."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from bourse.matching import v1 as matching
+from services.cli.house import House, Wanted
 from services.cli.replicas import (
     VARIABLE,
-    group_of,
     log_of,
     place_shards,
     places,
@@ -16,6 +17,7 @@ from services.cli.replicas import (
     shards_asked_for,
     side_by_side,
 )
+from services.cli.rooms import Rooms
 from services.cli.terminal import Refused
 from services.runtime.config import Settings, load
 
@@ -63,11 +65,30 @@ def test_each_shard_has_names_and_sockets_of_its_own(tmp_path: Path) -> None:
     assert found[0].address == alone, "shard 0 is where one alone would be"
 
 
-def test_the_replicas_of_a_shard_stand_for_each_other() -> None:
+def test_processes_are_of_rooms() -> None:
     names = ["matching", "matching-2", "matching-s1", "matching-s1-2", "matching-s12", "ledger"]
-    groups = ["matching", "matching", "matching-s1", "matching-s1", "matching-s12", "ledger"]
-    assert [group_of(name) for name in names] == groups
     assert [room_of(name) for name in names] == ["matching"] * 5 + ["ledger"]
+
+
+def test_a_shard_that_cannot_go_on_leaves_the_others_their_markets(tmp_path: Path) -> None:
+    place_shards(tmp_path, 2, 1)
+    rooms = Rooms(load(Settings, ["--data", str(tmp_path)]))
+
+    async def story() -> None:
+        house = House(Wanted(tmp_path, "127.0.0.1", 0, False, False), rooms, lambda *_: None)
+        house.children["matching-s1"].given_up = "It is broken."
+        house.refuse_if_given_up()
+        house.children["matching"].given_up = "So is this one."
+        with pytest.raises(Refused, match="matching cannot go on"):
+            house.refuse_if_given_up()
+        house.children["matching"].given_up = ""
+        house.children["ledger"].given_up = "Another one writes."
+        with pytest.raises(Refused, match="ledger cannot go on"):
+            house.refuse_if_given_up()
+        await house.stop()
+        await rooms.close()
+
+    asyncio.run(story())
 
 
 def test_the_environment_and_the_command_line_name_as_many_shards(
