@@ -53,7 +53,7 @@
 #define CORE_KNOWN_RULES 3u
 /* The version from which on there is more than limit and market orders in four phases. */
 #define CORE_RULES_MORE 2u
-/* The version from which on a shard can be halted. */
+/* The version from which on a shard can be halted, and a debit has a deadline. */
 #define CORE_RULES_HALT 3u
 /* The most trailing stops that may wait in an instrument: a price may have to move all of them. */
 #define CORE_MAX_TRAILING 1024u

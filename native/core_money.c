@@ -36,6 +36,8 @@ void core_debit(struct core *c) {
     const struct codec_debit *body = &command->debit;
     struct core_verdict *verdict = &c->progress.verdict;
     core_say_move(c);
+    verdict->refusal = REFUSAL_EXPIRED_IN_TRANSIT;
+    if (c->rules >= CORE_RULES_HALT && core_is_expired(c)) return;
     uint32_t account = risk_find_account(&c->risk, command->account);
     uint32_t asset = risk_find_asset(&c->risk, body->asset);
     verdict->refusal = REFUSAL_ASSET_UNKNOWN;

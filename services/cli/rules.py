@@ -21,7 +21,7 @@ from services.cli.terminal import (
 
 BRINGS: Final = {
     2: "stop orders, icebergs, auctions, price bands and limits",
-    3: "a halt of the whole shard where its replicas do not agree",
+    3: "a halt of the whole shard where its replicas do not agree, and deadlines of debits",
 }
 """What each version of the rules is for."""
 

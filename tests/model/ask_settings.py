@@ -267,7 +267,7 @@ class SettingsAsker(Chooser):
 
     def _set_rules_or_clock(self, command: matching.Command) -> None:
         if self.one_in(2):
-            versions = (0, 1, 2) if self.features else (0, 1)
+            versions = (0, 1, 2, 3) if self.features else (0, 1)
             command.use_rules.version = self.random.choice(versions)
             return
         steps = (-200 * SECOND_US, -SECOND_US, 0, 50 * SECOND_US)

@@ -48,7 +48,11 @@ class Asker(OrderAsker, SettingsAsker):
             (25 if "mark" in self.features else 0, self.set_mark),
         ]
         command = self.weighted(ways)()
-        if self.one_in(12):
+        return self.within(command, 12)
+
+    def within(self, command: matching.Command, one_in: int) -> matching.Command:
+        """The command, now and then with a deadline that is near, or over."""
+        if self.one_in(one_in):
             limits = (-10 * SECOND_US, -1, 0, 1, 10 * SECOND_US)
             until_us = self.model.clock_us + self.random.choice(limits)
             command.valid_until_us = max(0, min(until_us, END))
@@ -61,7 +65,7 @@ class Asker(OrderAsker, SettingsAsker):
             there = self.model.balance(command.account, asset).available_minor
             amounts = (there,) if self.at_edge(4) else self.world.credits
             command.debit.amount_minor = self.close_to(*amounts)
-            return command
+            return self.within(command, 4)
         return self.credit(self.account())
 
     def credit(self, account: int) -> matching.Command:

@@ -34,6 +34,8 @@ def why_not_credit(s: State, account: int, asset: int, amount: int) -> Reasons:
 
 def debit(s: State, command: matching.Command) -> matching.Outcome:
     asset, amount = command.debit.asset, command.debit.amount_minor
+    if s.rules >= 3 and s.expired(command):
+        return matching.Outcome(refusal=matching.REFUSAL_EXPIRED_IN_TRANSIT)
     if asset not in s.assets:
         return matching.Outcome(refusal=matching.REFUSAL_ASSET_UNKNOWN)
     available = s.balance(command.account, asset).available_minor

@@ -60,7 +60,7 @@ REASONS: Final[dict[str, Sequence[str]]] = {
     "cancel_order": ("expired_in_transit", *_TARGET),
     "cancel_all": _OF_MARKET,
     "credit": ("asset_unknown", "capacity_full", "asset_cap"),
-    "debit": ("asset_unknown", "insufficient_balance"),
+    "debit": ("expired_in_transit", "asset_unknown", "insufficient_balance"),
     "add_asset": (*_SETS, "name_taken", "capacity_full"),
     "add_instrument": (*_SETS, "asset_unknown", "capacity_full"),
     "set_phase": (*_NEW, *_OF_MARKET, "phase_forbids_it"),

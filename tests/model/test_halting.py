@@ -10,7 +10,7 @@ from tests.model.comparison import Given
 from tests.model.halting import HaltingComparison, HaltingWriter
 from tests.model.worlds import LARGE, SMALL
 
-RECORDS = 160
+RECORDS = 200
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -54,7 +54,7 @@ class Writer(Asker):
             command.add_instrument.instrument.CopyFrom(new)
         rules = [self.command(0)] if self.features and not self.one_in(8) else []
         for command in rules:
-            command.use_rules.version = 2
+            command.use_rules.version = 3
         settings = self.next_batch(self.gateways[0], assets + rules + markets)
         money = [self.credit(account) for account in PEOPLE * 3]
         return [

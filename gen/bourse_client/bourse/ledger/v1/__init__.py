@@ -662,8 +662,8 @@ class MoveMoneyRequest(betterproto2.Message):
 
     valid_until_us: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
-    The deadline in the debit's command, microseconds since 1970; 0 for none. docs/matching.md says whether a core holds a debit to it. The credit
-    has none. When the same id comes again the first one stays.
+    The debit is refused when the log's clock is past this, microseconds since 1970; 0 for no deadline. The credit has none.
+    When the same id comes again the first one stays.
     """
 
     wait_ms: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
