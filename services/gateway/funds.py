@@ -131,8 +131,8 @@ class Funds:
         there = {need.shard.number: outcome.available_minor, **purses}
         silent = [shard.number for shard in self._shards if shard.number not in there]
 
-        def elsewhere(on_its_way_minor: int) -> Elsewhere:
-            all_minor = sum(there.values()) + on_its_way_minor
+        def elsewhere(on_its_way_minor: int | None) -> Elsewhere:
+            all_minor = sum(there.values()) + (on_its_way_minor or 0)
             is_enough = outcome.needed_minor < money.TOP and all_minor >= outcome.needed_minor
             return Elsewhere(there, on_its_way_minor, silent, is_enough)
 
@@ -140,7 +140,7 @@ class Funds:
         if not is_there or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S:
             at = {n: answer.sequence for n, answer in told.items()}
             at[need.shard.number] = refused.sequence
-            return elsewhere(0 if silent else await self._on_its_way(need, asset, at))
+            return elsewhere(None if silent else await self._on_its_way(need, asset, at))
         need.brought += 1
         parts = _parts(purses, missing_minor)
         states = await asyncio.gather(*(self._move(need, asset, n, parts[n]) for n in parts))
@@ -151,7 +151,8 @@ class Funds:
         come_minor = sum(parts[n] for n in parts if moved[n] == ledger.MOVE_STATE_DONE)
         there |= {n: there[n] - part_minor for n, part_minor in gone.items()}
         there[need.shard.number] += come_minor
-        return elsewhere(sum(gone.values()) - come_minor)
+        is_told = ledger.MOVE_STATE_UNSPECIFIED not in states
+        return elsewhere(sum(gone.values()) - come_minor if is_told else None)
 
     async def _others(self, need: Need) -> dict[int, matching.GetBalancesResponse]:
         """What the account has in the other shards; those that do not answer are left out.
@@ -176,12 +177,14 @@ class Funds:
         except (Problem, TimeoutError):
             return None
 
-    async def _on_its_way(self, need: Need, asset: int, at: Sequences) -> int:
-        """Minor units between the shards; 0 if the ledger does not say so in time."""
+    async def _on_its_way(self, need: Need, asset: int, at: Sequences) -> int | None:
+        """Minor units between the shards; None if the ledger does not say so in time."""
         try:
             transit = await self._transit(need.account, at, max(_left_s(need), EXPLAIN_S))
         except Problem:
-            return 0
+            return None
+        if transit.read_again:
+            return None
         return sum(one.amount_minor for one in transit.amounts if one.asset == asset)
 
     async def _move(

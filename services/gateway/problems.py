@@ -132,7 +132,8 @@ class Elsewhere(NamedTuple):
 
     available: Mapping[int, int]
     """By shard; that of the order is among them."""
-    on_its_way_minor: int
+    on_its_way_minor: int | None
+    """None: the ledger did not say."""
     silent: Sequence[int]
     """Shards that did not answer."""
     is_enough: bool
@@ -255,13 +256,14 @@ def short(
     """An order for which there is too little of an asset in its shard, and where the rest is."""
     code, here = asset.code, shard_of(market.id)
     said = {n: amount_text(asset, minor) for n, minor in sorted(elsewhere.available.items())}
-    on_its_way = amount_text(asset, elsewhere.on_its_way_minor)
+    minor = elsewhere.on_its_way_minor
+    on_its_way = UNSET if minor is None else amount_text(asset, minor)
     parts = [f"{said[here]} {code} is available in shard {here}, where {market.symbol} trades"]
     others = [n for n in said if n != here and elsewhere.available[n]]
     parts += [f"{said[number]} {code} in shard {number}" for number in others]
-    parts += [f"{on_its_way} {code} on its way"] if elsewhere.on_its_way_minor else []
+    parts += [f"{on_its_way} {code} on its way"] if minor else []
     parts += [f"shard {number} does not answer" for number in elsewhere.silent]
-    advice = _IN_TIME if elsewhere.is_enough else _ASK if elsewhere.silent else _DEPOSIT
+    advice = _IN_TIME if elsewhere.is_enough else _ASK if minor is None else _DEPOSIT
     funds = shapes.Funds(
         asset=code,
         available=[shapes.ShardAmount(number, text) for number, text in said.items()],

@@ -499,11 +499,12 @@ class ShardAmount(Struct, frozen=True):
 
 
 class Funds(Struct, frozen=True):
-    """Where the money is that an order lacks; `in_transit` is between two shards."""
+    """Where the money is that an order lacks; `in_transit` is between two shards, and absent where
+    that is not known just now."""
 
     asset: Code
     available: list[ShardAmount]
-    in_transit: Decimal
+    in_transit: Decimal | UnsetType = UNSET
 
 
 class ProblemDetails(Struct, frozen=True):
