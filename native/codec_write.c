@@ -105,7 +105,7 @@ static inline uint8_t *put_known(uint8_t *at, uint32_t tag, uint64_t value, cons
 #define PUT_LATE(name, number, kind, of) \
     if ((number) > ORDER_SEQUENCE) { PUT(name, number, kind, of) }
 
-__attribute__((noinline)) static uint8_t *put_more(uint8_t *at, const struct codec_order *from) {
+__attribute__((noinline)) static uint8_t *put_late(uint8_t *at, const struct codec_order *from) {
     ORDER_FIELDS(PUT_LATE)
     return at;
 }
@@ -134,7 +134,7 @@ static inline uint8_t *put_rest(uint8_t *at, const struct codec_order *from, con
     at = put_known(at, ORDER_CREATED_US_TAG, (uint64_t)from->created_us, now_us);
     at = put_known(at, ORDER_UPDATED_US_TAG, (uint64_t)from->updated_us, now_us);
     ORDER_FIELDS(PUT_SEQUENCE)
-    return from->has_more ? put_more(at, from) : at;
+    return from->has_more ? put_late(at, from) : at;
 }
 
 uint8_t *codec_put_order(uint8_t *at, const struct codec_order *from) {
