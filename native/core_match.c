@@ -519,6 +519,6 @@ bool core_match(struct core *c) {
         }
     }
     finish(c);
-    c->progress.stage = c->progress.after_match;
+    c->progress.stage = core_stage_now(c, c->progress.after_match);
     return true;
 }

@@ -162,7 +162,7 @@ void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_verdict *verdict = &c->progress.verdict;
     struct codec_bytes encoded;
     out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &out->now_us, &encoded);
-    if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
+    if (__builtin_expect(verdict->lists_cancelled, 0) && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
     bool is_own = core_is_own(c, order->order_id);
     if (!is_own && order->order_id != verdict->target) return;
     /* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */
