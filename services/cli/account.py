@@ -1,19 +1,15 @@
 """`bourse account …`: accounts, the money in them, and what they may do."""
 
-import asyncio
 import secrets
-import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import grpc
 import typer
 
 from bourse.accounts import v1 as accounts
 from bourse.ledger import v1 as ledger
 from bourse.types import v1 as types
-from services.cli import restraint
-from services.cli.engine import refusal_sentence
+from services.cli import balances, restraint
 from services.cli.key import new_key
 from services.cli.restraint import Name
 from services.cli.rooms import PATIENCE_S, Markets, Rooms, account_named, open_rooms, read_markets
@@ -22,19 +18,17 @@ from services.cli.terminal import (
     AsJson,
     DataFolder,
     Refused,
+    ShardNumber,
     perform,
     print_json,
     print_table,
     show,
 )
+from services.cli.transfers import gather_money, transfer_money
 from services.domain import money
 from services.domain.instruments import Misfit, amount_minor, amount_text
 
-TRANSFER_S: Final = 60.0
-"""How long a transfer may be under way before we stop asking after it."""
-
 _PAGE: Final = 1000
-_UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 AssetCode = Annotated[str, typer.Argument(metavar="ASSET", help="Its code, such as USD.")]
 Amount = Annotated[str, typer.Argument(help="A decimal in units of the asset, such as 1000.5.")]
@@ -69,11 +63,12 @@ def deposit(
     name: Name,
     asset: AssetCode,
     amount: Amount,
+    shard: ShardNumber = 0,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Move money from the treasury to an account; done once the engine has it."""
-    moved = perform(_move(data, name, asset, amount, 1))
+    moved = perform(_move(data, name, asset, amount, 1, shard))
     show(moved, as_json, f"{moved['amount']} {moved['asset']} is in {name}'s account.")
 
 
@@ -82,26 +77,36 @@ def withdraw(
     name: Name,
     asset: AssetCode,
     amount: Amount,
+    shard: ShardNumber = 0,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Move money from an account back to the treasury; done once the engine has let it go."""
-    moved = perform(_move(data, name, asset, amount, -1))
+    """Move money from an account back to the treasury; done once the engine has let it go.
+
+    What its slice in the shard lacks comes from the others first.
+    """
+    moved = perform(_move(data, name, asset, amount, -1, shard))
     show(moved, as_json, f"{moved['amount']} {moved['asset']} left {name}'s account.")
 
 
-async def _move(data: Path, name: str, code: str, amount: str, sign: int) -> dict[str, Any]:
+async def _move(
+    data: Path, name: str, code: str, amount: str, sign: int, shard: int
+) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
+        rooms.known(shard)
         markets = await read_markets(rooms)
         asset = markets.asset(code)
         minor = read_amount(asset, amount)
         account = (await account_named(rooms, name)).account
-        transfer = await transfer_money(rooms, account, asset.asset, sign * minor)
+        if sign < 0:
+            await gather_money(rooms, account, asset.asset, minor, shard)
+        transfer = await transfer_money(rooms, account, asset.asset, sign * minor, shard=shard)
         return {
             "account_id": str(account),
             "asset": asset.code,
             "amount": amount_text(asset, minor),
             "sequence": transfer.sequence,
+            **({"shard": shard} if len(rooms.shards) > 1 else {}),
         }
 
 
@@ -116,44 +121,6 @@ def read_amount(asset: types.Asset, text: str) -> int:
     if isinstance(minor, Misfit) or minor > 2**62:
         raise Refused(f"{text} {asset.code} is more than an exchange can hold.")
     return minor
-
-
-async def transfer_money(
-    rooms: Rooms, account: int, asset: int, minor: int, request_id: bytes = b""
-) -> ledger.Transfer:
-    """Move money between the treasury and an account, once, whatever breaks on the way.
-
-    Raises Refused if the core refuses it, or if it is still under way after `TRANSFER_S`.
-    """
-    request = ledger.CreateTransferRequest(
-        request_id=request_id or secrets.token_bytes(16),
-        account=account,
-        asset=asset,
-        amount_minor=minor,
-    )
-    transfer = await _decided(rooms, request)
-    if transfer.state == ledger.TRANSFER_STATE_REFUSED:
-        raise Refused(refusal_sentence(transfer.refusal))
-    return transfer
-
-
-async def _decided(rooms: Rooms, request: ledger.CreateTransferRequest) -> ledger.Transfer:
-    """Ask with the same id until the core has said."""
-    deadline = time.monotonic() + TRANSFER_S
-    while True:
-        try:
-            answer = await rooms.ledger.CreateTransfer(request, timeout=PATIENCE_S)
-            if answer.transfer.state != ledger.TRANSFER_STATE_SENT:
-                return answer.transfer
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in _UNANSWERED:
-                raise
-        if time.monotonic() > deadline:
-            raise Refused(
-                "The transfer is under way and nobody has said yet what became of it. Look with"
-                " `bourse account list` before you ask again."
-            )
-        await asyncio.sleep(0.2)
 
 
 @app.command("list")
@@ -205,7 +172,14 @@ async def _list(data: Path) -> dict[str, Any]:
                 if number
             ],
             "sequence": books.sequence,
+            **_sequences(books),
         }
+
+
+def _sequences(books: ledger.ListBalancesResponse) -> dict[str, Any]:
+    """How far the books had come in each shard, where there are several."""
+    at = [{"shard": each.shard, "sequence": each.sequence} for each in books.at]
+    return {"sequences": at} if len(at) > 1 else {}
 
 
 async def all_accounts(rooms: Rooms) -> list[accounts.Account]:
@@ -238,6 +212,7 @@ def _balances(
     ]
 
 
+app.command("show")(balances.show)
 app.command("suspend")(restraint.suspend)
 app.command("fee-tier")(restraint.fee_tier)
 app.command("fee-asset")(restraint.fee_asset)

@@ -1,7 +1,7 @@
-"""`bourse backup` and `bourse restore`: the whole exchange at one sequence, in a folder.
+"""`bourse backup` and `bourse restore`: the whole exchange at one moment, in a folder.
 
-    manifest.json     what it is, the sequence it stands at, and the SHA-256 of every file
-    postgres.dump     all tables at one moment: the log, the books, accounts, history
+    manifest.json     what it is, the sequence of each shard, and the SHA-256 of every file
+    postgres.dump     all tables at one moment: the logs, the books, accounts, history
     snapshots/        the cores' snapshots, so that a restored exchange starts fast
     secrets/          the master key of API secrets: keep a backup as you keep a key
 
@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -28,7 +28,7 @@ import typer
 from pydantic import SecretStr
 
 from bourse.matching import v1 as matching
-from services.cli.folder import Birth, claimed, read_birth, write_birth
+from services.cli.folder import Birth, claimed, read_birth, with_shards, write_birth
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, errors, perform, show
 from services.runtime.config import Settings, load, postgres_dsn
@@ -43,16 +43,19 @@ from services.runtime.log import commands_topic, events_topic, open_log
 from services.runtime.postgres import connect
 from services.runtime.storage import FolderStorage, NotStored, Storage, StorageError, open_storage
 
-FORMAT: Final = 1
-"""Of a backup. A number above it was written by a newer Bourse."""
+FORMAT: Final = 2
+"""The newest of a backup that is known. A number above it was written by a newer Bourse."""
+
+ONE_SHARD_FORMAT: Final = 1
+"""Of the backup of a house with one shard."""
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 
 
 def backup(folder: Folder, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """Write the whole exchange, at one sequence, into a new folder, while it goes on trading."""
+    """Write the whole exchange, at one moment, into a new folder, while it goes on trading."""
     manifest = perform(_backup(folder.resolve(), data))
-    show(manifest, as_json, f"Sequence {manifest['sequence']} is in {folder}. It holds secrets.")
+    show(manifest, as_json, f"{_place(manifest)} is in {folder}. It holds secrets.")
 
 
 def restore(folder: Folder, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
@@ -61,8 +64,22 @@ def restore(folder: Folder, data: DataFolder = DEFAULT_DATA, as_json: AsJson = F
     show(
         manifest,
         as_json,
-        f"{data} stands at sequence {manifest['sequence']}. Start it: `bourse up --data {data}`.",
+        f"{data} stands at {_place(manifest).lower()}. Start it: `bourse up --data {data}`.",
     )
+
+
+def _place(manifest: Mapping[str, Any]) -> str:
+    """Where a backup stands, for a person."""
+    if "sequences" not in manifest:
+        return f"Sequence {manifest['sequence']}"
+    at = (f"{each['sequence']} of shard {each['shard']}" for each in manifest["sequences"])
+    return f"Sequence {', '.join(at)}"
+
+
+def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a script is told of a backup."""
+    names = ("sequence", "sequences", "taken_us")
+    return {name: manifest[name] for name in names if name in manifest}
 
 
 async def _backup(folder: Path, data: Path) -> dict[str, Any]:
@@ -75,23 +92,34 @@ async def _backup(folder: Path, data: Path) -> dict[str, Any]:
             )
         _make_empty(folder)
         async with _uncut(rooms):
-            with errors.status("the cores' snapshot"):
-                request = matching.TakeSnapshotRequest()
-                await rooms.matching.TakeSnapshot(request, timeout=PATIENCE_S)
+            with errors.status("the cores' snapshots"):
+                await asyncio.gather(*(_take_snapshot(rooms, shard) for shard in rooms.shards))
                 await _copy(open_storage(rooms.config.snapshots, ""), folder / "snapshots")
                 if (rooms.config.data / "secrets").exists():
                     shutil.copytree(rooms.config.data / "secrets", folder / "secrets")
             with errors.status("the tables"):
-                sequence = await _dump(rooms, folder / "postgres.dump")
+                sequences = await _dump(rooms, folder / "postgres.dump")
     manifest = {
-        "format": FORMAT,
-        "sequence": sequence,
+        "format": ONE_SHARD_FORMAT if len(sequences) == 1 else FORMAT,
+        "sequence": sequences[0],
+        **_by_shard(sequences),
         "taken_us": time.time_ns() // 1000,
         "demo": birth is not None and birth.demo,
         "files": _digests(folder),
     }
     _write(folder / "manifest.json", json.dumps(manifest, indent=1))
-    return {key: manifest[key] for key in ("sequence", "taken_us")}
+    return _told(manifest)
+
+
+async def _take_snapshot(rooms: Rooms, shard: int) -> None:
+    request = matching.TakeSnapshotRequest()
+    await rooms.core(shard).TakeSnapshot(request, timeout=PATIENCE_S)
+
+
+def _by_shard(sequences: Sequence[int]) -> dict[str, Any]:
+    """The sequence of each shard, where there are several."""
+    at = [{"shard": shard, "sequence": each} for shard, each in enumerate(sequences)]
+    return {"sequences": at} if len(at) > 1 else {}
 
 
 @asynccontextmanager
@@ -102,11 +130,12 @@ async def _uncut(rooms: Rooms) -> AsyncIterator[None]:
     """
     log, holds = await open_log(rooms.config.log), Holds(rooms.config.postgres)
     name = f"backup {os.getpid()}"
+    topics = [topic(shard) for shard in rooms.shards for topic in (commands_topic, events_topic)]
     try:
-        for topic in (commands_topic(0), events_topic(0)):
+        for topic in topics:
             await holds.pin(log, topic, name)
         yield
-        for topic in (commands_topic(0), events_topic(0)):
+        for topic in topics:
             await holds.forget(topic, name)
     finally:
         holds.close()
@@ -136,33 +165,36 @@ def _make_empty(folder: Path) -> None:
         raise Refused(f"{folder} cannot be written ({error.strerror}).") from None
 
 
-async def _dump(rooms: Rooms, file: Path) -> int:
-    """All tables at one moment, and the sequence the log stood at in it."""
+async def _dump(rooms: Rooms, file: Path) -> list[int]:
+    """All tables at one moment, and the sequence the log of each shard stood at in it."""
     address = rooms.config.postgres.address.get_secret_value()
     connection = await connect(address, "backup")
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             moment = await connection.fetchval("select pg_export_snapshot()")
-            sequence = await _sequence(connection)
+            sequences = [await _sequence(connection, shard) for shard in rooms.shards]
             wanted = ("--format=custom", "--compress=1", f"--snapshot={moment}", f"--file={file}")
             await asyncio.to_thread(_run_on, "pg_dump", rooms.config.postgres.address, *wanted)
     finally:
         await connection.close()
-    return sequence
+    return sequences
 
 
 _LAST_EVENT: Final = """
     select body from {schema}.record r join {schema}.topic t on t.id = r.topic_id
-    where t.name = 'bourse.events.0' order by record_offset desc limit 1
+    where t.name = $1 order by record_offset desc limit 1
 """
 
 
-async def _sequence(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
-    """The last sequence whose events are in the log at this moment."""
+async def _sequence(connection: "asyncpg.Connection[asyncpg.Record]", shard: int) -> int:
+    """The last sequence of a shard whose events are in the log at this moment."""
     schema = await connection.fetchval(
         "select table_schema from information_schema.tables where table_name = 'record'"
     )
-    body = await connection.fetchval(_LAST_EVENT.format(schema=schema)) if schema else None
+    if not schema:
+        return 0
+    query = _LAST_EVENT.format(schema=schema)
+    body = await connection.fetchval(query, events_topic(shard))
     if body is None:
         return 0
     record = matching.EventRecord.FromString(body)
@@ -214,8 +246,10 @@ async def _restore(folder: Path, data: Path) -> dict[str, Any]:
         except EmbeddedError as error:
             raise Refused(str(error)) from None
         # Last: a folder without it was never finished, and is not started.
-        write_birth(data, Birth(demo=manifest["demo"], complete=True))
-    return {key: manifest[key] for key in ("sequence", "taken_us")}
+        birth = Birth(demo=manifest["demo"], complete=True)
+        # Only shard 0 counts as settled: the next start looks at the others again.
+        write_birth(data, with_shards(birth, len(manifest.get("sequences", [0]))))
+    return _told(manifest)
 
 
 def _refuse_used(data: Path) -> None:

@@ -22,6 +22,7 @@ from services.cli.terminal import (
     perform,
     print_json,
 )
+from services.domain.ids import shard_of
 from services.domain.instruments import Market
 
 BAR: Final = 24
@@ -135,7 +136,8 @@ async def _book(data: Path, instrument: str, rows: int, once: bool, as_json: boo
 
 async def _watch(rooms: Rooms, ladder: Ladder, draw: Callable[[], bool]) -> None:
     """Follow the market until `draw` has seen enough."""
-    call = rooms.marketdata.Watch(marketdata.WatchRequest())
+    shard = shard_of(ladder.market.id)
+    call = rooms.marketdata.Watch(marketdata.WatchRequest(shard=shard))
     try:
         async for said in call:
             if ladder.take(said) and not draw():
@@ -147,7 +149,7 @@ async def _watch(rooms: Rooms, ladder: Ladder, draw: Callable[[], bool]) -> None
 
 async def _depth(rooms: Rooms, market: Market) -> matching.GetDepthResponse:
     request = matching.GetDepthRequest(instrument=market.id)
-    return await rooms.matching.GetDepth(request, timeout=PATIENCE_S)
+    return await rooms.core(shard_of(market.id)).GetDepth(request, timeout=PATIENCE_S)
 
 
 def _plain(market: Market, depth: matching.GetDepthResponse, rows: int) -> dict[str, Any]:

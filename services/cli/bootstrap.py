@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.cli.engine import Session, open_session
+from services.cli.engine import open_session, put_everywhere
 from services.cli.rooms import PATIENCE_S, Markets, Rooms, read_markets
 from services.cli.terminal import Refused
 from services.domain import money
@@ -59,19 +59,20 @@ FIRST_MARKET: Final = NewMarket(
 
 async def bootstrap(rooms: Rooms) -> None:
     """Bring a new exchange to where it can trade. Needs matching and the ledger."""
-    async with open_session(rooms.channel("matching")) as session:
-        await session.ask(use_rules(NEWEST_RULES), *(_add_asset(asset) for asset in ASSETS))
-        await add_missing_markets(rooms, session, [FIRST_MARKET])
+    beginning = (use_rules(NEWEST_RULES), *(add_asset(asset) for asset in ASSETS))
+    await put_everywhere(rooms.cores, *beginning)
+    await add_missing_markets(rooms, [FIRST_MARKET])
     for request in funding(ASSETS):
         await rooms.ledger.FundTreasury(request, timeout=PATIENCE_S)
 
 
-async def add_missing_markets(rooms: Rooms, session: Session, wanted: Sequence[NewMarket]) -> None:
-    """Open those markets that are not there. A symbol that is there stays as it is."""
+async def add_missing_markets(rooms: Rooms, wanted: Sequence[NewMarket], shard: int = 0) -> None:
+    """Open those markets that are not there, in a shard. A symbol that is there stays as it is."""
     markets = await read_markets(rooms)
     missing = [add_market(each, markets) for each in wanted if each.symbol not in markets.markets]
     if missing:
-        await session.ask(*missing)
+        async with open_session(rooms.channel("matching", shard)) as session:
+            await session.ask(*missing)
 
 
 def use_rules(version: int) -> matching.Command:
@@ -79,7 +80,8 @@ def use_rules(version: int) -> matching.Command:
     return matching.Command(use_rules=matching.UseRules(version=version))
 
 
-def _add_asset(asset: types.Asset) -> matching.Command:
+def add_asset(asset: types.Asset) -> matching.Command:
+    """The command that makes an asset known; known already, it changes nothing."""
     return matching.Command(add_asset=matching.AddAsset(asset=asset))
 
 

@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,15 +17,15 @@ import grpc
 from bourse.accounts import v1 as accounts
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.cli.account import transfer_money
 from services.cli.bootstrap import ASSETS, FIRST_MARKET, NewMarket, add_missing_markets, request_id
 from services.cli.edge import Credentials, ask, until_known
-from services.cli.engine import open_session
 from services.cli.folder import DEMO_READY, read_birth
 from services.cli.quotes import Scale, Walk
-from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
+from services.cli.rooms import PATIENCE_S, Rooms, open_rooms, read_markets
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
+from services.cli.transfers import transfer_money
 from services.domain import money
+from services.domain.ids import shard_of
 from services.domain.money import Plain
 
 MAKERS: Final = ("demo-maker-1", "demo-maker-2")
@@ -37,6 +38,9 @@ MARKETS: Final = (
     NewMarket("ETH-USD", "ETH", "USD", "0.01", "0.001", "0.001", "1000000", "0.1", "100000000"),
     NewMarket("ETH-BTC", "ETH", "BTC", "0.00001", "0.001", "0.001", "1000000", "0.00001", "10000"),
 )
+ELSEWHERE: Final = "ETH-USD"
+"""Lives in the last shard, so that where there are several it is seen how two of them trade."""
+
 HOMES: Final = {"BTC-USD": "60000", "ETH-USD": "3000"}
 """Where prices begin. That of ETH-BTC follows from them."""
 
@@ -80,7 +84,9 @@ async def _demo(data: Path) -> None:
         async with open_rooms(data) as rooms:
             telemetry = start_telemetry("demo", rooms.config.telemetry)
             scales = await _open_markets(rooms)
-            people = await asyncio.gather(*(_person(rooms, name) for name in (*MAKERS, *TAKERS)))
+            shards = await _shards(rooms)
+            names = (*MAKERS, *TAKERS)
+            people = await asyncio.gather(*(_person(rooms, name, shards) for name in names))
             walks = await _walks(rooms, scales)
             stalls = [
                 Stall(symbol, scale, price, MAKER_LOTS[symbol], TAKER_LOTS[symbol])
@@ -92,7 +98,7 @@ async def _demo(data: Path) -> None:
             makers = list(zip(credentials[: len(MAKERS)], SHIFTS_PPM, strict=True))
             write_ready(data)
             trading = trade(rooms.url, makers, credentials[len(MAKERS) :], stalls, walks.values())
-            await run(trading, _top_up(rooms, people), telemetry=telemetry)
+            await run(trading, _top_up(rooms, people, shards), telemetry=telemetry)
 
 
 def refuse_without_demo(data: Path) -> None:
@@ -123,8 +129,9 @@ def _alone(data: Path) -> Iterator[None]:
 
 async def _open_markets(rooms: Rooms) -> dict[str, Scale]:
     """Have all markets of the demo open, and wait until the gateway knows them."""
-    async with open_session(rooms.channel("matching")) as session:
-        await add_missing_markets(rooms, session, MARKETS)
+    elsewhere = [market for market in MARKETS if market.symbol == ELSEWHERE]
+    await add_missing_markets(rooms, elsewhere, rooms.shards[-1])
+    await add_missing_markets(rooms, MARKETS)
     wanted = [market.symbol for market in MARKETS]
     while True:
         answer = await ask(rooms.url, "GET", "/api/v1/instruments")
@@ -145,23 +152,32 @@ def _plain(text: str) -> Plain:
     return value
 
 
-async def _person(rooms: Rooms, name: str) -> Person:
+async def _person(rooms: Rooms, name: str, shards: Sequence[int]) -> Person:
     """A demo account with money and a key, the same ones at every start."""
     request = accounts.CreateAccountRequest(
         request_id=request_id(f"demo account {name}"), name=name, demo=True
     )
     account = (await rooms.accounts.CreateAccount(request, timeout=PATIENCE_S)).account.account
-    await asyncio.gather(*(_purse(rooms, account, name, asset) for asset in ASSETS))
+    await asyncio.gather(
+        *(_purse(rooms, account, name, asset, shard) for asset in ASSETS for shard in shards)
+    )
     credentials = await _key(rooms, account, name)
     await until_known(rooms.url, credentials)
     return Person(account, credentials)
 
 
-async def _purse(rooms: Rooms, account: int, name: str, asset: types.Asset) -> None:
+async def _shards(rooms: Rooms) -> list[int]:
+    """Where the demo trades, and so where its accounts have a purse each."""
+    markets = await read_markets(rooms)
+    return sorted({shard_of(markets.market(each.symbol).id) for each in MARKETS})
+
+
+async def _purse(rooms: Rooms, account: int, name: str, asset: types.Asset, shard: int) -> None:
     """What it begins with, once: the same request is the same transfer at every start."""
-    deed = request_id(f"demo purse {name} {asset.code}")
+    place = f" in shard {shard}" if shard else ""
+    deed = request_id(f"demo purse {name} {asset.code}{place}")
     minor = PURSE[asset.code] * 10**asset.decimals
-    await transfer_money(rooms, account, asset.asset, minor, deed)
+    await transfer_money(rooms, account, asset.asset, minor, deed, shard)
 
 
 async def _key(rooms: Rooms, account: int, name: str) -> Credentials:
@@ -204,24 +220,24 @@ def _prices(walks: Mapping[str, Walk], scales: Mapping[str, Scale]) -> Iterator[
     yield lambda: max(eth.ticks * over // (btc.ticks * under), 1)
 
 
-async def _top_up(rooms: Rooms, people: Sequence[Person]) -> None:
+async def _top_up(rooms: Rooms, people: Sequence[Person], shards: Sequence[int]) -> None:
     """Fees and bad luck empty purses; fill those that are down to a third, for ever."""
     while True:
         await asyncio.sleep(TOP_UP_EVERY_S)
         try:
-            for person in people:
-                await _fill(rooms, person.account)
+            for person, shard in product(people, shards):
+                await _fill(rooms, person.account, shard)
         except (grpc.aio.AioRpcError, Refused) as error:
             why = sentence(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
             out.print(f"A purse could not be filled: {why}", markup=False)
 
 
-async def _fill(rooms: Rooms, account: int) -> None:
+async def _fill(rooms: Rooms, account: int, shard: int) -> None:
     request = matching.GetBalancesRequest(account=account)
-    said = await rooms.matching.GetBalances(request, timeout=PATIENCE_S)
+    said = await rooms.core(shard).GetBalances(request, timeout=PATIENCE_S)
     has = {each.asset: each.available_minor + each.held_minor for each in said.balances}
     for asset in ASSETS:
         full = PURSE[asset.code] * 10**asset.decimals
         missing = full - has.get(asset.asset, 0)
         if missing * 3 > full * 2:
-            await transfer_money(rooms, account, asset.asset, missing)
+            await transfer_money(rooms, account, asset.asset, missing, shard=shard)

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from services.cli.folder import is_claimed, read_birth, read_state
-from services.cli.rooms import absent, is_elsewhere
+from services.cli.rooms import absent, is_elsewhere, known_shard
 from services.cli.stores import needs_postgres
 from services.cli.terminal import Refused
 from services.runtime.audit import Deed, deeds, put_down
@@ -24,9 +24,6 @@ from services.runtime.postgres_wake import GONE, Opened
 from services.runtime.publisher import published
 from services.runtime.replicas import ReplicaRow, list_replicas, open_registry
 
-SHARD = 0
-"""The shard of a house."""
-
 Operator = Annotated[str, typer.Option("--operator", help="Who you are. It is kept for ever.")]
 
 
@@ -37,37 +34,44 @@ class Desk(NamedTuple):
     log: Log
     rows: Opened
     """Where the replicas' rows and the audit are."""
+    shard: int
 
     async def replicas(self) -> list[ReplicaRow]:
         """All known replicas, the dead ones too."""
-        return await list_replicas(self.rows, SHARD)
+        return await list_replicas(self.rows, self.shard)
 
     async def deeds(self) -> list[Deed]:
         """What operators have done, the oldest first."""
-        return await deeds(self.rows, SHARD)
+        return await deeds(self.rows, self.shard)
 
     async def put_down(self, who: str, action: str, **detail: object) -> None:
         """Say in the audit what is done."""
-        await put_down(self.rows, SHARD, who, action, **detail)
+        await put_down(self.rows, self.shard, who, action, **detail)
 
     async def events_of(self, offset: int) -> list[bytes]:
         """What is published of a command record, part by part."""
-        topic = events_topic(SHARD)
+        topic = events_topic(self.shard)
         end = await self.log.end(topic)
         return [body for _offset, body in await published(self.log, topic, offset, end)]
 
     @property
     def commands(self) -> str:
         """The topic of the commands."""
-        return commands_topic(SHARD)
+        return commands_topic(self.shard)
+
+    def said(self, command: str) -> str:
+        """A command as it is to be typed to be about this shard."""
+        return f"{command} --shard {self.shard}" if self.shard else command
 
 
 @asynccontextmanager
-async def open_desk(data: Path) -> AsyncIterator[Desk]:
-    """A desk at the shard of a data folder. Raises Refused if its stores cannot be reached."""
-    if read_birth(data) is None and not is_elsewhere():
+async def open_desk(data: Path, shard: int = 0) -> AsyncIterator[Desk]:
+    """A desk at a shard of a data folder. Raises Refused if its stores cannot be reached."""
+    birth = read_birth(data)
+    if birth is None and not is_elsewhere():
         raise Refused(absent(data))
     config = load(Settings, ["--data", str(data)])
+    known_shard(shard, max(config.shards, birth.shards if birth else 1))
     starts = _is_asleep(config.data)
     try:
         if starts:
@@ -76,7 +80,7 @@ async def open_desk(data: Path) -> AsyncIterator[Desk]:
         try:
             rows = await open_registry(config.postgres)
             try:
-                yield Desk(config, log, rows)
+                yield Desk(config, log, rows, shard)
             finally:
                 await rows.close()
         finally:

@@ -195,6 +195,8 @@ def _age(data: Path) -> Finding:
     except Refused as refused:
         return Finding("data version", False, str(refused), "Use the Bourse that wrote it.")
     detail = "new" if birth is None else f"{birth.format} of {FORMAT}"
+    if birth is not None and birth.shards > 1:
+        detail += f", {birth.shards} shards"
     return Finding("data version", True, detail)
 
 

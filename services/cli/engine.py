@@ -4,13 +4,15 @@
         [outcome] = await session.ask(command)
 
 A batch whose answer is lost is sent again under its number, to another replica if there is one, so
-it is applied once, whatever breaks.
+it is applied once, whatever breaks. What concerns the whole house goes to all its shards:
+
+    await put_everywhere(rooms.cores, command)
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeAlias
 
@@ -77,14 +79,14 @@ class Session:
         """Open it. Once more if the answer is lost: a session nobody uses closes itself."""
         command = matching.Command(open_session=matching.OpenSession())
         answer = await self._send(matching.SubmitRequest(commands=[_stamped(command)]))
-        self._session = _accepted(answer)[0].created_id
+        self._session = accepted(answer)[0].created_id
 
     async def ask(self, *commands: matching.Command) -> list[matching.Outcome]:
         """Send commands as one batch, give their outcomes. Raises Refused if one is refused.
 
         What stood before a refused command in the batch is done all the same.
         """
-        return _accepted(await self.submit(*commands))
+        return accepted(await self.submit(*commands))
 
     async def submit(self, *commands: matching.Command) -> matching.SubmitResponse:
         """Send commands as one batch, give the whole answer. Raises Refused without one."""
@@ -162,6 +164,38 @@ async def open_session(replicas: Choice) -> AsyncIterator[Session]:
         await session.close()
 
 
+async def put_everywhere(
+    shards: Sequence[Choice], *commands: matching.Command
+) -> list[matching.SubmitResponse]:
+    """Send the same commands to every shard, give the answer of each. Raises Refused.
+
+    Shard 0 is asked for what holds in all of them, so it comes last: whoever looks there sees what
+    was not carried through, and may ask again. A shard that fails does not keep the others from it.
+    """
+    for command in commands:
+        command.request_id = command.request_id or secrets.token_bytes(16)
+    others = await asyncio.gather(
+        *(_put(shard, commands) for shard in shards[1:]), return_exceptions=True
+    )
+    first = await asyncio.gather(_put(shards[0], commands), return_exceptions=True)
+    answers: list[matching.SubmitResponse] = []
+    for number, answer in enumerate((*first, *others)):
+        if isinstance(answer, Refused) and len(shards) > 1:
+            raise Refused(f"Shard {number}: {answer} What others have, they keep.") from answer
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+async def _put(shard: Choice, commands: Sequence[matching.Command]) -> matching.SubmitResponse:
+    copies = [matching.Command.FromString(each.SerializeToString()) for each in commands]
+    async with open_session(shard) as session:
+        answer = await session.submit(*copies)
+    accepted(answer)
+    return answer
+
+
 def _stamped(command: matching.Command) -> matching.Command:
     """With an id of its own and, where the core looks at one, a deadline."""
     command.request_id = command.request_id or secrets.token_bytes(16)
@@ -170,7 +204,7 @@ def _stamped(command: matching.Command) -> matching.Command:
     return command
 
 
-def _accepted(answer: matching.SubmitResponse) -> list[matching.Outcome]:
+def accepted(answer: matching.SubmitResponse) -> list[matching.Outcome]:
     """The outcomes of an answer. Raises Refused if there are none, or one is a refusal."""
     if answer.status not in (matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED):
         name = matching.BatchStatus.Name(answer.status).removeprefix("BATCH_STATUS_").lower()

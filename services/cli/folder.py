@@ -1,6 +1,6 @@
 """The data folder as the command line sees it: whose it is, how old it is, what runs in it.
 
-DATA/bourse.json        made once: its format, whether a demo lives in it, what keeps its log
+DATA/bourse.json        its format, whether a demo lives in it, what keeps its log, how many shards
 DATA/up.lock            held by the `bourse up` of this folder, with its process id
 DATA/run/state.json     what that `bourse up` says of its processes
 """
@@ -17,8 +17,11 @@ from typing import Any, Final
 
 from services.cli.terminal import Refused
 
-FORMAT: Final = 1
-"""Of a data folder. A number above it was written by a newer Bourse."""
+FORMAT: Final = 2
+"""The newest of a data folder that is known. A number above it was written by a newer Bourse."""
+
+ONE_SHARD_FORMAT: Final = 1
+"""Of a folder with one shard: a Bourse that knows nothing of more may run it still."""
 
 DEMO_READY: Final = Path("run") / "demo.ready"
 
@@ -33,13 +36,17 @@ _LOOK_S: Final = 0.5
 class Birth:
     """What is settled when a folder is made, and how far its beginning has come."""
 
-    format: int = FORMAT
+    format: int = ONE_SHARD_FORMAT
     demo: bool = True
     """Made with the demo. One made without never starts it."""
     complete: bool = False
     """Its assets, first instrument and treasury are there."""
     log: str = POSTGRES
     """Where its log is kept, if no address says otherwise: `postgres` or `kafka`."""
+    shards: int = 1
+    """How many it has. May grow, and never shrinks: a shard has its markets for good."""
+    settled: int = 1
+    """So many of them, from shard 0 on, have the house's assets, rules and account settings."""
 
 
 def read_birth(data: Path) -> Birth | None:
@@ -53,8 +60,14 @@ def read_birth(data: Path) -> Birth | None:
                 f"{data} has format {written}, and this Bourse knows {FORMAT}: it was written by a"
                 " newer one. Use that one, or name another folder with --data."
             )
-        kept = str(said.get("log", POSTGRES))
-        return Birth(written, bool(said["demo"]), bool(said["complete"]), kept)
+        return Birth(
+            written,
+            bool(said["demo"]),
+            bool(said["complete"]),
+            str(said.get("log", POSTGRES)),
+            int(said.get("shards", 1)),
+            int(said.get("settled", 1)),
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -69,26 +82,39 @@ def write_birth(data: Path, birth: Birth) -> None:
     _write_whole(data / "bourse.json", asdict(birth), durable=True)
 
 
-def open_folder(data: Path, with_demo: bool, log: str = "") -> Birth:
-    """The birth of a folder, written now if it is new. Raises Refused.
+def open_folder(data: Path, with_demo: bool, log: str = "", shards: int | None = None) -> Birth:
+    """The birth of a folder, written now if it is new or gets more shards. Raises Refused.
 
-    `log` is where its log shall be kept; empty: where it is, and Postgres in a new folder.
+    `log` is where its log shall be kept; empty: where it is, and Postgres in a new folder. `shards`
+    is how many it shall have; None: as many as it has, and one in a new folder.
     """
-    birth = read_birth(data)
-    if birth is None:
-        birth = Birth(demo=with_demo, log=log or POSTGRES)
-        write_birth(data, birth)
+    kept = read_birth(data)
+    birth = kept or Birth(demo=with_demo, log=log or POSTGRES)
     if log and log != birth.log:
         raise Refused(
             f"{data} was made with its log in {birth.log}, and a log does not move: leave out"
             " --log, or name another folder with --data."
         )
+    if shards is not None and shards < birth.shards:
+        raise Refused(
+            f"{data} has {birth.shards} shards, and {shards} are asked for: there may be more of"
+            " them one day, never fewer, for the markets in them do not move."
+        )
+    birth = with_shards(birth, shards or birth.shards)
+    if birth != kept:
+        write_birth(data, birth)
     return birth
 
 
+def with_shards(birth: Birth, shards: int) -> Birth:
+    """A birth with so many shards, in a format by which a Bourse that knows of one lets it be."""
+    written = ONE_SHARD_FORMAT if shards == 1 else FORMAT
+    return replace(birth, shards=shards, format=max(birth.format, written))
+
+
 def complete(data: Path, birth: Birth) -> Birth:
-    """Note that the beginning of the folder is done, so that no start looks at it again."""
-    done = replace(birth, complete=True)
+    """Note that the folder has begun, with all its shards, so that no start looks at it again."""
+    done = replace(birth, complete=True, settled=birth.shards)
     write_birth(data, done)
     return done
 

@@ -60,12 +60,18 @@ async def _list(data: Path) -> dict[str, Any]:
         return {"topics": await read_topics(rooms)}
 
 
-async def read_topics(rooms: Rooms, shard: int = 0) -> list[dict[str, Any]]:
-    """Of both topics of a shard: what they have, who holds them, below what they may be cut."""
+async def read_topics(rooms: Rooms) -> list[dict[str, Any]]:
+    """Of both topics of each shard: what they have, who holds them, below what they may be cut."""
     log, holds = await open_log(rooms.config.log), Holds(rooms.config.postgres)
     try:
-        topics = ((commands_topic(shard), COMMAND_READERS), (events_topic(shard), EVENT_READERS))
-        return [await _topic(log, holds, *each) for each in topics]
+        return [
+            await _topic(log, holds, topic, readers)
+            for shard in rooms.shards
+            for topic, readers in (
+                (commands_topic(shard), COMMAND_READERS),
+                (events_topic(shard), EVENT_READERS),
+            )
+        ]
     finally:
         holds.close()
         await log.close()
@@ -106,8 +112,9 @@ async def _release(data: Path, reader: str) -> list[str]:
         holds = Holds(rooms.config.postgres)
         try:
             found = [hold.topic for hold in await holds.all() if hold.reader == reader]
-            if not found and reader in EVENT_READERS:
-                found = [events_topic(0)]
+            if reader in EVENT_READERS:
+                # Where it has never spoken it holds the log as well.
+                found = sorted({*found, *(events_topic(shard) for shard in rooms.shards)})
             if not found or reader in COMMAND_READERS:
                 raise Refused(_unknown(await holds.all(), reader))
             for topic in found:

@@ -2,6 +2,7 @@
 
     postgres · clickhouse · kafka    the stores, unless they are somewhere else; kafka if wanted
     matching · ledger · orders · marketdata · notifications · accounts · gateway
+             matching is a process for each replica of each shard
     demo                             where the folder was made with one
 
 On the way down: the demo, so that it takes its orders back; the gateway, so that nothing new comes
@@ -20,9 +21,9 @@ from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
 from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
-from services.cli.replicas import places, room_of
+from services.cli.replicas import group_of, places, room_of
 from services.cli.rooms import Rooms
-from services.cli.stores import PostgresKeeper, kafka_plan, needs_postgres
+from services.cli.stores import PostgresKeeper, connections_for, kafka_plan, needs_postgres
 from services.cli.terminal import Refused
 from services.runtime.config import ROOMS, run_folder
 
@@ -66,7 +67,7 @@ class House:
         self._rooms = rooms
         self._tell = tell
         self._began_us = time.time_ns() // 1000
-        self.postgres = PostgresKeeper(wanted.data, tell, Backoff()) if needs_postgres() else None
+        self.postgres = self._postgres() if needs_postgres() else None
         self.children = {plan.name: self._child(plan) for plan in self._plans()}
         self.changed = asyncio.Event()
         """Set whenever a state has changed; whoever waits for it clears it."""
@@ -94,8 +95,13 @@ class House:
             self.children["demo"].start()
 
     def _of(self, room: str) -> list[Child]:
-        """The processes of a room: one, or its replicas."""
+        """The processes of a room: one, or the replicas of all shards."""
         return [child for name, child in self.children.items() if room_of(name) == room]
+
+    def _beside(self, name: str) -> list[Child]:
+        """A process and those that stand for it: the replicas of its shard."""
+        group = group_of(name)
+        return [child for other, child in self.children.items() if group_of(other) == group]
 
     async def served(self, rooms: Iterable[str]) -> None:
         """Wait until all of these serve. Raises Refused if any has ended for good."""
@@ -108,10 +114,10 @@ class House:
     def refuse_if_given_up(self) -> None:
         """Raise Refused if a room ended of what a new start would not mend: a person has to.
 
-        As long as one replica has not, the others' end is said, and trading goes on.
+        As long as one replica of a shard has not, the others' end is said, and trading goes on.
         """
         for name, child in self.children.items():
-            if all(each.given_up for each in self._of(room_of(name))):
+            if all(each.given_up for each in self._beside(name)):
                 raise Refused(f"{child.name} cannot go on. {child.given_up}")
 
     async def stop(self) -> None:
@@ -135,7 +141,7 @@ class House:
             "pid": os.getpid(),
             "url": self.url,
             "began_us": self._began_us,
-            "addresses": {"matching": self._rooms.config.address_of("matching")},
+            "addresses": {"matching": ";".join(self._addresses())},
             "rooms": [_described(child) for room in ROOMS for child in self._of(room)],
             "stores": [_described(store) for store in stores],
             "demo": {
@@ -149,6 +155,11 @@ class House:
         # A full disk loses what is said of the house, not whoever keeps its processes running.
         with contextlib.suppress(OSError):
             write_state(self.wanted.data, self.state())
+
+    def _postgres(self) -> PostgresKeeper:
+        replicas = [len(way.replicas) for way in self._rooms.cores]
+        connections = connections_for(replicas)
+        return PostgresKeeper(self.wanted.data, self._tell, Backoff(), connections)
 
     def _child(self, plan: Plan) -> Child:
         def tell(text: str) -> None:
@@ -182,19 +193,25 @@ class House:
     def _room_plans(self, room: str, environment: Mapping[str, str]) -> list[Plan]:
         """One process, or one for each replica that listens in a place of its own."""
         module, way = f"services.{room}", self._rooms.channel(room)
-        address = self._rooms.config.address_of(room)
         if room != "matching":
-            return [Plan(room, module, room_serves(address, way), (), environment)]
-        return [
-            Plan(
-                place.name,
-                module,
-                room_serves(place.address, channel),
-                (),
-                {**environment, "BOURSE_MATCHING_LISTEN": place.address},
-            )
-            for place, channel in zip(places(address), way.replicas, strict=True)
-        ]
+            answers = room_serves(self._rooms.config.address_of(room), way)
+            return [Plan(room, module, answers, (), environment)]
+        found = []
+        for shard, addresses in enumerate(self._addresses()):
+            ways = self._rooms.channel(room, shard).replicas
+            for place, channel in zip(places(addresses, shard), ways, strict=True):
+                own = {
+                    "BOURSE_MATCHING_SHARD": str(shard),
+                    "BOURSE_MATCHING_LISTEN": place.address,
+                }
+                answers = room_serves(place.address, channel)
+                found.append(Plan(place.name, module, answers, (), {**environment, **own}))
+        return found
+
+    def _addresses(self) -> list[str]:
+        """Of matching, shard by shard."""
+        config = self._rooms.config
+        return [config.address_of("matching", shard) for shard in self._rooms.shards]
 
     async def _demo_trades(self) -> bool:
         return read_number(self.wanted.data / DEMO_READY) == self.children["demo"].pid

@@ -1,5 +1,6 @@
 """`bourse instrument …`: the markets there are, new ones, and what they take."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,21 +15,30 @@ from services.cli.bootstrap import (
     add_market,
 )
 from services.cli.engine import open_session
-from services.cli.rooms import Markets, open_rooms, read_markets
+from services.cli.rooms import Markets, known_shard, open_rooms, read_markets
 from services.cli.supervision import Symbol
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
     DataFolder,
+    Refused,
     out,
     perform,
     print_json,
     print_table,
     show,
 )
+from services.domain.ids import shard_of
 from services.domain.instruments import STANDARD_TIER, Market
 from services.domain.money import write
 from services.domain.words import PHASES
+
+Home = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Where it lives for good. Default: where the name is, or fewest markets are."
+    ),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Markets: what there is, new ones, their phase.")
 
@@ -42,13 +52,11 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
         return
     names = ("instrument", "phase", "tick_size", "lot_size", "min_quantity", "max_quantity")
     ppm = ("maker_fee_ppm", "taker_fee_ppm", "static_band_ppm", "dynamic_band_ppm")
-    rows = [
-        [*(str(each[name]) for name in (*names, *ppm)), each["fee_market"]]
-        for each in said["instruments"]
-    ]
+    last = ("fee_market", "shard") if said["shards"] > 1 else ("fee_market",)
+    rows = [[str(each[name]) for name in (*names, *ppm, *last)] for each in said["instruments"]]
     titles = ("instrument", "phase", ">tick", ">lot", ">min", ">max")
     in_ppm = (">maker ppm", ">taker ppm", ">static ppm", ">dynamic ppm")
-    print_table((*titles, *in_ppm, "fee market"), rows)
+    print_table((*titles, *in_ppm, "fee market", ">shard")[: len(names + ppm + last)], rows)
     out.print()
     print_table(("asset", ">decimals"), _assets(said))
 
@@ -66,6 +74,7 @@ async def _list(data: Path) -> dict[str, Any]:
                 {"asset": asset.code, "number": asset.asset, "decimals": asset.decimals}
                 for asset in markets.assets.values()
             ],
+            "shards": len(rooms.shards),
         }
 
 
@@ -89,6 +98,7 @@ def _described(market: Market, markets: Markets) -> dict[str, Any]:
         "maker_fee_ppm": fees.maker_fee_ppm,
         "taker_fee_ppm": fees.taker_fee_ppm,
         "phase_until_us": instrument.phase_until_us,
+        "shard": shard_of(market.id),
         **_guarded(market, markets),
     }
 
@@ -127,6 +137,7 @@ def add(
     ] = PROTECTION_PPM,
     maker_fee_ppm: Annotated[int, typer.Option(help="Negative is a rebate.")] = MAKER_FEE_PPM,
     taker_fee_ppm: Annotated[int, typer.Option()] = TAKER_FEE_PPM,
+    shard: Home = None,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
@@ -146,16 +157,41 @@ def add(
         maker_fee_ppm,
         taker_fee_ppm,
     )
-    said = perform(_add(data, new))
+    said = perform(_add(data, new, shard))
     show(said, as_json, f"{said['instrument']} is open, with number {said['instrument_id']}.")
 
 
-async def _add(data: Path, new: NewMarket) -> dict[str, Any]:
+async def _add(data: Path, new: NewMarket, wanted: int | None) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        command = add_market(new, await read_markets(rooms))
-        async with open_session(rooms.channel("matching")) as session:
+        markets = await read_markets(rooms)
+        command = add_market(new, markets)
+        shard = shard_for(new.symbol.upper(), markets, len(rooms.shards), wanted)
+        async with open_session(rooms.channel("matching", shard)) as session:
             [outcome] = await session.ask(command)
-        return {"instrument": new.symbol.upper(), "instrument_id": str(outcome.created_id)}
+        return {
+            "instrument": new.symbol.upper(),
+            "instrument_id": str(outcome.created_id),
+            "shard": shard_of(outcome.created_id),
+        }
+
+
+def shard_for(symbol: str, markets: Markets, shards: int, wanted: int | None) -> int:
+    """Where a new instrument goes: where its symbol is, or as is wanted, or where fewest are.
+
+    Raises Refused for a shard there is not, or where the symbol lives in another one.
+    """
+    if wanted is not None:
+        known_shard(wanted, shards)
+    if symbol in markets.markets:
+        lives = shard_of(markets.market(symbol).id)
+        if wanted not in (None, lives):
+            raise Refused(
+                f"{symbol} lives in shard {lives}, and a market does not move: leave out --shard,"
+                " or choose another name."
+            )
+        return lives
+    has = Counter(shard_of(number) for number in markets.by_id)
+    return min(range(shards), key=lambda shard: has[shard]) if wanted is None else wanted
 
 
 app.command("phase")(supervision.phase)

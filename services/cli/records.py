@@ -20,10 +20,13 @@ from services.cli.terminal import (
     AsJson,
     DataFolder,
     Refused,
+    ShardNumber,
     goes_to_inner,
     out,
     perform,
+    was_typed,
 )
+from services.domain.ids import shard_of
 from services.domain.outcomes import REFUSAL_CODES
 from services.runtime.events import Position, follow
 from services.runtime.log import Log, commands_topic, events_topic, open_log
@@ -99,6 +102,7 @@ def log(
     request: Annotated[str, typer.Option(help="Only this correlation id, in hex.")] = "",
     start: Annotated[int, typer.Option("--from", help="Start at this offset of the topic.")] = 0,
     keep_on: Annotated[bool, typer.Option("--follow", help="Wait for more, until Ctrl-C.")] = False,
+    shard: ShardNumber = 0,
     as_json: AsJson = False,
 ) -> None:
     """Print command or event records as text, a command a paragraph; filtered if asked."""
@@ -110,7 +114,9 @@ def log(
         raise typer.BadParameter(
             "a correlation id is 32 hex digits", param_hint="--request"
         ) from None
-    shown = _Shown(commands, start, keep_on, as_json)
+    if order and not was_typed(context, "shard"):
+        shard = shard_of(order)
+    shown = _Shown(commands, start, keep_on, as_json, shard)
     try:
         perform(_log(data, account, Wanted(order_id=order, request_id=request_id), shown))
     except KeyboardInterrupt:
@@ -122,10 +128,12 @@ class _Shown(NamedTuple):
     start: int
     follow: bool
     as_json: bool
+    shard: int
 
 
 async def _log(data: Path, account: str, wanted: Wanted, shown: _Shown) -> None:
     async with open_rooms(data) as rooms:
+        rooms.known(shown.shard)
         if account:
             wanted = wanted._replace(accounts=frozenset({await _number_of(rooms, account)}))
         log_of_shard = await open_log(rooms.config.log)
@@ -153,7 +161,7 @@ async def _span(log_of_shard: Log, topic: str, shown: _Shown) -> tuple[int, int]
 
 
 async def _commands(log_of_shard: Log, wanted: Wanted, shown: _Shown) -> None:
-    topic = commands_topic(0)
+    topic = commands_topic(shown.shard)
     first, end = await _span(log_of_shard, topic, shown)
     if first >= end and not shown.follow:
         return
@@ -206,7 +214,7 @@ def _command_lines(offset: int, time_us: int, body: bytes, wanted: Wanted) -> It
 
 
 async def _events(log_of_shard: Log, wanted: Wanted, shown: _Shown) -> None:
-    topic = events_topic(0)
+    topic = events_topic(shown.shard)
     first, end = await _span(log_of_shard, topic, shown)
     if first >= end and not shown.follow:
         return

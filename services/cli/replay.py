@@ -1,6 +1,7 @@
 """`bourse replay FILE`: recorded order flow through the exchange, and how its trades compare.
 
-It trades on assets, an instrument and accounts of its own, without fees; nothing else is touched.
+It trades on assets, an instrument and accounts of its own, in shard 0 and without fees; nothing
+else is touched.
 Orders keep the file's names as client order ids; takers rebuilt from trades are called T1, T2, ...
 """
 
@@ -21,7 +22,8 @@ from bourse.accounts import v1 as accounts
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.cli.engine import Session, open_session
+from services.cli.bootstrap import add_asset
+from services.cli.engine import Session, open_session, put_everywhere
 from services.cli.flow import Fill, Flow, Step, read_flow
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms, read_markets
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, errors, out, perform, print_json
@@ -91,12 +93,10 @@ async def _prepare(rooms: Rooms, flow: Flow) -> Market:
     first = max((asset.asset for asset in known.assets.values()), default=0) + 1
     base = types.Asset(asset=first, code=f"RB{number}", decimals=flow.base_decimals)
     quote = types.Asset(asset=first + 1, code=f"RQ{number}", decimals=flow.quote_decimals)
+    await put_everywhere(rooms.cores, add_asset(base), add_asset(quote))
     async with open_session(rooms.channel("matching")) as session:
-        outcomes = await session.ask(
-            matching.Command(add_asset=matching.AddAsset(asset=base)),
-            matching.Command(add_asset=matching.AddAsset(asset=quote)),
-            matching.Command(add_instrument=_instrument(f"REPLAY-{number}", base, quote, flow)),
-        )
+        instrument = _instrument(f"REPLAY-{number}", base, quote, flow)
+        outcomes = await session.ask(matching.Command(add_instrument=instrument))
     traders = [await _trader(rooms, f"replay-{number}-{n}") for n in range(ACCOUNTS)]
     for asset in (base, quote):
         await _fund(rooms, asset.asset, traders)

@@ -1,4 +1,7 @@
-"""The replicas of matching in one house: matching, matching-2, … each with a socket of its own.
+"""The shards of matching in one house and their replicas, each with a name and a socket of its own:
+
+    matching     matching-2      …    shard 0
+    matching-s1  matching-s1-2   …    shard 1
 
 What each of them says of itself is put side by side: who leads, how far it is behind the others.
 """
@@ -21,6 +24,9 @@ ROOM: Final = "matching"
 VARIABLE: Final = "BOURSE_MATCHING_ADDRESS"
 
 MOST: Final = 9
+"""Replicas of a shard."""
+
+MOST_SHARDS: Final = 16
 
 ANSWER_S: Final = 2.0
 
@@ -30,40 +36,85 @@ class Place(NamedTuple):
 
     name: str
     address: str
+    shard: int = 0
 
 
-def places(addresses: str) -> list[Place]:
-    """The replicas at some addresses, named in their order."""
+def places(addresses: str, shard: int = 0) -> list[Place]:
+    """The replicas of a shard at some addresses, named in their order."""
+    first = ROOM if shard == 0 else f"{ROOM}-s{shard}"
     return [
-        Place(ROOM if number == 1 else f"{ROOM}-{number}", address.strip())
+        Place(first if number == 1 else f"{first}-{number}", address.strip(), shard)
         for number, address in enumerate(addresses.split(","), start=1)
     ]
 
 
 def room_of(name: str) -> str:
-    """The room of a process: matching for matching-2."""
+    """The room of a process: matching for matching-s1-2."""
     return name.partition("-")[0]
 
 
-def place_replicas(data: Path, wanted: int | None) -> None:
-    """Give so many replicas their addresses, for all processes that are started from here.
+def group_of(name: str) -> str:
+    """The processes that stand for each other have this in common: matching-s1 for matching-s1-2.
 
-    None: as many as the environment names, or one. Raises Refused if it names another number.
+    Every other process stands for itself.
+    """
+    first, _, number = name.rpartition("-")
+    return first if number.isdecimal() else name
+
+
+def shards_asked_for(shards: int | None) -> int | None:
+    """How many shards the command line or the environment names; None: neither does.
+
+    Raises Refused if they name different numbers.
     """
     named = os.environ.get(VARIABLE)
-    if named is None and wanted is not None:
-        sockets = [f"{place.name}.sock" for place in places("," * (wanted - 1))]
-        os.environ[VARIABLE] = ",".join(f"unix:{run_folder(data) / name}" for name in sockets)
-    elif named is not None and wanted not in (None, len(places(named))):
+    if not named:
+        return shards
+    there = len(named.split(";"))
+    if shards not in (None, there):
         raise Refused(
-            f"{VARIABLE} names {len(places(named))} replicas, and --replicas asks for {wanted}."
-            " Leave one of them out."
+            f"{VARIABLE} names {there} shards, and --shards asks for {shards}. Leave one of them"
+            " out."
         )
+    return there
 
 
-async def ask_replicas(replicas: Choice, addresses: str) -> dict[str, dict[str, Any]]:
-    """What each replica says of itself, by name; nothing of one that does not answer."""
-    names = [place.name for place in places(addresses)]
+def place_shards(data: Path, shards: int, replicas: int | None) -> None:
+    """Give so many replicas of so many shards their addresses, for all processes started from here.
+
+    Where the environment names addresses they stay. None: as many replicas as it names, or one.
+    Raises Refused if it names another number of them, or of shards.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        if shards > 1 or replicas is not None:
+            os.environ[VARIABLE] = _sockets(data, shards, replicas or 1)
+        return
+    groups = named.split(";")
+    if len(groups) != shards:
+        raise Refused(f"{VARIABLE} names {len(groups)} shards, and {data} has {shards}.")
+    for group in groups:
+        there = len(places(group))
+        if replicas not in (None, there):
+            raise Refused(
+                f"{VARIABLE} names {there} replicas, and --replicas asks for {replicas}. Leave one"
+                " of them out."
+            )
+
+
+def _sockets(data: Path, shards: int, replicas: int) -> str:
+    folder = run_folder(data)
+    groups = [places("," * (replicas - 1), shard) for shard in range(shards)]
+    return ";".join(
+        ",".join(f"unix:{folder / place.name}.sock" for place in group) for group in groups
+    )
+
+
+async def ask_replicas(
+    replicas: Choice, addresses: str, shard: int = 0
+) -> dict[str, dict[str, Any]]:
+    """What each replica of a shard says of itself, by name; nothing of one that does not answer."""
+    names = [place.name for place in places(addresses, shard)]
     said = await asyncio.gather(*(_ask(channel) for channel in replicas.replicas))
     return dict(zip(names, side_by_side(said), strict=True))
 
@@ -92,6 +143,7 @@ def side_by_side(
             "leader": each.leader,
             "epoch": each.epoch,
             "state_hash": f"{each.state_hash:016x}",
+            "shard": each.shard,
             "log": _log(each),
         }
         if each is not None
@@ -100,7 +152,7 @@ def side_by_side(
     ]
 
 
-def shard_of(replicas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def log_of(replicas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The shard as its leader has it, or who has come farthest; empty if nobody answers."""
     answers = [said["log"] for said in replicas.values() if said]
     return max(answers, key=lambda log: (log["leader"], log["next_offset"]), default={})

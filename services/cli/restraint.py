@@ -12,9 +12,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from bourse.matching import v1 as matching
-from services.cli.engine import open_session, refusal_sentence
+from services.cli.engine import put_everywhere
 from services.cli.rooms import PATIENCE_S, Rooms, account_named, open_rooms, read_markets
-from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, Refused, perform, show
+from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, perform, show
+from services.domain.ids import shard_of
+from services.runtime.choice import Choice
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Limit = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="0: no limit of its own.")]
@@ -29,7 +31,7 @@ _SETTINGS: Final = (
 )
 """What SetAccount puts, all of it at once."""
 
-_AT_A_TIME: Final = 64
+AT_A_TIME: Final = 64
 """Accounts that matching is asked about together."""
 
 
@@ -97,13 +99,11 @@ async def _set(data: Path, name: str, **wanted: int | None) -> dict[str, Any]:
     """Change settings. All of them travel together, so the others are read first."""
     async with open_rooms(data) as rooms:
         account = (await account_named(rooms, name)).account
-        now = await _settings(rooms, account)
-        put = matching.SetAccount()
-        for setting in _SETTINGS:
-            value = wanted.get(setting)
-            setattr(put, setting, getattr(now, setting) if value is None else value)
-        async with open_session(rooms.channel("matching")) as session:
-            await session.ask(matching.Command(account=account, set_account=put))
+        put = _put(await _settings(rooms, account))
+        for setting, value in wanted.items():
+            if value is not None:
+                setattr(put, setting, value)
+        await put_everywhere(rooms.cores, matching.Command(account=account, set_account=put))
         return {"account_id": str(account), "name": name, **_plain(put)}
 
 
@@ -113,16 +113,33 @@ def _plain(said: matching.SetAccount | matching.GetAccountResponse) -> dict[str,
     return {name: getattr(said, name) for name in shown}
 
 
-async def _settings(rooms: Rooms, account: int) -> matching.GetAccountResponse:
+def _put(now: matching.GetAccountResponse) -> matching.SetAccount:
+    """What puts the settings as they are."""
+    return matching.SetAccount(**{setting: getattr(now, setting) for setting in _SETTINGS})
+
+
+async def _settings(rooms: Rooms, account: int, shard: int = 0) -> matching.GetAccountResponse:
+    """Of an account in a shard. Shard 0 is asked for what holds in all of them."""
     request = matching.GetAccountRequest(account=account)
-    return await rooms.matching.GetAccount(request, timeout=PATIENCE_S)
+    return await rooms.core(shard).GetAccount(request, timeout=PATIENCE_S)
+
+
+async def differing(rooms: Rooms, shard: int, accounts: Sequence[int]) -> list[matching.Command]:
+    """What puts the settings of accounts in a shard as they are in shard 0, where they differ."""
+    here = await asyncio.gather(*(_settings(rooms, account, shard) for account in accounts))
+    wanted = await asyncio.gather(*(_settings(rooms, account) for account in accounts))
+    return [
+        matching.Command(account=account, set_account=_put(theirs))
+        for account, ours, theirs in zip(accounts, here, wanted, strict=True)
+        if _put(ours) != _put(theirs)
+    ]
 
 
 async def settings_of(rooms: Rooms, accounts: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The settings of accounts as the core has them, with when their dead man's switch is due."""
     found: dict[int, dict[str, Any]] = {}
-    for start in range(0, len(accounts), _AT_A_TIME):
-        some = accounts[start : start + _AT_A_TIME]
+    for start in range(0, len(accounts), AT_A_TIME):
+        some = accounts[start : start + AT_A_TIME]
         answers = await asyncio.gather(*(_settings(rooms, account) for account in some))
         for account, said in zip(some, answers, strict=True):
             found[account] = {**_plain(said), "dead_man_us": said.dead_man_us}
@@ -158,8 +175,9 @@ def cancel_all(
 async def _cancel_all(data: Path, name: str, symbol: str) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         instrument = (await read_markets(rooms)).market(symbol).id if symbol else 0
+        shards = [rooms.cores[shard_of(instrument)]] if symbol else rooms.cores
         every = matching.CancelAll(instrument=instrument, by_operator=True)
-        return await _end(rooms, name, matching.Command(cancel_all=every))
+        return await _end(rooms, name, matching.Command(cancel_all=every), shards)
 
 
 def kill(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
@@ -170,16 +188,14 @@ def kill(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -
 
 async def _kill(data: Path, name: str) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        return await _end(rooms, name, matching.Command(kill=matching.Kill()))
+        return await _end(rooms, name, matching.Command(kill=matching.Kill()), rooms.cores)
 
 
-async def _end(rooms: Rooms, name: str, command: matching.Command) -> dict[str, Any]:
+async def _end(
+    rooms: Rooms, name: str, command: matching.Command, shards: Sequence[Choice]
+) -> dict[str, Any]:
     """Send a command that ends orders of an account; says which it ended. Raises Refused."""
     command.account = (await account_named(rooms, name)).account
-    async with open_session(rooms.channel("matching")) as session:
-        answer = await session.submit(command)
-    for outcome in answer.outcomes:
-        if outcome.refusal:
-            raise Refused(refusal_sentence(outcome.refusal))
-    ended = [str(each.order_id) for each in answer.cancelled]
+    answers = await put_everywhere(shards, command)
+    ended = [str(each.order_id) for answer in answers for each in answer.cancelled]
     return {"account_id": str(command.account), "cancelled": ended}

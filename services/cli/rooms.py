@@ -1,5 +1,6 @@
 """The way from the command line to the rooms of a house that runs."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -36,13 +37,31 @@ class Rooms:
         self.config = config
         self.url = url
         """Of the public API, without a slash at its end."""
-        self._channels: dict[str, Choice] = {}
+        self._channels: dict[tuple[str, int], Choice] = {}
 
-    def channel(self, room: str) -> Choice:
-        """The way to a room; to a replica that serves if there are several."""
-        if room not in self._channels:
-            self._channels[room] = Choice(self.config.address_of(room))
-        return self._channels[room]
+    @property
+    def shards(self) -> range:
+        """The numbers of the house's shards."""
+        return range(self.config.shards)
+
+    def channel(self, room: str, shard: int = 0) -> Choice:
+        """The way to a room, matching's by shard; to a replica that serves if there are several."""
+        if (room, shard) not in self._channels:
+            self._channels[room, shard] = Choice(self.config.address_of(room, shard))
+        return self._channels[room, shard]
+
+    def known(self, shard: int) -> int:
+        """A shard that somebody named. Raises Refused if the house has none of that number."""
+        return known_shard(shard, self.config.shards)
+
+    def core(self, shard: int) -> MatchingServiceStub:
+        """What a shard can be asked."""
+        return MatchingServiceStub(self.channel("matching", shard))
+
+    @property
+    def cores(self) -> list[Choice]:
+        """The way to each shard."""
+        return [self.channel("matching", shard) for shard in self.shards]
 
     async def close(self) -> None:
         """Close all channels."""
@@ -66,8 +85,8 @@ class Rooms:
 
     @property
     def matching(self) -> MatchingServiceStub:
-        """What a shard can be asked."""
-        return MatchingServiceStub(self.channel("matching"))
+        """What shard 0 can be asked: it is the one that knows what all shards have alike."""
+        return self.core(0)
 
     @property
     def notifications(self) -> NotificationsServiceStub:
@@ -101,6 +120,14 @@ def is_elsewhere() -> bool:
     return any(f"BOURSE_{room.upper()}_ADDRESS" in os.environ for room in ROOMS)
 
 
+def known_shard(shard: int, shards: int) -> int:
+    """A shard that somebody named, of so many. Raises Refused if there is none of that number."""
+    if shard >= shards:
+        have = "one shard, shard 0" if shards == 1 else f"the shards 0 to {shards - 1}"
+        raise Refused(f"There is no shard {shard}: this house has {have}.")
+    return shard
+
+
 def absent(data: Path) -> str:
     """Why there is nothing to talk to, and what to do about it."""
     if read_birth(data) is None:
@@ -115,14 +142,18 @@ async def account_named(rooms: Rooms, name: str) -> accounts.Account:
 
 
 class Markets:
-    """Assets and instruments as the core states them, by name."""
+    """Assets and instruments as the shards state them, by name. All have the same assets."""
 
-    def __init__(self, known: matching.WatchMarketsResponse) -> None:
-        self.assets = {asset.code: asset for asset in known.assets}
-        self._by_number = {asset.asset: asset for asset in known.assets}
+    def __init__(
+        self, first: matching.WatchMarketsResponse, *others: matching.WatchMarketsResponse
+    ):
+        self.assets = {asset.code: asset for asset in first.assets}
+        self._by_number = {asset.asset: asset for asset in first.assets}
         # Ascending by number, so the newest instrument of a symbol is the one that stays.
-        self.markets = {each.symbol: self._market(each) for each in known.instruments}
-        self.by_id = {each.instrument: self._market(each) for each in known.instruments}
+        known = [each for shard in (first, *others) for each in shard.instruments]
+        known.sort(key=lambda each: each.instrument)
+        self.markets = {each.symbol: self._market(each) for each in known}
+        self.by_id = {each.instrument: self._market(each) for each in known}
 
     def _market(self, instrument: types.Instrument) -> Market:
         base, quote = instrument.base_asset, instrument.quote_asset
@@ -149,11 +180,21 @@ def _known(by_name: Mapping[str, T], name: str, what: str) -> T:
 
 
 async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
-    """What the core knows now."""
-    call = rooms.matching.WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
+    """What the cores of all shards know now."""
+    known = await asyncio.gather(*(_markets_of(rooms, shard, timeout_s) for shard in rooms.shards))
+    return Markets(*known)
+
+
+async def read_assets(rooms: Rooms, shard: int) -> list[types.Asset]:
+    """The assets that a shard knows now."""
+    return list((await _markets_of(rooms, shard, PATIENCE_S)).assets)
+
+
+async def _markets_of(rooms: Rooms, shard: int, timeout_s: float) -> matching.WatchMarketsResponse:
+    call = rooms.core(shard).WatchMarkets(matching.WatchMarketsRequest(), timeout=timeout_s)
     try:
         async for known in call:
-            return Markets(known)
+            return known
     finally:
         call.cancel()
     raise Refused("Matching does not say which markets there are. Try again in a moment.")

@@ -7,7 +7,7 @@ import typer
 
 from bourse.matching import v1 as matching
 from services.cli.bootstrap import NEWEST_RULES, use_rules
-from services.cli.engine import open_session
+from services.cli.engine import put_everywhere
 from services.cli.rooms import PATIENCE_S, Rooms, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -41,10 +41,10 @@ async def _rules(data: Path) -> dict[str, Any]:
         return {"rules": await rules_in_force(rooms), "newest": NEWEST_RULES}
 
 
-async def rules_in_force(rooms: Rooms) -> int:
-    """The version the core trades by now."""
+async def rules_in_force(rooms: Rooms, shard: int = 0) -> int:
+    """The version the core of a shard trades by now. Shard 0 has the one that all are to have."""
     request = matching.GetStatusRequest()
-    return (await rooms.matching.GetStatus(request, timeout=PATIENCE_S)).rules
+    return (await rooms.core(shard).GetStatus(request, timeout=PATIENCE_S)).rules
 
 
 def advice(version: int) -> str:
@@ -74,6 +74,5 @@ async def _use(data: Path, version: int) -> dict[str, Any]:
         before = await rules_in_force(rooms)
         if version < before:
             raise Refused(f"Rules {before} are in force, and there is no way back.")
-        async with open_session(rooms.channel("matching")) as session:
-            await session.ask(use_rules(version))
+        await put_everywhere(rooms.cores, use_rules(version))
     return {"rules": version, "newest": NEWEST_RULES, "before": before}

@@ -1,7 +1,8 @@
-"""`bourse shard`: its replicas, and the way on from a Halt: status, prove, resume."""
+"""`bourse shard`: the replicas of one, what it has of the house, and the way on from a Halt."""
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from bourse.matching import v1 as matching
-from services.cli.desk import SHARD, Desk, Operator, named, open_desk
+from services.cli.desk import Desk, Operator, named, open_desk
 from services.cli.engine import open_session
+from services.cli.replicas import ROOM
 from services.cli.rooms import open_rooms
+from services.cli.settle import settle
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
     DataFolder,
     Refused,
+    ShardNumber,
     out,
     perform,
     print_json,
@@ -27,7 +31,7 @@ from services.cli.terminal import (
 from services.runtime.audit import NOT_RESUMED, PROVED, RESUMED, Deed
 from services.runtime.replicas import ReplicaRow
 
-app = typer.Typer(help="The replicas of the shard, and the way on from a Halt.")
+app = typer.Typer(help="The replicas of a shard, and the way on from a Halt.")
 
 COLUMNS = ("replica", "host", ">sequence", "state", "at the Halt", "")
 
@@ -42,9 +46,11 @@ class Halt(NamedTuple):
 
 
 @app.command()
-def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def status(
+    shard: ShardNumber = 0, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False
+) -> None:
     """Say where each replica stands, and what state it had where the shard was halted."""
-    said = perform(_status(data))
+    said = perform(_status(data, shard))
     if as_json:
         print_json(said)
         return
@@ -52,9 +58,9 @@ def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     out.print(said["sentence"], markup=False)
 
 
-async def _status(data: Path) -> dict[str, Any]:
-    async with open_desk(data) as desk:
-        halt = newest_halt(desk.config.data)
+async def _status(data: Path, shard: int) -> dict[str, Any]:
+    async with open_desk(data, shard) as desk:
+        halt = newest_halt(desk.config.data, shard)
         rows, states = await desk.replicas(), halt.states if halt else {}
         replicas = [_said(row, states.get(row.replica, "")) for row in rows]
         gone = set(states) - {row.replica for row in rows}
@@ -66,7 +72,7 @@ async def _status(data: Path) -> dict[str, Any]:
         "published": published,
         "replicas": replicas,
         "resumed": resumed,
-        "sentence": _sentence(halt, published, resumed),
+        "sentence": _sentence(halt, published, resumed, desk.said("bourse shard prove")),
     }
 
 
@@ -91,7 +97,7 @@ def was_resumed(done: Sequence[Deed], halt_offset: int) -> bool:
     return bool(asked) and asked[-1].action == RESUMED
 
 
-def _sentence(halt: Halt | None, published: str, resumed: bool) -> str:
+def _sentence(halt: Halt | None, published: str, resumed: bool, prove: str) -> str:
     if halt is None:
         return "No replica has kept the state of a Halt here."
     if resumed:
@@ -99,15 +105,13 @@ def _sentence(halt: Halt | None, published: str, resumed: bool) -> str:
     said = f"Record {halt.offset} halted the shard."
     if len({*halt.states.values(), published} - {""}) > 1:
         said += " The states differ:"
-    return (
-        f"{said} Published is {published or 'nothing yet'}; `bourse shard prove` says who is right."
-    )
+    return f"{said} Published is {published or 'nothing yet'}; `{prove}` says who is right."
 
 
-def newest_halt(data: Path) -> Halt | None:
-    """What the replicas on this machine have kept of the newest Halt, if of any."""
+def newest_halt(data: Path, shard: int = 0) -> Halt | None:
+    """What a shard's replicas on this machine have kept of the newest Halt, if of any."""
     by_offset: dict[int, dict[str, str]] = {}
-    for file in (data / "halted" / str(SHARD)).glob("*.json"):
+    for file in (data / "halted" / str(shard)).glob("*.json"):
         said = json.loads(file.read_text())
         by_offset.setdefault(said["offset"], {})[said["replica"]] = said["state_hash"]
     if not by_offset:
@@ -133,11 +137,12 @@ def prove(
         int | None,
         typer.Option("--from", help="Begin with the snapshot of this record; -1: with nothing."),
     ] = None,
+    shard: ShardNumber = 0,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Replay the log up to the Halt in a process of its own, and say which replica is right."""
-    said = perform(_prove(data, named_or_fail(operator), begin))
+    said = perform(_prove(data, shard, named_or_fail(operator), begin))
     show(said, as_json, *said["sentences"])
 
 
@@ -150,8 +155,8 @@ async def _named(operator: str) -> str:
     return named(operator)
 
 
-async def _prove(data: Path, who: str, begin: int | None) -> dict[str, Any]:
-    async with open_desk(data) as desk:
+async def _prove(data: Path, shard: int, who: str, begin: int | None) -> dict[str, Any]:
+    async with open_desk(data, shard) as desk:
         halt = _halt_of(desk)
         judged = await _judge(desk, halt.offset, begin)
         published = await _published_hash(desk, halt.offset)
@@ -163,7 +168,7 @@ async def _prove(data: Path, who: str, begin: int | None) -> dict[str, Any]:
         for name, said in sorted(halt.states.items())
     ]
     if published == right:
-        go_on = f"bourse shard resume --sequence {judged['halt_sequence']}"
+        go_on = desk.said(f"bourse shard resume --sequence {judged['halt_sequence']}")
         end = f"What is published is right; `{go_on}` lets it trade again."
     else:
         end = (
@@ -183,7 +188,7 @@ def _from(began: int) -> str:
 
 
 def _halt_of(desk: Desk) -> Halt:
-    halt = newest_halt(desk.config.data)
+    halt = newest_halt(desk.config.data, desk.shard)
     if halt is None:
         raise Refused("No replica has kept the state of a Halt in this data folder.")
     return halt
@@ -194,7 +199,11 @@ async def _judge(desk: Desk, offset: int, begin: int | None) -> dict[str, Any]:
     command = ["-m", "services.matching.judge", "--data", str(desk.config.data)]
     command += ["--halt", str(offset), *([] if begin is None else ["--from", str(begin)])]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        *command,
+        env={**os.environ, "BOURSE_MATCHING_SHARD": str(desk.shard)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     said, failed = await process.communicate()
     lines = [line for line in said.decode().splitlines() if line.startswith('{"halt_sequence"')]
@@ -212,22 +221,24 @@ async def _judge(desk: Desk, offset: int, begin: int | None) -> dict[str, Any]:
 def resume(
     sequence: Annotated[int, typer.Option(help="Of the Halt, as `bourse shard prove` says it.")],
     operator: Operator,
+    shard: ShardNumber = 0,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Let the shard trade again, once a replay has said who is right and only those are left."""
-    perform(_resume(data, named_or_fail(operator), sequence))
+    perform(_resume(data, shard, named_or_fail(operator), sequence))
     show({"resumed": sequence}, as_json, f"The shard goes on after the Halt of {sequence}.")
 
 
-async def _resume(data: Path, who: str, sequence: int) -> None:
-    async with open_desk(data) as desk:
+async def _resume(data: Path, shard: int, who: str, sequence: int) -> None:
+    async with open_desk(data, shard) as desk:
         proof = proof_of(await desk.deeds(), sequence)
         if proof is None:
-            raise Refused(f"Nobody has proven the Halt of {sequence}: `bourse shard prove` first.")
+            first = desk.said("bourse shard prove")
+            raise Refused(f"Nobody has proven the Halt of {sequence}: `{first}` first.")
         offset, right = proof.detail["halt_offset"], proof.detail["state_hash"]
         published = await _published_hash(desk, offset)
-        halt = newest_halt(desk.config.data)
+        halt = newest_halt(desk.config.data, shard)
         states = halt.states if halt and halt.offset == offset else {}
         if why := why_not(await desk.replicas(), states, right, published):
             raise Refused(why)
@@ -235,14 +246,14 @@ async def _resume(data: Path, who: str, sequence: int) -> None:
         # Before it happens, so that nothing happens that nobody has put down.
         await desk.put_down(who, RESUMED, **about)
         try:
-            await _ask(data, matching.Command(resume=matching.Resume(sequence=sequence)))
+            await _ask(data, shard, matching.Command(resume=matching.Resume(sequence=sequence)))
         except Refused:
             await desk.put_down(who, NOT_RESUMED, **about)
             raise
 
 
-async def _ask(data: Path, command: matching.Command) -> None:
-    async with open_rooms(data) as rooms, open_session(rooms.channel("matching")) as session:
+async def _ask(data: Path, shard: int, command: matching.Command) -> None:
+    async with open_rooms(data) as rooms, open_session(rooms.channel(ROOM, shard)) as session:
         await session.ask(command)
 
 
@@ -268,3 +279,23 @@ def why_not(rows: Sequence[ReplicaRow], states: dict[str, str], right: str, publ
                 f" Halt, where the replay came to {right}. Stop it first."
             )
     return "" if living else "No replica lives."
+
+
+# --- settle ---------------------------------------------------------------------------------------
+
+
+@app.command("settle")
+def settle_one(
+    shard: Annotated[int, typer.Option(min=1, help="The one that was added.")],
+    data: DataFolder = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Give a shard the assets, rules and account settings of shard 0, as `bourse up` does."""
+    perform(_settle(data, shard))
+    said = f"Shard {shard} has the assets, rules and account settings of shard 0."
+    show({"shard": shard}, as_json, said)
+
+
+async def _settle(data: Path, shard: int) -> None:
+    async with open_rooms(data) as rooms:
+        await settle(rooms, [rooms.known(shard)])

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from bourse.matching import v1 as matching
-from services.cli.desk import SHARD, Desk, Operator, named, open_desk
+from services.cli.desk import Desk, Operator, named, open_desk
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
     DataFolder,
     Refused,
+    ShardNumber,
     perform,
     print_json,
     print_table,
@@ -33,6 +34,7 @@ def skip(
     offset: Annotated[int, typer.Argument(min=0, help="The command record the core fails at.")],
     operator: Operator,
     reason: Annotated[str, typer.Option(help="Why, in a sentence.")] = "",
+    shard: ShardNumber = 0,
     data: DataFolder = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
@@ -40,13 +42,13 @@ def skip(
 
     Its commands end as engine_refused; there is no way back.
     """
-    said = perform(_skip(data, offset, operator, reason))
+    said = perform(_skip(data, shard, offset, operator, reason))
     show(said, as_json, said["sentence"])
 
 
-async def _skip(data: Path, offset: int, operator: str, reason: str) -> dict[str, Any]:
+async def _skip(data: Path, shard: int, offset: int, operator: str, reason: str) -> dict[str, Any]:
     who = named(operator)
-    async with open_desk(data) as desk:
+    async with open_desk(data, shard) as desk:
         digest = await _may_be_skipped(desk, offset)
         first = proposal(await desk.deeds(), offset, digest)
         if first is None or _same(first.who, who):
@@ -66,7 +68,7 @@ async def _propose(desk: Desk, offset: int, digest: str, who: str, reason: str) 
     await desk.put_down(who, SKIP_PROPOSED, offset=offset, sha256=digest, reason=reason.strip())
     sentence = (
         f"{who} proposes to skip record {offset} ({digest[:16]}…). Nothing is skipped yet: another"
-        f" operator agrees with `bourse log skip {offset} --operator NAME`."
+        f" operator agrees with `{desk.said(f'bourse log skip {offset}')} --operator NAME`."
     )
     return {"offset": offset, "skipped": False, "sentence": sentence}
 
@@ -74,7 +76,7 @@ async def _propose(desk: Desk, offset: int, digest: str, who: str, reason: str) 
 async def _agree(desk: Desk, offset: int, digest: str, first: Deed, who: str, reason: str) -> None:
     why = reason.strip() or first.detail["reason"]
     row = matching.SkippedRecord(
-        shard=SHARD,
+        shard=desk.shard,
         offset=offset,
         sha256=bytes.fromhex(digest),
         proposed_by=first.who,
@@ -97,7 +99,7 @@ async def _may_be_skipped(desk: Desk, offset: int) -> str:
     record = await desk.log.one(desk.commands, offset)
     if record is None:
         raise Refused(f"There is no record {offset} in {desk.commands}.")
-    if offset in await read_skips(desk.log, SHARD):
+    if offset in await read_skips(desk.log, desk.shard):
         raise Refused(f"Record {offset} is skipped already.")
     if await desk.events_of(offset):
         raise Refused(
@@ -144,17 +146,17 @@ def _same(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
-def audit(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def audit(shard: ShardNumber = 0, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """List what operators have done by hand: proofs, resumptions, skipped records."""
-    done = perform(_audit(data))
+    done = perform(_audit(data, shard))
     if as_json:
         print_json({"deeds": [deed._asdict() for deed in done]})
         return
     print_table(COLUMNS, [_row(deed) for deed in done])
 
 
-async def _audit(data: Path) -> list[Deed]:
-    async with open_desk(data) as desk:
+async def _audit(data: Path, shard: int) -> list[Deed]:
+    async with open_desk(data, shard) as desk:
         return await desk.deeds()
 
 

@@ -13,9 +13,10 @@ from bourse.ledger import v1 as ledger
 from bourse.marketdata import v1 as marketdata
 from bourse.notifications import v1 as notifications
 from bourse.orders import v1 as orders
+from bourse.types import v1 as types
 from services.cli.folder import read_birth, read_state
 from services.cli.hold import read_topics
-from services.cli.replicas import ask_replicas, room_of, shard_of
+from services.cli.replicas import ROOM, ask_replicas, log_of, room_of
 from services.cli.rooms import Rooms, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -36,6 +37,8 @@ from services.runtime.rpc import is_serving
 ANSWER_S: Final = 2.0
 COLOURS: Final = {"serving": "green", "starting": "yellow", "waiting": "red", "silent": "red"}
 COLUMNS: Final = ("room", "state", ">pid", ">sequence", ">behind", ">behind ms", ">restarts", "")
+SHARD: Final = ">shard"
+"""The column behind the room, where there are several shards."""
 
 
 class _Reader(Protocol):
@@ -47,18 +50,23 @@ class _Reader(Protocol):
     lag_ms: int
 
 
+class _Placed(_Reader, Protocol):
+    """One that says so shard by shard."""
+
+    @property
+    def places(self) -> Sequence[types.ReaderPlace]: ...
+
+
 def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Say what runs, how far each room is behind the log, and where the log stands."""
     said = perform(_read(data))
     if as_json:
         print_json(said)
         return
-    print_table(COLUMNS, _rows(said))
-    log = said["log"]
-    out.print(
-        f"\nlog        sequence {log.get('sequence', '?')}, next record"
-        f" {log.get('next_offset', '?')}, {log.get('open_orders', '?')} open orders"
-    )
+    print_table(_columns(said), _rows(said))
+    out.print()
+    for line in _logs(said):
+        out.print(line)
     for line in _holds(said["topics"]):
         out.print(line)
     if said["url"]:
@@ -66,6 +74,16 @@ def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     if said["demo"]["made_with_demo"]:
         out.print(
             f"demo       this folder was made with the demo; its bots: {said['demo']['state']}"
+        )
+
+
+def _logs(said: Mapping[str, Any]) -> Iterator[str]:
+    """Where the log of each shard stands."""
+    for shard, log in enumerate(said["shards"]):
+        what = f"shard {shard}" if len(said["shards"]) > 1 else "log"
+        yield (
+            f"{what:<10} sequence {log.get('sequence', '?')}, next record"
+            f" {log.get('next_offset', '?')}, {log.get('open_orders', '?')} open orders"
         )
 
 
@@ -97,12 +115,14 @@ async def read_status(rooms: Rooms, data: Path) -> dict[str, Any]:
     """The object of `bourse status --json`: what the supervisor says, and what each room says."""
     state = read_state(data)
     kept = {room["name"]: room for room in state.get("rooms", [])}
-    others = [room for room in ROOMS if room != "matching"]
-    replicas, *answers = await asyncio.gather(
-        ask_replicas(rooms.channel("matching"), rooms.config.address_of("matching")),
-        *(_ask(rooms, room) for room in others),
+    others = [room for room in ROOMS if room != ROOM]
+    replicas, answers = await asyncio.gather(
+        asyncio.gather(*(_ask_shard(rooms, shard) for shard in rooms.shards)),
+        asyncio.gather(*(_ask(rooms, room) for room in others)),
     )
-    asked = {**replicas, **dict(zip(others, answers, strict=True))}
+    asked = dict(zip(others, answers, strict=True))
+    for shard in replicas:
+        asked |= shard
     names = [name for room in ROOMS for name in asked if room_of(name) == room]
     birth = read_birth(data)
     demo = {"made_with_demo": birth is not None and birth.demo, "state": "off"}
@@ -111,8 +131,15 @@ async def read_status(rooms: Rooms, data: Path) -> dict[str, Any]:
         "rooms": [_room(name, kept.get(name, {}), asked[name]) for name in names],
         "stores": state.get("stores", []),
         "demo": {**demo, **state.get("demo", {})},
-        "log": shard_of(replicas),
+        "log": log_of(replicas[0]),
+        "shards": [log_of(shard) for shard in replicas],
     }
+
+
+async def _ask_shard(rooms: Rooms, shard: int) -> dict[str, dict[str, Any]]:
+    """What each replica of a shard says of itself, by name."""
+    addresses = rooms.config.address_of(ROOM, shard)
+    return await ask_replicas(rooms.channel(ROOM, shard), addresses, shard)
 
 
 def _room(name: str, kept: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,21 +174,28 @@ async def _ask(rooms: Rooms, room: str) -> dict[str, Any]:
 async def _ledger(rooms: Rooms) -> dict[str, Any]:
     said = await rooms.ledger.GetStatus(ledger.GetStatusRequest(), timeout=ANSWER_S)
     transfers = {"transfers_under_way": said.transfers_under_way, "stopped": said.stopped}
-    return {**_place(said), **transfers}
+    books = [each.place for each in said.shards]
+    stopped = "; ".join(each.stopped for each in said.shards if each.stopped)
+    return {
+        **_place(said, books),
+        **transfers,
+        "stopped": said.stopped or stopped,
+        "moves_under_way": said.moves_under_way,
+    }
 
 
 async def _orders(rooms: Rooms) -> dict[str, Any]:
-    return _place(await rooms.orders.GetStatus(orders.GetStatusRequest(), timeout=ANSWER_S))
+    return _placed(await rooms.orders.GetStatus(orders.GetStatusRequest(), timeout=ANSWER_S))
 
 
 async def _marketdata(rooms: Rooms) -> dict[str, Any]:
     request = marketdata.GetStatusRequest()
-    return _place(await rooms.marketdata.GetStatus(request, timeout=ANSWER_S))
+    return _placed(await rooms.marketdata.GetStatus(request, timeout=ANSWER_S))
 
 
 async def _notifications(rooms: Rooms) -> dict[str, Any]:
     request = notifications.GetStatusRequest()
-    return _place(await rooms.notifications.GetStatus(request, timeout=ANSWER_S))
+    return _placed(await rooms.notifications.GetStatus(request, timeout=ANSWER_S))
 
 
 async def _accounts(rooms: Rooms) -> dict[str, Any]:
@@ -172,7 +206,18 @@ async def _gateway(rooms: Rooms) -> dict[str, Any]:
     return {"serving": True} if await is_serving(rooms.channel("gateway")) else {}
 
 
-def _place(said: _Reader) -> dict[str, Any]:
+def _placed(said: _Placed) -> dict[str, Any]:
+    return _place(said, said.places)
+
+
+def _place(said: _Reader, places: Sequence[types.ReaderPlace]) -> dict[str, Any]:
+    """Where a room is in shard 0, and in each of those it speaks of."""
+    told = [{"shard": each.shard, **_figures(each)} for each in places]
+    first = _figures(places[0] if places else said)
+    return {**first, "places": told or [{"shard": 0, **first}]}
+
+
+def _figures(said: _Reader) -> dict[str, Any]:
     return {
         "sequence": said.sequence,
         "next_offset": said.next_offset,
@@ -197,13 +242,36 @@ _ASK: Final[Mapping[str, _Ask]] = {
 
 def status_table(said: Mapping[str, Any]) -> Table:
     """The rooms and stores as a table."""
-    return table(COLUMNS, _rows(said))
+    return table(_columns(said), _rows(said))
+
+
+def _is_several(said: Mapping[str, Any]) -> bool:
+    return len(said.get("shards", ())) > 1
+
+
+def _columns(said: Mapping[str, Any]) -> Sequence[str]:
+    return (COLUMNS[0], SHARD, *COLUMNS[1:]) if _is_several(said) else COLUMNS
 
 
 def _rows(said: Mapping[str, Any]) -> list[Sequence[str]]:
     demo = said["demo"]
     bots = [{"name": "demo", **demo}] if demo["state"] != "off" else []
-    return [_row(each) for each in (*said["rooms"], *said["stores"], *bots)]
+    all_of_them = (*said["rooms"], *said["stores"], *bots)
+    if not _is_several(said):
+        return [_row(each) for each in all_of_them]
+    return [row for each in all_of_them for row in _rows_by_shard(each)]
+
+
+def _rows_by_shard(kept: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """A row for each shard that it follows; the first has what it is itself."""
+    places = kept.get("places") or [{}]
+    for number, place in enumerate(places):
+        name, state, pid, *figures, restarts, remark = _row({**kept, **place})
+        shard = str({**kept, **place}.get("shard", ""))
+        if number:
+            yield "", shard, "", "", *figures, "", ""
+        else:
+            yield name, shard, state, pid, *figures, restarts, remark
 
 
 def _row(kept: Mapping[str, Any]) -> Sequence[str]:

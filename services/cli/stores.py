@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,22 @@ LOOK_S: Final = 2.0
 """How often it is asked whether Postgres still comes to something."""
 
 
+CONNECTIONS: Final = 200
+"""What the embedded Postgres takes where there is one shard, however many replicas it has."""
+
+OF_A_SHARD: Final = 16
+"""So many more for another shard: seen are 13, of its replica and of each room that follows it."""
+
+OF_A_REPLICA: Final = 8
+"""So many more for another replica of it: seen are 4, and more while it looks for what it lost."""
+
+
+def connections_for(replicas: Sequence[int]) -> int:
+    """How many connections a house may need, with so many replicas of each of its shards."""
+    others = sum(OF_A_SHARD + OF_A_REPLICA * (count - 1) for count in replicas[1:])
+    return CONNECTIONS + others
+
+
 def needs_postgres() -> bool:
     """Whether the rooms' Postgres or the log's is the embedded one."""
     wanted = ("BOURSE_POSTGRES_ADDRESS", "BOURSE_LOG_ADDRESS")
@@ -35,7 +51,9 @@ def needs_postgres() -> bool:
 class PostgresKeeper:
     """Starts the server of a data folder, or takes over one that a killed house has left."""
 
-    def __init__(self, data: Path, tell: Tell, backoff: Backoff) -> None:
+    def __init__(
+        self, data: Path, tell: Tell, backoff: Backoff, connections: int = CONNECTIONS
+    ) -> None:
         self.name = "postgres"
         self.state = ChildState.STOPPED
         self.pid = 0
@@ -45,6 +63,7 @@ class PostgresKeeper:
         self._data = data
         self._tell = tell
         self._backoff = backoff
+        self._settings = {"max_connections": str(connections)}
         self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -117,7 +136,7 @@ class PostgresKeeper:
     async def _launch(self) -> EmbeddedPostgres:
         began_s = time.monotonic()
         # Shielded by nature: a thread goes on if we are cancelled, and the server is found later.
-        server = await asyncio.to_thread(start_postgres, self._data)
+        server = await asyncio.to_thread(start_postgres, self._data, self._settings)
         self.pid = server.pid
         self._become(ChildState.SERVING)
         took_s = time.monotonic() - began_s

@@ -24,6 +24,7 @@ from services.cli.terminal import (
     show,
 )
 from services.domain import money
+from services.domain.ids import shard_of
 from services.domain.instruments import Market, Misfit
 from services.domain.words import PHASE_OF
 
@@ -167,6 +168,11 @@ def fee_market(
 
     def command(traded: Market, markets: Markets) -> matching.Command:
         other = markets.market(of).id if of else 0
+        if other and shard_of(other) != shard_of(traded.id):
+            raise Refused(
+                f"{of.upper()} lives in shard {shard_of(other)} and {traded.symbol} in shard"
+                f" {shard_of(traded.id)}: a fee market lives where its market does."
+            )
         put = matching.SetFeeMarket(
             instrument=traded.id, fee_market=other, discount_ppm=discount_ppm
         )
@@ -197,7 +203,7 @@ async def _put(
         markets = await read_markets(rooms)
         market = markets.market(symbol)
         wanted = command(market, markets)
-        async with open_session(rooms.channel("matching")) as session:
+        async with open_session(rooms.channel("matching", shard_of(market.id))) as session:
             answer = await session.submit(wanted)
     for outcome in answer.outcomes:
         if outcome.refusal:

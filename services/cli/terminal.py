@@ -22,6 +22,7 @@ DataFolder = Annotated[
     Path, typer.Option("--data", envvar="BOURSE_DATA", help="The data folder of the exchange.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+ShardNumber = Annotated[int, typer.Option("--shard", min=0, help="Of the shards, from 0 on.")]
 DEFAULT_DATA: Final = Path("var")
 
 _WIDEST: Final = 10_000
@@ -55,10 +56,16 @@ def goes_to_inner(context: typer.Context) -> bool:
     if context.invoked_subcommand is None:
         return False
     # What stands before the inner command would be lost on its way there.
-    source = context.get_parameter_source("data")
-    if source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter("Put it behind the inner command.", param_hint="--data")
+    for name in ("data", "shard"):
+        if was_typed(context, name):
+            raise typer.BadParameter("Put it behind the inner command.", param_hint=f"--{name}")
     return True
+
+
+def was_typed(context: typer.Context, option: str) -> bool:
+    """Whether an option was given on the command line."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def fail(why: str) -> NoReturn:

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import grpc
 import typer
@@ -22,15 +22,18 @@ from services.cli.edge import ask
 from services.cli.folder import KAFKA, Birth, claimed, complete, open_folder, read_birth
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
-from services.cli.replicas import MOST, place_replicas
+from services.cli.replicas import MOST, MOST_SHARDS, place_shards, shards_asked_for
 from services.cli.rooms import Markets, Rooms, read_markets
 from services.cli.rules import advice, rules_in_force
 from services.cli.screen import Screen
+from services.cli.settle import settle
 from services.cli.status import read_status, status_table
 from services.cli.stores import have_kafka, prepared_kafka
 from services.cli.terminal import DEFAULT_DATA, DataFolder, Refused, out, perform, sentence
 from services.runtime.config import ROOMS, Settings, load
 from services.runtime.embedded import EmbeddedError
+
+T = TypeVar("T")
 
 LOOK_S: Final = 2.0
 """How often the table's figures are asked for while somebody watches."""
@@ -59,24 +62,36 @@ def up(
         Literal["postgres", "kafka"] | None,
         typer.Option(help="What keeps the log of a new folder; kafka needs Java 17."),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_SHARDS, help="Of matching. May be raised, never lowered."),
+    ] = None,
     replicas: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, help="Of matching: with two, one may die at any time."),
+        typer.Option(min=1, max=MOST, help="Of each shard: with two, one may die at any time."),
     ] = None,
 ) -> None:
     """Run the whole exchange in the foreground; Ctrl-C stops it and loses nothing."""
     data = data.expanduser().resolve()
-    place_replicas(data, replicas)
-    perform(_up(data, host, port, demo, log or ""))
+    perform(_up(data, host, port, demo, log or "", (shards, replicas)))
 
 
-async def _up(data: Path, host: str, port: int, with_demo: bool, log: str) -> None:
+async def _up(
+    data: Path,
+    host: str,
+    port: int,
+    with_demo: bool,
+    log: str,
+    matching: tuple[int | None, int | None],
+) -> None:
+    shards, replicas = shards_asked_for(matching[0]), matching[1]
     with claimed(data):
         read_birth(data)
         port = _free_port(host, port)
         if log == KAFKA:
             have_kafka()
-        birth = open_folder(data, with_demo, log)
+        birth = open_folder(data, with_demo, log, shards)
+        place_shards(data, birth.shards, replicas)
         kafka = await asyncio.to_thread(prepared_kafka, data) if birth.log == KAFKA else ""
         wanted = Wanted(data, host, port, with_demo and birth.demo, birth.demo, kafka)
         config = load(Settings, ["--data", str(data)])
@@ -131,7 +146,7 @@ class _Run:
     async def _up_and_told(self) -> None:
         """All that goes on while the house is up. Ends with the signal, or with a failure."""
         told = asyncio.create_task(self._told.wait())
-        async with _together(
+        async with _tasks(
             self._start(), self._watch_ends(), self._watch_fills(), self._look()
         ) as tasks:
             waiting: set[asyncio.Task[Any]] = {*tasks, told}
@@ -143,8 +158,7 @@ class _Run:
     async def _start(self) -> None:
         await self._house.start()
         await self._house.served(("matching", "ledger", "accounts"))
-        if not self._birth.complete:
-            await self._begin()
+        await self._begin()
         await self._say_rules()
         self._house.start_demo()
         await self._house.served(("gateway",))
@@ -162,15 +176,22 @@ class _Run:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _begin(self) -> None:
-        """The beginning of a new folder; again from its first step if a room dies meanwhile."""
-        while not self._birth.complete:
+        """The beginning of a new folder, or of shards it has got; again from the first step if a
+        room dies meanwhile."""
+        birth = self._birth
+        added = range(birth.settled, birth.shards) if birth.complete else range(0)
+        said = "made assets, BTC-USD and the treasury"
+        if added:
+            numbers = ", ".join(map(str, added))
+            said = f"gave assets, rules and account settings to shard {numbers}"
+        while not self._birth.complete or self._birth.settled < self._birth.shards:
             try:
-                await bootstrap(self._rooms)
+                await (settle(self._rooms, added) if added else bootstrap(self._rooms))
                 self._birth = complete(self._wanted.data, self._birth)
+                self._screen.line("bourse", said, Severity.GOOD)
             except grpc.aio.AioRpcError as error:
                 self._screen.line("bourse", sentence(error), Severity.BAD)
                 await asyncio.sleep(AGAIN_S)
-        self._screen.line("bourse", "made assets, BTC-USD and the treasury", Severity.GOOD)
 
     async def _say_rules(self) -> None:
         """Say how to raise the rules, if they are old."""
@@ -220,8 +241,13 @@ class _Run:
         self._screen.line("market", said, Severity.GOOD)
 
     async def _first_trade(self) -> marketdata.PublicTrade | None:
-        """The first trade since we began, as market data tells it; None if its stream ends."""
-        call = self._rooms.marketdata.Watch(marketdata.WatchRequest())
+        """The first trade since we began, in any shard; None if a stream of market data ends."""
+        async with _tasks(*(self._first_of(shard) for shard in self._rooms.shards)) as watching:
+            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+
+    async def _first_of(self, shard: int) -> marketdata.PublicTrade | None:
+        call = self._rooms.marketdata.Watch(marketdata.WatchRequest(shard=shard))
         try:
             async for said in call:
                 for trade in said.trades:
@@ -243,7 +269,8 @@ class _Run:
         state = self._house.state()
         figures = {room["name"]: room for room in self._figures.get("rooms", [])}
         rooms = [{**figures.get(room["name"], {}), **room} for room in state["rooms"]]
-        return status_table({**state, "rooms": rooms})
+        shards = self._figures.get("shards", [])
+        return status_table({**state, "rooms": rooms, "shards": shards})
 
     @contextlib.contextmanager
     def _signals(self) -> Any:
@@ -278,7 +305,7 @@ def _trade_text(markets: Markets, trade: marketdata.PublicTrade) -> str:
 
 
 @asynccontextmanager
-async def _together(*asked: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _tasks(*asked: Coroutine[Any, Any, T]) -> AsyncIterator[list[asyncio.Task[T]]]:
     """Tasks for as long as the block lasts."""
     tasks = [asyncio.create_task(each) for each in asked]
     try:

@@ -1,11 +1,12 @@
 """`bourse verify`: every invariant of the house, across core, log, ledger, history and market data.
 
-The core is read once, at one sequence; every other room is asked to come at least that far and to
-compare. So it holds while the market trades.
+Each shard's core is read once, at one sequence; every other room is asked to come at least that far
+and to compare. So it holds while the market trades.
 """
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -20,10 +21,14 @@ from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as orders
 from services.cli.rooms import Rooms, open_rooms
+from services.cli.settle import lacking
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, errors, out, perform, print_json
 from services.domain.hashes import balance_hash, total_hash
 from services.runtime.events import BEGINNING, EventsError, Position, follow
 from services.runtime.log import Log, LogError, events_topic, open_log
+
+SETTLE_S: Final = 2.0
+"""What is under way to all shards has come to all of them by then."""
 
 PATIENCE_S: Final = 600.0
 """How long a room may take: it reads everything it has."""
@@ -67,18 +72,46 @@ def _print(found: dict[str, Any]) -> None:
             out.print(f"         {check['detail']}", markup=False)
     broken = sum(not check["ok"] for check in found["checks"])
     said = f"[bold red]{broken} do not hold[/]" if broken else "[green]all hold[/]"
-    out.print(f"{len(found['checks'])} checks at sequence {found['sequence']}: {said}")
+    at = ", ".join(str(each["sequence"]) for each in found.get("sequences", ()))
+    where = f"sequences {at}" if at else f"sequence {found['sequence']}"
+    out.print(f"{len(found['checks'])} checks at {where}: {said}")
 
 
 async def _verify(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        core = Core()
-        checks = [check async for check in _shown(all_checks(rooms, core))]
+        cores = [Core(shard) for shard in rooms.shards]
+        checks = [check async for check in _shown(_of_all_shards(rooms, cores))]
+    at = [{"shard": core.shard, "sequence": core.sequence} for core in cores]
     return {
         "ok": all(check.ok for check in checks),
-        "sequence": core.sequence,
+        "sequence": cores[0].sequence,
+        **({"sequences": at} if len(cores) > 1 else {}),
         "checks": [check._asdict() for check in checks],
     }
+
+
+async def _of_all_shards(rooms: Rooms, cores: "Sequence[Core]") -> AsyncIterator[Check]:
+    """The checks of one shard after the other; where there are several each is named with its."""
+    for core in cores:
+        async for check in all_checks(rooms, core):
+            name = f"shard {core.shard}: {check.name}" if len(cores) > 1 else check.name
+            yield check._replace(name=name)
+    for core in cores[1:]:
+        yield await _settled_check(rooms, core.shard)
+
+
+async def _settled_check(rooms: Rooms, shard: int) -> Check:
+    """What an operator changes for all shards comes to shard 0 last, so it is looked at twice."""
+    name = f"shard {shard}: it has the rules, assets and account settings of shard 0"
+    lacks = [each async for each in lacking(rooms, shard)]
+    if lacks:
+        await asyncio.sleep(SETTLE_S)
+        lacks = [each async for each in lacking(rooms, shard)]
+    if not lacks:
+        return Check(name, ok=True)
+    kinds = Counter(str(each.WhichOneof("kind")) for each in lacks)
+    what = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return Check(name, ok=False, detail=f"lacks {what}: `bourse shard settle --shard {shard}`")
 
 
 async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
@@ -92,9 +125,10 @@ async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
 
 
 class Core:
-    """What the core said of itself, as far as it came. Of its lists only sums are kept."""
+    """What a shard's core said of itself, as far as it came. Of its lists only sums are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: int = 0) -> None:
+        self.shard = shard
         self.broken = ""
         self.sequence = 0
         self.command_offset = 0
@@ -117,18 +151,19 @@ class Core:
 
 
 async def all_checks(rooms: Rooms, core: Core) -> AsyncIterator[Check]:
-    """Every check of the house against what the core says of itself, one after the other.
+    """Every check of a shard against what its core says of itself, one after the other.
 
     What the core says is passed on as it comes: nobody on the way has all of it at once.
     """
     books = rooms.ledger.StreamVerify(timeout=PATIENCE_S)
     history = rooms.orders.StreamVerify(timeout=PATIENCE_S)
     try:
-        said = rooms.matching.StreamVerify(matching.StreamVerifyRequest(), timeout=PATIENCE_S)
+        asked = matching.StreamVerifyRequest()
+        said = rooms.core(core.shard).StreamVerify(asked, timeout=PATIENCE_S)
         async for response in said:
             core.hear(response.piece)
-            await _tell(books, _totals(response.piece))
-            await _tell(history, _open_orders(response.piece))
+            await _tell(books, _totals(response.piece, core.shard))
+            await _tell(history, _open_orders(response.piece, core.shard))
         async for check in _compared(rooms, core, books, history):
             yield check
     finally:
@@ -149,13 +184,14 @@ async def _compared(
     traded = await history
     for check in _passed_on("orders", traded.checks):
         yield check
-    request = marketdata.VerifyRequest(sequence=core.sequence)
+    request = marketdata.VerifyRequest(sequence=core.sequence, shard=core.shard)
     tape = await rooms.marketdata.Verify(request, timeout=PATIENCE_S)
     for check in _passed_on("marketdata", tape.checks):
         yield check
     log = await open_log(rooms.config.log)
     try:
-        yield await _trades_check(log, traded.trades, tape.trades)
+        topic = events_topic(core.shard)
+        yield await _trades_check(log, topic, traded.trades, tape.trades)
         yield await _log_check(log, core)
     finally:
         await log.close()
@@ -186,9 +222,9 @@ def _core_checks(core: Core) -> Iterable[Check]:
     yield _equal(name, core.balance_hash, core.computed_hash)
 
 
-def _totals(piece: matching.VerifyResponse) -> ledger.StreamVerifyRequest:
+def _totals(piece: matching.VerifyResponse, shard: int = 0) -> ledger.StreamVerifyRequest:
     request = ledger.StreamVerifyRequest(
-        sequence=piece.sequence, command_offset=piece.command_offset
+        sequence=piece.sequence, command_offset=piece.command_offset, shard=shard
     )
     for one in piece.balances:
         total = one.available_minor + one.held_minor
@@ -196,8 +232,10 @@ def _totals(piece: matching.VerifyResponse) -> ledger.StreamVerifyRequest:
     return request
 
 
-def _open_orders(piece: matching.VerifyResponse) -> orders.StreamVerifyRequest:
-    return orders.StreamVerifyRequest(open_orders=piece.orders, sequence=piece.sequence)
+def _open_orders(piece: matching.VerifyResponse, shard: int = 0) -> orders.StreamVerifyRequest:
+    return orders.StreamVerifyRequest(
+        open_orders=piece.orders, sequence=piece.sequence, shard=shard
+    )
 
 
 def _passed_on(room: str, checks: Iterable[_Said]) -> list[Check]:
@@ -208,9 +246,9 @@ def _equal(name: str, left: int, right: int) -> Check:
     return Check(name, left == right, "" if left == right else f"{left} and {right}")
 
 
-async def _trades_check(log: Log, in_history: int, on_tape: int) -> Check:
+async def _trades_check(log: Log, topic: str, in_history: int, on_tape: int) -> Check:
     name = "history and market data have the same trades"
-    if on_tape == 0 and await log.start(events_topic(0)):
+    if on_tape == 0 and await log.start(topic):
         return Check(name, ok=True, detail="market data begins after the last of them")
     return _equal(name, in_history, on_tape)
 
@@ -218,7 +256,7 @@ async def _trades_check(log: Log, in_history: int, on_tape: int) -> Check:
 async def _log_check(log: Log, core: Core) -> Check:
     """Read the event log from its start to where the core stood."""
     name = "log: every command record has its events once, and sequences have no gaps"
-    topic = events_topic(0)
+    topic = events_topic(core.shard)
     try:
         start = await log.start(topic)
         position = BEGINNING if start == 0 else Position(start, None)

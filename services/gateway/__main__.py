@@ -9,8 +9,8 @@ from aiohttp import web
 from services.gateway.auth import Gatekeeper
 from services.gateway.commands import Commands
 from services.gateway.config import GatewayConfig
-from services.gateway.entry import OrderEntry
 from services.gateway.feeds import MarketFeed
+from services.gateway.funds import Funds
 from services.gateway.health import Rooms
 from services.gateway.keys import KeyRing
 from services.gateway.listener import listening
@@ -23,6 +23,7 @@ from services.gateway.rest_documents import DocumentRoutes
 from services.gateway.rest_groups import Together
 from services.gateway.rest_orders import Orders
 from services.gateway.rest_public import PublicRoutes
+from services.gateway.shards import Shards
 from services.gateway.tokens import Tokens
 from services.gateway.ws import Sockets
 from services.runtime.choice import Choice
@@ -32,7 +33,7 @@ from services.runtime.main import launch, run
 from services.runtime.rpc import Health, serve
 from services.runtime.telemetry import start_telemetry
 
-ROOMS: Final = ("matching", "ledger", "orders", "marketdata", "notifications", "accounts")
+ROOMS: Final = ("ledger", "orders", "marketdata", "notifications", "accounts")
 
 _log = structlog.get_logger("gateway")
 
@@ -43,37 +44,41 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         clock = SystemClock()
         self._config = config
-        self.channels = {room: Choice(config.address_of(room)) for room in ROOMS}
-        # Questions go where the orders go: what was answered there is known there.
-        self.entry = OrderEntry(self.channels["matching"], clock, config.waiting_commands)
+        matching = [config.address_of("matching", shard) for shard in range(config.shards)]
+        self.shards = Shards(matching, clock, config.waiting_commands)
+        self.channels = {shard.name: shard.replicas for shard in self.shards}
+        self.channels |= {room: Choice(config.address_of(room)) for room in ROOMS}
         self.keys = KeyRing(self.channels["accounts"])
-        self.markets = Markets(self.channels["matching"])
-        self.reads = Reads(self.markets, self.channels["matching"], self.channels["orders"], clock)
-        self.feed = MarketFeed(self.channels["marketdata"], self.markets)
-        self.private = PrivateFeed(self.channels["notifications"], self.markets, self.reads)
+        self.markets = Markets(self.shards)
+        self.reads = Reads(self.shards, self.markets, self.channels["orders"], clock)
+        self.funds = Funds(self.shards, self.reads, self.channels["ledger"])
+        self.feed = MarketFeed(self.shards, self.channels["marketdata"], self.markets)
+        notifications = self.channels["notifications"]
+        self.private = PrivateFeed(self.shards, notifications, self.markets, self.reads)
         gatekeeper = Gatekeeper(self.keys, clock, config.requests_per_second)
-        self.edge = Edge(gatekeeper, Tokens(self.markets, self.entry))
+        self.edge = Edge(gatekeeper, Tokens(self.shards))
         self.sockets = Sockets(config, clock, gatekeeper, self.feed, self.private)
         self.keys.on_revoked = self.sockets.revoked
         heard = {"marketdata": lambda: self.feed.live}
         self.rooms = Rooms(self.channels, self._takes_orders, heard)
         public = PublicRoutes(self.markets, self.reads, self.feed, self.rooms.health, clock)
-        commands = Commands(self.entry, self.markets, self.reads)
+        commands = Commands(self.shards, self.markets, self.reads, self.funds)
         described = (
-            *Orders(commands, self.markets, self.reads).routes(),
-            *Together(commands, self.markets, self.reads).routes(),
-            *AccountRoutes(commands, self.markets, self.reads).routes(),
+            *Orders(self.shards, commands, self.markets, self.reads).routes(),
+            *Together(self.shards, commands, self.markets, self.reads).routes(),
+            *AccountRoutes(self.shards, commands, self.markets, self.reads, self.funds).routes(),
             *public.routes(),
         )
         self.routes = (*described, *DocumentRoutes(described, self.reads).routes())
 
-    def _takes_orders(self) -> bool:
-        return self.entry.open and self.keys.trusted
+    def _takes_orders(self) -> list[bool]:
+        """Of each shard."""
+        return [shard.entry.open and self.keys.trusted for shard in self.shards]
 
     @property
     def is_ready(self) -> bool:
         """Whether everything has been heard that is needed to serve."""
-        return self._takes_orders() and self.markets.known
+        return all(self._takes_orders()) and self.markets.known
 
     def application(self) -> web.Application:
         """The routes of the public HTTP face."""
@@ -112,13 +117,14 @@ async def main() -> None:
     config = load(GatewayConfig)
     telemetry = start_telemetry("gateway", config.telemetry)
     gateway, health = Gateway(config), Health()
-    telemetry.count("waiting_commands", lambda: gateway.entry.waiting)
+    entries = [shard.entry for shard in gateway.shards]
+    telemetry.count("waiting_commands", lambda: sum(entry.waiting for entry in entries))
     telemetry.count("sockets", lambda: gateway.sockets.count)
     await run(
         gateway.serve_public(),
         serve(config.listen_address(), health=health),
         gateway.become_ready(health),
-        gateway.entry.serve(),
+        *(entry.serve() for entry in entries),
         gateway.keys.run(),
         gateway.markets.run(),
         gateway.feed.run(),

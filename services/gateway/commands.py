@@ -1,15 +1,19 @@
 """What all routes that send a command have in common: asking, and saying what became of it."""
 
+import asyncio
+from collections.abc import Iterable, Sequence
+
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.domain import ids
 from services.domain.instruments import Market
 from services.gateway import problems, shapes, translate
-from services.gateway.entry import OrderEntry
+from services.gateway.funds import Funds
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem, invalid
 from services.gateway.reads import OrderName, Reads
 from services.gateway.rest import Ask, number
+from services.gateway.shards import Sequences, Shard, Shards
 from services.gateway.state import Answered
 
 GONE = (matching.REFUSAL_ORDER_UNKNOWN, matching.REFUSAL_ORDER_ENDED)
@@ -51,12 +55,13 @@ PLACING = (
 class Commands:
     """Sends commands in the name of those who ask. Every method may raise Problem."""
 
-    def __init__(self, entry: OrderEntry, markets: Markets, reads: Reads) -> None:
-        self._entry = entry
+    def __init__(self, shards: Shards, markets: Markets, reads: Reads, funds: Funds) -> None:
+        self._shards = shards
         self._markets = markets
         self._reads = reads
+        self._funds = funds
 
-    async def ask(self, ask: Ask, **kind: object) -> Answered:
+    async def ask(self, ask: Ask, shard: Shard, **kind: object) -> Answered:
         """Send one command in the name of who asked. Raises Problem if it was not decided."""
         assert ask.caller is not None, "the route is private"
         command = matching.Command(
@@ -65,12 +70,87 @@ class Commands:
             valid_until_us=ask.caller.valid_until_us,
             **kind,  # type: ignore[arg-type]  # one of the oneof, named by who calls
         )
-        answer = await self._entry.ask(command)
+        answer = await shard.entry.ask(command)
         if not isinstance(answer, Answered):
             raise problems.undecided(answer)
         return answer
 
-    async def gone(self, account: int, name: OrderName, after: int, member: int = 0) -> Problem:
+    async def order(
+        self, ask: Ask, market: Market, sides: Sequence[int], **kind: object
+    ) -> Answered:
+        """Send a command with orders of these sides of a market, which may need money.
+
+        Where the money is in another shard it is brought here, and the same is asked again: what
+        was refused has left nothing behind. Raises Problem as `ask` does, and if the money is not
+        there in time.
+        """
+        assert ask.caller is not None, "the route is private"
+        shard = self._shards.of(market.id)
+        answer = await self.ask(ask, shard, **kind)
+        if not (self._shards.is_several and _is_short(answer)):
+            return answer
+        need = self._funds.need(ask.account, shard, ask.caller.valid_until_us)
+        while _is_short(answer):
+            asset = market.asset_given(sides[max(answer.outcome.member, 1) - 1])
+            elsewhere = await self._funds.bring(need, asset.asset, answer)
+            if elsewhere is not None:
+                raise problems.short(answer.outcome, market, asset, elsewhere)
+            answer = await self.ask(ask, shard, **kind)
+        return answer
+
+    async def cancel(self, ask: Ask, name: OrderName) -> tuple[matching.Outcome, Sequences]:
+        """End an open order; how it ended, and what that was true at.
+
+        By name, of several shards it is asked of the one where the order stands. Where none stands
+        it may be on its way: each is asked, for only what it decides is certain.
+        """
+        shards = [self._shards.of(name.order_id)]
+        wanted = name
+        if self._shards.is_several and not name.order_id:
+            known = await self._reads.known(ask.account, name, self.after(ask))
+            shards = list(self._shards)
+            if known.standing is not None:
+                wanted = OrderName(known.standing.order_id)
+                shards = [self._shards.of(wanted.order_id)]
+        cancel = matching.CancelOrder(**wanted._asdict())
+        asked = (self.ask(ask, shard, cancel_order=cancel) for shard in shards)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        at: dict[int, int] = {}
+        failures: list[BaseException] = []
+        for shard, answer in zip(shards, answers, strict=True):
+            if isinstance(answer, BaseException):
+                failures.append(answer)
+                continue
+            at[shard.number] = answer.sequence
+            if not answer.outcome.refusal:
+                return answer.outcome, at
+            if answer.outcome.refusal not in GONE:
+                failures.append(problems.refused(answer.outcome, None))
+        raise failures[0] if failures else await self.gone(ask.account, name, at)
+
+    async def ask_all(self, ask: Ask, shards: Iterable[Shard], **kind: object) -> list[Answered]:
+        """Send the same to several shards side by side; each answers for itself.
+
+        Raises Problem for the first that did not do it, once all have answered.
+        """
+        asked = (self.ask(ask, shard, **kind) for shard in shards)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        done: list[Answered] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer.outcome.refusal:
+                raise problems.refused(answer.outcome, None)
+            done.append(answer)
+        return done
+
+    def at(self, number: int, answer: Answered) -> Sequences:
+        """Where the shard of an id stood when it answered."""
+        return self._shards.at(number, answer.sequence)
+
+    async def gone(
+        self, account: int, name: OrderName, after: Sequences, member: int = 0
+    ) -> Problem:
         """What is said of an order that does not stand: 409 if it was the account's, else 404."""
         past = await self._reads.past_order(account, name, after)
         if past is None or past.state in ("open", "waiting"):
@@ -87,9 +167,13 @@ class Commands:
         other = asset(order.other_fee_asset) if order.other_fee_asset else None
         return translate.order(order, market, asset(order.fee_asset), fills, other)
 
-    def after(self, ask: Ask) -> int:
+    def after(self, ask: Ask) -> Sequences:
         """Reads see your writes: after all that this gateway has answered, and what was named."""
-        return max(ask.after, self._entry.answered_sequence)
+        return self._shards.after(ask.after)
+
+
+def _is_short(answer: Answered) -> bool:
+    return answer.outcome.refusal == matching.REFUSAL_INSUFFICIENT_BALANCE
 
 
 def default_id(ask: Ask) -> str:

@@ -19,7 +19,7 @@ class GatewayConfig(Settings):
     requests_per_second: int = Field(default=1000, ge=1, le=1_000_000)
     """Requests a key may make in a second, 1..1,000,000."""
     waiting_commands: int = Field(default=10_000, ge=100, le=1_000_000)
-    """Commands that may wait for matching; a tenth of them is kept for cancels. 100..1,000,000."""
+    """Commands that may wait for a shard; a tenth of them is kept for cancels. 100..1,000,000."""
     body_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
     """The largest body of a request, bytes."""
     message_bytes: int = Field(default=16_384, ge=1024, le=1_048_576)

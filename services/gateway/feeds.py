@@ -1,7 +1,7 @@
 """The public market as marketdata tells it: books in memory, and a channel for each topic.
 
 The books are kept whole, for snapshots and checksums; a gap, or a lost stream, means that all of it
-is asked for again, and whoever listens gets a new snapshot.
+is asked for again, and whoever listens gets a new snapshot. Each shard has a stream of its own.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import grpc
 
 from bourse.marketdata import v1 as marketdata
 from bourse.marketdata.v1 import rpc
+from services.domain.ids import shard_of
 from services.domain.instruments import Market
 from services.domain.words import INTERVAL_OF, INTERVALS
 from services.gateway import messages, translate
@@ -21,6 +22,7 @@ from services.gateway.follow import Interrupted, follow
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem
 from services.gateway.reads import READ_S, read
+from services.gateway.shards import NONE_NAMED, Sequences, Shard, Shards
 
 PACE_S: Final = 0.1
 """Tickers and candles are told at most this often."""
@@ -39,20 +41,54 @@ _WAIT_S: Final = 2.0
 AnswerT = TypeVar("AnswerT")
 
 
+class Watch:
+    """How far the market of one shard is known."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self.sequence = 0
+        """All of it is known up to here."""
+        self.told_to = 0
+        self.live = False
+        """Whether the stream stands and the books are whole."""
+        self._moved = asyncio.Event()
+
+    def move(self, sequence: int) -> None:
+        """It is known up to here, all of it."""
+        self.sequence = max(self.sequence, sequence)
+        self.live = True
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def lose(self) -> None:
+        """The stream is lost."""
+        self.live = False
+
+    async def reach(self, after: int) -> None:
+        """Wait until it is known up to a sequence. Raises Problem if that takes too long."""
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                while self.sequence < after:
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Problem("lagging") from None
+
+
 class MarketFeed:
     """Everything public of one house. `run` and `pace` run for ever."""
 
-    def __init__(self, channel: grpc.aio.Channel, markets: Markets) -> None:
+    def __init__(self, shards: Shards, channel: grpc.aio.Channel, markets: Markets) -> None:
         self._channel = channel
         self._marketdata = rpc.MarketdataServiceStub(channel)
         self._markets = markets
         self._channels: dict[str, Channel] = {}
-        self._moved = asyncio.Event()
-        self.sequence = 0
-        """All of the market is known up to here."""
-        self._told_to = 0
-        self.live = False
-        """Whether the stream stands and the books are whole."""
+        self.watches = [Watch(shard) for shard in shards]
+        """Of each shard."""
+
+    @property
+    def live(self) -> bool:
+        """Whether all streams stand and all books are whole."""
+        return all(watch.live for watch in self.watches)
 
     def channel(self, name: str) -> Channel:
         """The channel of that name. Raises Problem if there is none, or no such instrument."""
@@ -73,41 +109,36 @@ class MarketFeed:
             found = self._channels[name] = kinds.get(name.partition(".")[0], LatestChannel)(name)
         return found
 
-    async def book(self, symbol: str, after: int) -> Book:
+    async def book(self, symbol: str, after: Sequences) -> Book:
         """The book of a symbol, at or after a sequence. Raises Problem."""
-        self._markets.find(symbol)
-        await self._wait_until(after)
+        watch = self.watches[shard_of(self._markets.find(symbol).id)]
+        await watch.reach(after.get(watch.shard.number, 0))
         channel = self._made(f"orderbook.{symbol}")
-        if not self.live or not isinstance(channel, BookChannel) or channel.book is None:
+        if not watch.live or not isinstance(channel, BookChannel) or channel.book is None:
             raise Problem("unavailable", "The book is not known at the moment. Try again.")
         return channel.book
-
-    async def _wait_until(self, after: int) -> None:
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                while self.sequence < after:
-                    await self._moved.wait()
-        except TimeoutError:
-            raise Problem("lagging") from None
 
     async def run(self) -> None:
         """Follow the market for ever; marketdata out of reach is waited for.
 
         A stream goes on with the trades behind what the one before has told.
         """
-        await follow("market", self._begin, self._take, self._lose)
+        await asyncio.gather(*(self._follow(watch) for watch in self.watches))
 
-    def _begin(self) -> AsyncIterable[marketdata.WatchResponse]:
-        return self._marketdata.Watch(marketdata.WatchRequest(after_sequence=self._told_to))
+    async def _follow(self, watch: Watch) -> None:
+        number = watch.shard.number
 
-    async def _take(self, told: marketdata.WatchResponse) -> None:
-        try:
-            await self.take(told)
-        except (Gap, Problem) as error:
-            raise Interrupted(str(error)) from None
+        def begin() -> AsyncIterable[marketdata.WatchResponse]:
+            request = marketdata.WatchRequest(after_sequence=watch.told_to, shard=number)
+            return self._marketdata.Watch(request)
 
-    def _lose(self) -> None:
-        self.live = False
+        async def take(told: marketdata.WatchResponse) -> None:
+            try:
+                await self.take(told, number)
+            except (Gap, Problem) as error:
+                raise Interrupted(str(error)) from None
+
+        await follow(f"market of shard {number}" if number else "market", begin, take, watch.lose)
 
     async def pace(self) -> None:
         """Tell tickers and candles, the latest of each, at a steady pace."""
@@ -117,15 +148,16 @@ class MarketFeed:
                 if isinstance(channel, LatestChannel):
                     channel.flush()
 
-    async def take(self, told: marketdata.WatchResponse) -> None:
-        """Take in one tick. Raises Gap if something is missing before it."""
+    async def take(self, told: marketdata.WatchResponse, shard: int = 0) -> None:
+        """Take in one tick of a shard. Raises Gap if something is missing before it."""
+        watch = self.watches[shard]
         for depth in told.depths:
             if market := await self._trading(depth.instrument):
                 self._take_depth(market, depth)
         if told.trades_missing:
-            self._leave_trades_out()
+            self._leave_trades_out(shard)
         await self._take_trades(told.trades)
-        self._told_to = max(self._told_to, told.sequence)
+        watch.told_to = max(watch.told_to, told.sequence)
         for ticker in told.tickers:
             if market := await self._trading(ticker.instrument):
                 self._take_ticker(market, ticker)
@@ -135,10 +167,7 @@ class MarketFeed:
         for candle in told.candles:
             if market := await self._trading(candle.instrument):
                 self._take_candle(market, candle)
-        self.sequence = max(self.sequence, told.sequence)
-        self.live = True
-        self._moved.set()
-        self._moved = asyncio.Event()
+        watch.move(told.sequence)
 
     async def _trading(self, instrument: int) -> Market | None:
         """The market of that number, if it is the one that trades under its symbol."""
@@ -159,10 +188,11 @@ class MarketFeed:
         if channel.listeners:
             channel.tell(framed(update))
 
-    def _leave_trades_out(self) -> None:
+    def _leave_trades_out(self, shard: int) -> None:
         """Too much was missed to be told now: sockets would have a hole they cannot see."""
         for channel in list(self._channels.values()):
-            if channel.name.startswith("trades."):
+            kind, _, symbol = channel.name.partition(".")
+            if kind == "trades" and shard_of(self._markets.find(symbol).id) == shard:
                 channel.interrupt("Trades were missed: subscribe again, then GET /trades.")
 
     async def _take_trades(self, trades: Iterable[marketdata.PublicTrade]) -> None:
@@ -208,7 +238,7 @@ class MarketFeed:
         symbol, _, interval = rest.partition(".")
         market = self._markets.find(symbol)
         if kind == "orderbook":
-            await self.book(symbol, 0)
+            await self.book(symbol, NONE_NAMED)
         elif kind == "ticker" and not channel.now():
             asked = marketdata.GetTickerRequest(instrument=market.id)
             self._take_ticker(market, (await self.ticker(asked)).ticker)

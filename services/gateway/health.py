@@ -1,7 +1,7 @@
 """Which rooms answer, asked once a second, so that asking the gateway costs nothing."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import grpc
@@ -18,10 +18,12 @@ class Rooms:
     def __init__(
         self,
         channels: Mapping[str, grpc.aio.Channel],
-        takes_orders: Callable[[], bool],
+        takes_orders: Callable[[], Sequence[bool]],
         is_heard: Mapping[str, Callable[[], bool]],
     ) -> None:
-        """`is_heard` says of rooms that we follow whether their stream stands."""
+        """`takes_orders` says it of each shard, `is_heard` of a room that we follow whether its
+        streams stand.
+        """
         self._channels = channels
         self._takes_orders = takes_orders
         self._is_heard = is_heard
@@ -44,9 +46,11 @@ class Rooms:
         rooms: dict[str, RoomState] = {
             name: "serving" if answers else "degraded" for name, answers in answer.items()
         }
-        if not self._takes_orders():
+        takes_orders = self._takes_orders()
+        if not any(takes_orders):
             return Health("unavailable", rooms)
-        return Health("serving" if all(answer.values()) else "degraded", rooms)
+        is_whole = all(answer.values()) and all(takes_orders)
+        return Health("serving" if is_whole else "degraded", rooms)
 
 
 def _always() -> bool:

@@ -3,7 +3,9 @@
 Like `shapes`, they validate, encode, and are what the AsyncAPI document is made of.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from services.gateway.shapes import (
     Auction,
@@ -42,6 +44,11 @@ class CandleMessage(Candle, frozen=True, kw_only=True, tag_field="type", tag="ca
     channel: str
 
 
+Shard = Annotated[
+    int, Meta(description="Whose sequence it is, in a house of several shards; absent: shard 0.")
+]
+
+
 class OrderMessage(Struct, frozen=True, tag_field="type", tag="order"):
     """On `user.orders`: an order after a change."""
 
@@ -50,6 +57,7 @@ class OrderMessage(Struct, frozen=True, tag_field="type", tag="order"):
     sequence: Sequence
     time_us: Time
     order: Order
+    shard: Shard | UnsetType = UNSET
 
 
 class FillMessage(Struct, frozen=True, tag_field="type", tag="fill"):
@@ -60,16 +68,18 @@ class FillMessage(Struct, frozen=True, tag_field="type", tag="fill"):
     sequence: Sequence
     time_us: Time
     fill: Fill
+    shard: Shard | UnsetType = UNSET
 
 
 class BalanceMessage(Struct, frozen=True, tag_field="type", tag="balance"):
-    """On `user.balances`: a balance after a change."""
+    """On `user.balances`: a balance after a change, all shards together."""
 
     channel: str
     cursor: str
     sequence: Sequence
     time_us: Time
     balance: Balance
+    shard: Shard | UnsetType = UNSET
 
 
 RequestId = int | str | None

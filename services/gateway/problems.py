@@ -6,7 +6,7 @@ Whoever finds one raises it; `rest.py` catches it and answers with `response`, t
 the same code and detail as an error message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import grpc
@@ -15,7 +15,9 @@ from aiohttp import web
 from msgspec import UNSET
 
 from bourse.matching import v1 as matching
+from bourse.types import v1 as types
 from services.domain import money
+from services.domain.ids import shard_of
 from services.domain.instruments import Market, amount_text
 from services.domain.outcomes import REFUSAL_CODES
 from services.gateway import shapes
@@ -125,6 +127,23 @@ CODES: Final = {
 """Every code of the public API with its status, title and standard sentence."""
 
 
+class Elsewhere(NamedTuple):
+    """Where the money is that an order lacks, minor units."""
+
+    available: Mapping[int, int]
+    """By shard; that of the order is among them."""
+    on_its_way_minor: int
+    silent: Sequence[int]
+    """Shards that did not answer."""
+    is_enough: bool
+    """Together it would do, but it could not be brought in time."""
+
+
+_DEPOSIT: Final = "Deposit or lower the quantity."
+_ASK: Final = "Try again, deposit or lower the quantity."
+_IN_TIME: Final = "What is missing could not be brought there in time: try again."
+
+
 class Problem(Exception):
     """A request that is not answered with what it asked for."""
 
@@ -136,6 +155,7 @@ class Problem(Exception):
         errors: Sequence[shapes.FieldError] = (),
         order: shapes.Order | None = None,
         member: int = 0,
+        funds: shapes.Funds | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.code = code
@@ -144,6 +164,7 @@ class Problem(Exception):
         self.errors = list(errors)
         self.order = order
         self.member = member
+        self.funds = funds
         self.headers = headers or {}
         super().__init__(f"{code}: {self.detail}")
 
@@ -160,6 +181,7 @@ def response(problem: Problem, request_id: str) -> web.Response:
         errors=problem.errors or UNSET,
         order=problem.order or UNSET,
         member=problem.member or UNSET,
+        funds=problem.funds or UNSET,
     )
     return web.Response(
         status=problem.kind.status,
@@ -217,13 +239,36 @@ def _sentence(code: str, outcome: matching.Outcome, market: Market, side: int) -
 
 def _shortage(outcome: matching.Outcome, market: Market, side: int) -> str:
     asset = market.asset_given(side)
-    needed = amount_text(asset, outcome.needed_minor)
     available = amount_text(asset, outcome.available_minor)
+    return f"{_need(outcome, asset)}; {available} {asset.code} is available. {_DEPOSIT}"
+
+
+def _need(outcome: matching.Outcome, asset: types.Asset) -> str:
+    needed = amount_text(asset, outcome.needed_minor)
     more = "more than " if outcome.needed_minor == money.TOP else ""
-    return (
-        f"This order needs {more}{needed} {asset.code}; {available} {asset.code} is available."
-        " Deposit or lower the quantity."
+    return f"This order needs {more}{needed} {asset.code}"
+
+
+def short(
+    outcome: matching.Outcome, market: Market, asset: types.Asset, elsewhere: Elsewhere
+) -> Problem:
+    """An order for which there is too little of an asset in its shard, and where the rest is."""
+    code, here = asset.code, shard_of(market.id)
+    said = {n: amount_text(asset, minor) for n, minor in sorted(elsewhere.available.items())}
+    on_its_way = amount_text(asset, elsewhere.on_its_way_minor)
+    parts = [f"{said[here]} {code} is available in shard {here}, where {market.symbol} trades"]
+    others = [n for n in said if n != here and elsewhere.available[n]]
+    parts += [f"{said[number]} {code} in shard {number}" for number in others]
+    parts += [f"{on_its_way} {code} on its way"] if elsewhere.on_its_way_minor else []
+    parts += [f"shard {number} does not answer" for number in elsewhere.silent]
+    advice = _IN_TIME if elsewhere.is_enough else _ASK if elsewhere.silent else _DEPOSIT
+    funds = shapes.Funds(
+        asset=code,
+        available=[shapes.ShardAmount(number, text) for number, text in said.items()],
+        in_transit=on_its_way,
     )
+    detail = f"{_need(outcome, asset)}; {', '.join(parts)}. {advice}"
+    return Problem("insufficient_balance", detail, member=outcome.member, funds=funds)
 
 
 def unreachable(error: grpc.aio.AioRpcError, *, waited: bool) -> Problem:

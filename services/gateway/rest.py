@@ -22,6 +22,7 @@ from services.gateway.auth import Caller, Gatekeeper
 from services.gateway.problems import REQUEST_ID_HEADER, Problem, invalid
 from services.gateway.reading import Reader
 from services.gateway.shapes import NoQuery
+from services.gateway.shards import NONE_NAMED, Sequences
 from services.gateway.tokens import AFTER_HEADER, SEQUENCE_HEADER, Tokens
 
 PREFIX: Final = "/api/v1"
@@ -47,8 +48,8 @@ class Ask:
     path: dict[str, str]
     query: Any
     body: Any
-    after: int
-    """From X-Bourse-After: the sequence that must be visible; 0 if none was named."""
+    after: Sequences
+    """From X-Bourse-After: what must be visible, for each shard that it names."""
 
     @property
     def account(self) -> int:
@@ -58,10 +59,10 @@ class Ask:
 
 
 class Reply(NamedTuple):
-    """An answer: a public shape, and the sequence it was true at (0 if it says none)."""
+    """An answer: a public shape, and what it was true at in the shards that it is about."""
 
     body: msgspec.Struct | msgspec.Raw
-    sequence: int = 0
+    at: Sequences = NONE_NAMED
     status: int = 200
 
 
@@ -106,7 +107,7 @@ class Edge:
                 content_type="application/json",
             )
             if route.scope is not None:
-                response.headers[SEQUENCE_HEADER] = self._tokens.write(reply.sequence)
+                response.headers[SEQUENCE_HEADER] = self._tokens.write(reply.at)
             return response
 
         return handle
@@ -158,7 +159,7 @@ class Edge:
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id.hex()
             if request.get(_PRIVATE):
-                response.headers.setdefault(SEQUENCE_HEADER, self._tokens.write(0))
+                response.headers.setdefault(SEQUENCE_HEADER, self._tokens.write(NONE_NAMED))
         return response
 
 

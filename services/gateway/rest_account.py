@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from typing import Final, cast
 
+from msgspec import UNSET
+
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as history
-from services.gateway import problems, shapes, translate
+from services.gateway import shapes, translate
 from services.gateway.commands import EVERY, Commands
+from services.gateway.funds import Funds
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem, invalid
 from services.gateway.reading import Reader
 from services.gateway.reads import Reads
 from services.gateway.rest import PREFIX, Ask, Reply, Route, number
+from services.gateway.shards import Shards, as_shown, heard, spoken
 
 _LEAST_MS: Final = 1000
 """The shortest time that a dead man's switch waits."""
@@ -20,10 +24,14 @@ _LEAST_MS: Final = 1000
 class AccountRoutes:
     """What an account can ask of itself, orders aside."""
 
-    def __init__(self, commands: Commands, markets: Markets, reads: Reads) -> None:
+    def __init__(
+        self, shards: Shards, commands: Commands, markets: Markets, reads: Reads, funds: Funds
+    ) -> None:
+        self._shards = shards
         self._commands = commands
         self._markets = markets
         self._reads = reads
+        self._funds = funds
 
     def routes(self) -> Sequence[Route]:
         """The lines of the public API that are served here."""
@@ -48,6 +56,10 @@ class AccountRoutes:
         order_id = number(query.order_id, "/order_id")
         symbol = query.instrument
         wanted = self._markets.ids_of(symbol) if isinstance(symbol, str) else []
+        after = self._commands.after(ask)
+        of = order_id or (self._markets.find(symbol).id if isinstance(symbol, str) else 0)
+        shards = {self._shards.of(named).number for named in [order_id, *wanted] if named}
+        asked = {shard: after[shard] for shard in shards or after}
         told = await self._reads.fills(
             history.ListFillsRequest(
                 account=ask.account,
@@ -57,32 +69,39 @@ class AccountRoutes:
                 to_us=query.to_us,
                 limit=query.limit,
                 cursor=query.cursor,
-                after_sequence=self._commands.after(ask),
+                after=spoken(asked),
             )
         )
         # A symbol of several instruments has no single place to go on from, so its pages are
         # picked from those of all instruments and may be short.
         picked = [fill for fill in told.fills if not wanted or fill.instrument in wanted]
         shown = [await self._reads.shown_fill(fill) for fill in picked]
-        fills = shapes.Fills(shown, told.next_cursor or None, told.sequence)
-        return Reply(fills, told.sequence)
+        at = {n: sequence for n, sequence in heard(told.at).items() if n in asked}
+        fills = shapes.Fills(
+            shown,
+            told.next_cursor or None,
+            at[self._shards.of(of).number],
+            as_shown(at) if self._shards.is_several else UNSET,
+        )
+        return Reply(fills, at)
 
     async def balances(self, ask: Ask) -> Reply:
-        """Balances as the engine has them."""
-        told = await self._reads.balances(ask.account, self._commands.after(ask))
+        """Balances as the engines have them, all shards together."""
+        cut = await self._funds.everywhere(ask.account, self._commands.after(ask))
         shown = []
-        for balance in told.balances:
-            asset = self._markets.asset(balance.asset)
+        for of, has in cut.has.items():
+            asset = self._markets.asset(of)
             if asset is None:
                 raise Problem("lagging", "An asset was just added. Try again.")
-            shown.append(translate.balance(asset, balance.available_minor, balance.held_minor))
-        at = [shapes.ShardSequence(self._markets.shard, told.sequence)]
-        return Reply(shapes.Balances(shown, at), told.sequence)
+            shown.append(translate.balance(asset, *has))
+        return Reply(shapes.Balances(shown, as_shown(cut.at)), cut.at)
 
     async def account(self, ask: Ask) -> Reply:
-        """The account's settings and what it pays."""
+        """The account's settings, which are the same in all shards, and what it pays."""
         assert ask.caller is not None, "the route is private"
-        told = await self._reads.settings(ask.account, self._commands.after(ask))
+        first = self._shards[0]
+        after = self._commands.after(ask)
+        told = await self._reads.settings(first, ask.account, after)
         rates = [(m.symbol, m.fees_of_tier(told.fee_tier)) for m in self._markets.trading]
         key = ask.caller.key
         scopes = cast("list[shapes.Scope]", [s for s in shapes.SCOPES if s in key.scopes])
@@ -98,7 +117,7 @@ class AccountRoutes:
             pays_fee_asset=told.pays_fee_asset,
             dead_man_us=told.dead_man_us or None,
         )
-        return Reply(account, told.sequence)
+        return Reply(account, {first.number: told.sequence})
 
     async def dead_man(self, ask: Ask) -> Reply:
         """Set the dead man's switch, renew it, or take it off."""
@@ -106,8 +125,9 @@ class AccountRoutes:
         if 0 < timeout_ms < _LEAST_MS:
             raise invalid("/timeout_ms", "It is 0, or 1000 to 86400000.")
         switch = matching.SetDeadMan(timeout_us=timeout_ms * 1000)
-        answer = await self._commands.ask(ask, set_dead_man=switch)
-        if answer.outcome.refusal:
-            raise problems.refused(answer.outcome, None)
-        due_us = answer.time_us + switch.timeout_us if timeout_ms else None
-        return Reply(shapes.Switch(due_us), answer.sequence)
+        shards = list(self._shards)
+        answers = await self._commands.ask_all(ask, shards, set_dead_man=switch)
+        # Each shard counts by its own clock; the first to cancel is told.
+        due_us = min(answer.time_us for answer in answers) + switch.timeout_us
+        at = {shard.number: each.sequence for shard, each in zip(shards, answers, strict=True)}
+        return Reply(shapes.Switch(due_us if timeout_ms else None), at)

@@ -14,11 +14,14 @@ from services.gateway.problems import Problem
 from services.gateway.reading import Reader
 from services.gateway.reads import OrderName, Reads
 from services.gateway.rest import PREFIX, Ask, Reply, Route
+from services.gateway.shards import Sequences, Shards
 from services.gateway.state import Answered
 from services.gateway.translate import MOST_TICKS, Flaw
 
 _THE_OLD: Final = 1
 """What a refusal calls the order that was to be cancelled."""
+_THE_NEW: Final = 2
+"""What it calls the order in its place."""
 
 _CREATED: Final = (201, 200)
 
@@ -26,7 +29,8 @@ _CREATED: Final = (201, 200)
 class Together:
     """What can be asked of several orders at once: all or nothing."""
 
-    def __init__(self, commands: Commands, markets: Markets, reads: Reads) -> None:
+    def __init__(self, shards: Shards, commands: Commands, markets: Markets, reads: Reads) -> None:
+        self._shards = shards
         self._commands = commands
         self._markets = markets
         self._reads = reads
@@ -58,19 +62,19 @@ class Together:
             second=placed[1],
             third=placed[2] if len(placed) > 2 else None,
         )
-        answer = await self._commands.ask(ask, place_group=group)
-        outcome = answer.outcome
+        sides = [one.side for one in placed]
+        answer = await self._commands.order(ask, market, sides, place_group=group)
+        outcome, at = answer.outcome, self._commands.at(market.id, answer)
         if outcome.refusal:
-            side = placed[max(outcome.member, 1) - 1].side
-            raise problems.refused(outcome, market, side)
+            raise problems.refused(outcome, market, sides[max(outcome.member, 1) - 1])
         if outcome.repeated:
             stand = [await self._stands(ask, answer, index) for index in range(len(placed))]
-            return Reply(shapes.Group(stand), answer.sequence)
+            return Reply(shapes.Group(stand), at)
         taken = [
             self._commands.taken(answer, market, order)
             for order in (outcome.order, *outcome.others)
         ]
-        return Reply(shapes.Group(taken), answer.sequence, status=201)
+        return Reply(shapes.Group(taken), at, status=201)
 
     def _members(
         self, ask: Ask, members: Sequence[shaping.Decimals], market: Market
@@ -95,7 +99,8 @@ class Together:
     async def _stands(self, ask: Ask, answer: Answered, index: int) -> shapes.Order:
         """An order of a group that was placed before; their ids follow each other."""
         name = OrderName(answer.outcome.order.order_id + index * SHARDS)
-        return await self._reads.order(ask.account, name, answer.sequence)
+        at = self._commands.at(name.order_id, answer)
+        return await self._reads.order(ask.account, name, at)
 
     async def replace(self, ask: Ask) -> Reply:
         """Cancel one order and place another, or do neither."""
@@ -107,15 +112,26 @@ class Together:
         if isinstance(placed, list):
             raise shaping.misfit(placed)
         command = matching.ReplaceOrder(**name._asdict(), order=placed)
-        answer = await self._commands.ask(ask, replace_order=command)
-        outcome = answer.outcome
+        sides = [placed.side] * _THE_NEW
+        answer = await self._commands.order(ask, market, sides, replace_order=command)
+        outcome, at = answer.outcome, self._commands.at(market.id, answer)
         if outcome.refusal in GONE:
-            raise await self._commands.gone(ask.account, name, answer.sequence, _THE_OLD)
+            raise await self._not_there(ask, name, market, at)
         if outcome.refusal:
             raise problems.refused(outcome, market, placed.side)
         if outcome.repeated:
-            old = await self._reads.order(ask.account, name, answer.sequence)
-            return Reply(shapes.Replaced(old, await self._stands(ask, answer, 0)), answer.sequence)
+            old = await self._reads.order(ask.account, name, at)
+            return Reply(shapes.Replaced(old, await self._stands(ask, answer, 0)), at)
         old = await self._reads.shown(outcome.others[0])
         taken = self._commands.taken(answer, market)
-        return Reply(shapes.Replaced(old, taken), answer.sequence, status=201)
+        return Reply(shapes.Replaced(old, taken), at, status=201)
+
+    async def _not_there(self, ask: Ask, name: OrderName, market: Market, at: Sequences) -> Problem:
+        """Why the shard of the new order did not find the old one: it may stand in another."""
+        if self._shards.is_several:
+            known = await self._reads.known(ask.account, name, self._commands.after(ask))
+            old = known.standing
+            if old is not None and self._shards.of(old.order_id) != self._shards.of(market.id):
+                return Problem("replacement_differs", member=_THE_NEW)
+            at = known.at
+        return await self._commands.gone(ask.account, name, at, _THE_OLD)

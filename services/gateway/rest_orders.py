@@ -1,7 +1,10 @@
 """The routes of orders: place, amend, cancel, look."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import UNSET
 
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as history
@@ -11,10 +14,12 @@ from services.domain.words import ORDER_STATE_OF
 from services.gateway import problems, shapes, shaping, translate
 from services.gateway.commands import EVERY, GONE, PLACING, Commands, default_id, named
 from services.gateway.markets import Markets
+from services.gateway.pages import Cursors, Page, Place
 from services.gateway.problems import Problem
 from services.gateway.reading import Reader
-from services.gateway.reads import STANDING, OrderName, Reads
-from services.gateway.rest import PREFIX, Ask, Reply, Route, number
+from services.gateway.reads import OrderName, Reads
+from services.gateway.rest import PREFIX, Ask, Reply, Route
+from services.gateway.shards import NONE_NAMED, Sequences, Shard, Shards, as_shown, heard, spoken
 
 _NO_AMEND: Final = (
     "instrument_unknown",
@@ -29,21 +34,15 @@ _OF_STANDING: Final = ("open", "waiting")
 """States that the engine lists; all others are history's."""
 
 
-class _Page(NamedTuple):
-    """Some orders, whether there are more, and what they were true at."""
-
-    orders: Sequence[types.Order]
-    more: bool
-    sequence: int
-
-
 class Orders:
     """What can be asked of orders."""
 
-    def __init__(self, commands: Commands, markets: Markets, reads: Reads) -> None:
+    def __init__(self, shards: Shards, commands: Commands, markets: Markets, reads: Reads) -> None:
+        self._shards = shards
         self._commands = commands
         self._markets = markets
         self._reads = reads
+        self._cursors = Cursors(is_several=shards.is_several)
 
     def routes(self) -> Sequence[Route]:
         """The lines of the public API that are served here."""
@@ -81,99 +80,112 @@ class Orders:
         placed = translate.place_order(words)
         if isinstance(placed, list):
             raise shaping.misfit(placed)
-        answer = await self._commands.ask(ask, place_order=placed)
-        outcome = answer.outcome
+        answer = await self._commands.order(ask, market, [placed.side], place_order=placed)
+        outcome, at = answer.outcome, self._commands.at(market.id, answer)
         if outcome.refusal:
             raise problems.refused(outcome, market, placed.side)
         if outcome.repeated:
             name = OrderName(outcome.order.order_id)
-            order = await self._reads.order(ask.account, name, answer.sequence)
-            return Reply(order, answer.sequence)
-        return Reply(self._commands.taken(answer, market), answer.sequence, status=201)
+            return Reply(await self._reads.order(ask.account, name, at), at)
+        return Reply(self._commands.taken(answer, market), at, status=201)
 
     async def amend(self, ask: Ask) -> Reply:
         """Change an open order."""
         name = named(ask)
         decimals = shaping.check_amendment(ask.body)
-        now = await self._reads.engine_order(ask.account, name, self._commands.after(ask))
-        if not now.found or now.order.state not in STANDING:
-            raise await self._commands.gone(ask.account, name, now.sequence)
-        market = await self._markets.wait_for(now.order.instrument)
-        amended = translate.amend_order(
-            market, now.order.order_id, decimals.price, decimals.quantity
-        )
+        known = await self._reads.known(ask.account, name, self._commands.after(ask))
+        now = known.standing
+        if now is None:
+            raise await self._commands.gone(ask.account, name, known.at)
+        market = await self._markets.wait_for(now.instrument)
+        amended = translate.amend_order(market, now.order_id, decimals.price, decimals.quantity)
         if isinstance(amended, list):
             raise shaping.misfit(amended)
-        answer = await self._commands.ask(ask, amend_order=amended)
+        answer = await self._commands.order(ask, market, [now.side], amend_order=amended)
+        at = self._commands.at(market.id, answer)
         if answer.outcome.refusal in GONE:
-            raise await self._commands.gone(ask.account, name, answer.sequence)
+            raise await self._commands.gone(ask.account, OrderName(now.order_id), at)
         if answer.outcome.refusal:
-            raise _not_amended(answer.outcome, market, now.order)
-        return Reply(self._commands.taken(answer, market), answer.sequence)
+            raise _not_amended(answer.outcome, market, now)
+        return Reply(self._commands.taken(answer, market), at)
 
     async def cancel(self, ask: Ask) -> Reply:
         """End an open order."""
-        name = named(ask)
-        answer = await self._commands.ask(ask, cancel_order=matching.CancelOrder(**name._asdict()))
-        if answer.outcome.refusal in GONE:
-            raise await self._commands.gone(ask.account, name, answer.sequence)
-        if answer.outcome.refusal:
-            raise problems.refused(answer.outcome, None)
-        return Reply(await self._reads.shown(answer.outcome.order), answer.sequence)
+        outcome, at = await self._commands.cancel(ask, named(ask))
+        return Reply(await self._reads.shown(outcome.order), at)
 
     async def cancel_all(self, ask: Ask) -> Reply:
         """End all open orders. A symbol may stand for several instruments: all but one are old."""
         symbol = ask.query.instrument
-        wanted = self._markets.ids_of(symbol) if isinstance(symbol, str) else [0]
         cancelled: list[str] = []
-        sequence = 0
-        for instrument in wanted:
+        at: Sequences = NONE_NAMED
+        for instrument in self._markets.ids_of(symbol) if isinstance(symbol, str) else [0]:
+            shards = [self._shards.of(instrument)] if instrument else list(self._shards)
             command = matching.CancelAll(instrument=instrument)
-            answer = await self._commands.ask(ask, cancel_all=command)
-            if answer.outcome.refusal:
-                raise problems.refused(answer.outcome, None)
-            cancelled += map(str, answer.cancelled)
-            sequence = answer.sequence
-        return Reply(shapes.Cancelled(cancelled), sequence)
+            answers = await self._commands.ask_all(ask, shards, cancel_all=command)
+            for shard, answer in zip(shards, answers, strict=True):
+                cancelled += map(str, answer.cancelled)
+                at = {**at, shard.number: answer.sequence}
+        return Reply(shapes.Cancelled(cancelled), at)
 
     async def get(self, ask: Ask) -> Reply:
         """One order with all its fills."""
         order = await self._reads.order(ask.account, named(ask), self._commands.after(ask))
-        return Reply(order, order.sequence)
+        return Reply(order, self._shards.at(int(order.order_id), order.sequence))
 
     async def find(self, ask: Ask) -> Reply:
-        """Orders, newest first: those that stand from the engine, all others from history."""
-        cursor = number(ask.query.cursor, "/cursor")
-        symbol = ask.query.instrument
+        """Orders, newest first: those that stand from the engines, all others from history."""
+        query = ask.query
+        below = self._cursors.read(query.cursor)
+        symbol = query.instrument
         wanted = self._markets.ids_of(symbol) if isinstance(symbol, str) else []
-        listed = self._open if ask.query.state in _OF_STANDING else self._past
-        page = await listed(ask, wanted, cursor)
+        listed = self._open if query.state in _OF_STANDING else self._past
+        page = await listed(ask, wanted, below)
         shown = [await self._reads.shown(order) for order in page.orders]
-        next_cursor = shown[-1].order_id if page.more and shown else None
-        return Reply(shapes.Orders(shown, next_cursor, page.sequence), page.sequence)
+        last = self._cursors.place(page.orders[-1]) if page.more and page.orders else None
+        named = self._shards.of(self._markets.find(symbol).id).number if wanted else 0
+        orders = shapes.Orders(
+            shown,
+            self._cursors.write(last) if last else None,
+            page.at[named],
+            as_shown(page.at) if self._shards.is_several else UNSET,
+        )
+        return Reply(orders, page.at)
 
-    async def _open(self, ask: Ask, wanted: Sequence[int], cursor: int) -> "_Page":
-        """Orders that stand as the engine has them; or those of them that wait."""
-        told = await self._reads.open_orders(ask.account, self._commands.after(ask))
+    async def _open(self, ask: Ask, wanted: Sequence[int], below: Place | None) -> Page:
+        """Orders that stand as the engines have them; or those of them that wait."""
+        after, of_whom = self._commands.after(ask), ask.account
+        asked = self._where(wanted)
+        reading = (self._reads.open_orders(shard, of_whom, after) for shard in asked)
+        told = await asyncio.gather(*reading)
         query = ask.query
         orders = [
             order
-            for order in reversed(told.orders)
+            for each in told
+            for order in each.orders
             if (query.state == "open" or order.state == types.ORDER_STATE_WAITING)
             and (not wanted or order.instrument in wanted)
-            and (not cursor or order.order_id < cursor)
+            and (below is None or self._cursors.place(order) < below)
             and query.from_us <= order.created_us
             and (not query.to_us or order.created_us < query.to_us)
         ]
-        return _Page(orders[: query.limit], len(orders) > query.limit, told.sequence)
+        at = {shard.number: each.sequence for shard, each in zip(asked, told, strict=True)}
+        return self._cursors.page(orders, query.limit, at, more=False)
 
-    async def _past(self, ask: Ask, wanted: Sequence[int], cursor: int) -> "_Page":
+    def _where(self, instruments: Sequence[int]) -> list[Shard]:
+        """The shards of some instruments, or all."""
+        numbers = {self._shards.of(instrument).number for instrument in instruments}
+        return [shard for shard in self._shards if not numbers or shard.number in numbers]
+
+    async def _past(self, ask: Ask, wanted: Sequence[int], below: Place | None) -> Page:
         """Orders in any state as history has them.
 
-        A symbol with several instruments is asked for each; ids grow with time, so they merge.
+        A symbol with several instruments is asked for each, and their lists merge.
         """
-        query = ask.query
+        query, after = ask.query, self._commands.after(ask)
+        asked = {shard.number: after[shard.number] for shard in self._where(wanted)}
         state = ORDER_STATE_OF[query.state] if isinstance(query.state, str) else 0
+        several = below is not None and self._shards.is_several
         pages = [
             await self._reads.past_orders(
                 history.ListOrdersRequest(
@@ -183,15 +195,18 @@ class Orders:
                     from_us=query.from_us,
                     to_us=query.to_us,
                     limit=query.limit,
-                    cursor=cursor,
-                    after_sequence=self._commands.after(ask),
+                    cursor=below.order_id if below and not several else 0,
+                    page=self._cursors.write(below) if below and several else "",
+                    after=spoken(asked),
                 )
             )
             for instrument in wanted or [0]
         ]
-        orders = sorted((order for page in pages for order in page.orders), key=_newest)
-        more = any(page.next_cursor for page in pages) or len(orders) > query.limit
-        return _Page(orders[: query.limit], more, min(page.sequence for page in pages))
+        told = [heard(page.at) for page in pages]
+        at = {number: min(each[number] for each in told) for number in asked}
+        orders = (order for page in pages for order in page.orders)
+        more = any(page.next_page for page in pages)
+        return self._cursors.page(orders, query.limit, at, more=more)
 
 
 def _not_amended(outcome: matching.Outcome, market: Market, order: types.Order) -> Problem:
@@ -200,7 +215,3 @@ def _not_amended(outcome: matching.Outcome, market: Market, order: types.Order) 
     if waits and outcome.refusal == matching.REFUSAL_MARKET_NOT_OPEN:
         return Problem("market_not_open", "An order that waits is not amended: replace it.")
     return problems.refused(outcome, market, order.side)
-
-
-def _newest(order: types.Order) -> int:
-    return -order.order_id

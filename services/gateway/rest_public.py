@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from bourse.marketdata import v1 as marketdata
 from services.domain.clock import Clock
+from services.domain.ids import shard_of
 from services.domain.words import INTERVAL_OF
 from services.gateway import shapes, translate
 from services.gateway.feeds import MarketFeed
@@ -80,7 +81,7 @@ class PublicRoutes:
     async def orderbook(self, ask: Ask) -> Reply:
         """The best levels of a book."""
         book = await self._feed.book(ask.path["instrument"], ask.after)
-        return Reply(book.snapshot(ask.query.depth), book.sequence)
+        return Reply(book.snapshot(ask.query.depth))
 
     async def trades(self, ask: Ask) -> Reply:
         """Trades, newest first."""
@@ -90,7 +91,7 @@ class PublicRoutes:
             instrument=market.id,
             limit=ask.query.limit,
             before=before,
-            after_sequence=ask.after,
+            after_sequence=ask.after.get(shard_of(market.id), 0),
         )
         told = await self._feed.trades(request)
         return Reply(shapes.Trades([translate.trade(trade, market) for trade in told.trades]))
@@ -98,14 +99,18 @@ class PublicRoutes:
     async def ticker(self, ask: Ask) -> Reply:
         """The last 24 hours."""
         market = self._markets.find(ask.path["instrument"])
-        request = marketdata.GetTickerRequest(instrument=market.id, after_sequence=ask.after)
+        request = marketdata.GetTickerRequest(
+            instrument=market.id, after_sequence=ask.after.get(shard_of(market.id), 0)
+        )
         told = await self._feed.ticker(request)
         return Reply(translate.ticker(told.ticker, market))
 
     async def auction(self, ask: Ask) -> Reply:
         """What an auction would come to if it ended now."""
         market = self._markets.find(ask.path["instrument"])
-        request = marketdata.GetTickerRequest(instrument=market.id, after_sequence=ask.after)
+        request = marketdata.GetTickerRequest(
+            instrument=market.id, after_sequence=ask.after.get(shard_of(market.id), 0)
+        )
         told = await self._feed.ticker(request)
         return Reply(translate.auction(told.auction, market, told.ticker.sequence))
 
@@ -118,7 +123,7 @@ class PublicRoutes:
             from_us=ask.query.from_us,
             to_us=ask.query.to_us,
             limit=ask.query.limit,
-            after_sequence=ask.after,
+            after_sequence=ask.after.get(shard_of(market.id), 0),
         )
         told = await self._feed.candles(request)
         return Reply(shapes.Candles([translate.candle(candle, market) for candle in told.candles]))

@@ -43,6 +43,7 @@ Bound = Annotated[
     int, Meta(ge=0, le=2**63 - 1, description="Microseconds since 1970 UTC; 0 is no bound.")
 ]
 Moment = Annotated[int, Meta(ge=1, le=2**63 - 1, description="Microseconds since 1970 UTC.")]
+Cursor = Annotated[str, Meta(description="The next_cursor of the page before.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most this many.")]
 
 Side = Literal["buy", "sell"]
@@ -128,7 +129,7 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True):
     from_us: Bound = 0
     to_us: Bound = 0
     limit: Limit = 100
-    cursor: Id | UnsetType = UNSET
+    cursor: Cursor | UnsetType = UNSET
 
 
 class FillsQuery(Struct, forbid_unknown_fields=True, frozen=True):
@@ -237,12 +238,26 @@ class Order(Struct, frozen=True):
     fills: list[OrderFill] | UnsetType = UNSET
 
 
+class ShardSequence(Struct, frozen=True):
+    """How far a shard had come."""
+
+    shard: int
+    sequence: Sequence
+
+
+ShardSequences = Annotated[
+    list[ShardSequence],
+    Meta(description="Where there are several shards: how far each that was read had come."),
+]
+
+
 class Orders(Struct, frozen=True):
     """A page of orders, newest first."""
 
     orders: list[Order]
     next_cursor: str | None
     sequence: Sequence
+    sequences: ShardSequences | UnsetType = UNSET
 
 
 class Group(Struct, frozen=True):
@@ -264,6 +279,7 @@ class Fills(Struct, frozen=True):
     fills: list[Fill]
     next_cursor: str | None
     sequence: Sequence
+    sequences: ShardSequences | UnsetType = UNSET
 
 
 class Cancelled(Struct, frozen=True):
@@ -273,18 +289,12 @@ class Cancelled(Struct, frozen=True):
 
 
 class Balance(Struct, frozen=True):
-    """What an account has of an asset."""
+    """What an account has of an asset; `in_transit` where some of it is between two shards."""
 
     asset: Code
     available: Decimal
     held: Decimal
-
-
-class ShardSequence(Struct, frozen=True):
-    """How far a shard had come."""
-
-    shard: int
-    sequence: Sequence
+    in_transit: Decimal | UnsetType = UNSET
 
 
 class Balances(Struct, frozen=True):
@@ -481,6 +491,21 @@ class FieldError(Struct, frozen=True):
     detail: str
 
 
+class ShardAmount(Struct, frozen=True):
+    """How much is available in a shard."""
+
+    shard: int
+    amount: Decimal
+
+
+class Funds(Struct, frozen=True):
+    """Where the money is that an order lacks; `in_transit` is between two shards."""
+
+    asset: Code
+    available: list[ShardAmount]
+    in_transit: Decimal
+
+
 class ProblemDetails(Struct, frozen=True):
     """Why a request was not answered with what it asked for (RFC 9457)."""
 
@@ -495,3 +520,10 @@ class ProblemDetails(Struct, frozen=True):
     member: Annotated[int, Meta(description="Which order of the request, from 1.")] | UnsetType = (
         UNSET
     )
+    funds: (
+        Annotated[
+            Funds,
+            Meta(description="Of `insufficient_balance`, where there are several shards."),
+        ]
+        | UnsetType
+    ) = UNSET

@@ -1,11 +1,14 @@
-"""X-Bourse-Sequence and X-Bourse-After: what an answer has seen, as a text that only we read."""
+"""X-Bourse-Sequence and X-Bourse-After: what an answer has seen, as a text that only we read.
+
+0:4711          a house of one shard
+0:4711,1:92     of several: the sequence of each
+"""
 
 import re
 from typing import Final
 
-from services.gateway.entry import OrderEntry
-from services.gateway.markets import Markets
-from services.gateway.problems import Problem, invalid
+from services.gateway.problems import invalid
+from services.gateway.shards import Sequences, Shards
 
 SEQUENCE_HEADER: Final = "X-Bourse-Sequence"
 AFTER_HEADER: Final = "X-Bourse-After"
@@ -15,29 +18,29 @@ _TOKEN: Final = re.compile(r"(0|[1-9][0-9]{0,3}):(0|[1-9][0-9]{0,18})", re.ASCII
 
 
 class Tokens:
-    """Writes and reads the tokens of this gateway's shard."""
+    """Writes and reads the tokens of this gateway's house."""
 
-    def __init__(self, markets: Markets, entry: OrderEntry) -> None:
-        self._markets = markets
-        self._entry = entry
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
 
-    def write(self, sequence: int) -> str:
+    def write(self, seen: Sequences) -> str:
         """All that this gateway has answered, and what this answer has seen."""
-        return f"{self._markets.shard}:{max(sequence, self._entry.answered_sequence)}"
+        return ",".join(f"{shard.number}:{shard.after(seen)}" for shard in self._shards)
 
-    def read(self, header: str | None) -> int:
-        """The sequence that must be visible, 0 if none is named. Raises Problem if it is not ours.
+    def read(self, header: str | None) -> Sequences:
+        """The sequences that must be visible; one that names fewer shards waits for those only.
 
-        A shard that does not exist has never answered anything, so its token is a mistake like any
-        other that cannot be read.
+        Raises Problem if it is not ours. A shard that does not exist has never answered anything,
+        so its token is a mistake like any other that cannot be read.
         """
         if header is None:
-            return 0
-        token = _TOKEN.fullmatch(header)
-        if token is None:
+            return {}
+        tokens = [_TOKEN.fullmatch(text) for text in header.split(",")]
+        named = {int(token[1]): int(token[2]) for token in tokens if token is not None}
+        # Ascending and each once, as it was written.
+        if len(named) < len(tokens) or list(named) != sorted(named):
             raise invalid(f"/{AFTER_HEADER}", f"It is not the {SEQUENCE_HEADER} of an answer.")
-        if not self._markets.known:
-            raise Problem("unavailable")
-        if int(token[1]) != self._markets.shard:
-            raise invalid(f"/{AFTER_HEADER}", f"There is no shard {token[1]} here.")
-        return int(token[2])
+        strange = max(named)
+        if strange >= len(self._shards):
+            raise invalid(f"/{AFTER_HEADER}", f"There is no shard {strange} here.")
+        return named

@@ -316,10 +316,13 @@ def fill(of: orders.Fill, market: Market, fee_asset: types.Asset) -> shapes.Fill
     )
 
 
-def balance(asset: types.Asset, available_minor: int, held_minor: int) -> shapes.Balance:
+def balance(
+    asset: types.Asset, available_minor: int, held_minor: int, in_transit_minor: int = 0
+) -> shapes.Balance:
     """What an account has of an asset."""
     available, held = amount_text(asset, available_minor), amount_text(asset, held_minor)
-    return shapes.Balance(asset.code, available, held)
+    in_transit = amount_text(asset, in_transit_minor) if in_transit_minor else UNSET
+    return shapes.Balance(asset.code, available, held, in_transit)
 
 
 def instrument(market: Market, fee_market: Market | None) -> shapes.Instrument:

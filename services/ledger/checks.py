@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from bourse.ledger import v1 as ledger
-from services.ledger import store
+from services.ledger import moves, store
 from services.ledger.reader import Bookkeeper
 from services.runtime.postgres import Connection, Pool
 
@@ -43,19 +43,23 @@ async def _checks(
     yield _check("a balance is the sum of its postings", text)
     broken = [seq async for seq in store.broken_links(tx)]
     yield _check("the chain of entries is whole", f"first at entry {broken[0]}" if broken else None)
-    gap = await store.first_gap_in_outbox(tx)
-    yield _check("the outbox has no gaps", None if gap is None else f"at number {gap}")
+    row = await store.first_gap_in_outbox(tx)
+    text = f"source {row[0]}, shard {row[1]}, at number {row[2]}" if row else None
+    yield _check("the outbox has no gaps", text)
     asset = await store.first_clearing_not_under_way(tx)
     yield _check(
         "clearing is what is under way", None if asset is None else f"asset {asset} is not"
     )
-    yield _check("core and ledger agree at every record", keeper.stopped or None)
+    asset = await moves.first_transit_not_under_way(tx)
+    text = None if asset is None else f"asset {asset} is not"
+    yield _check("transit is what is between the shards", text)
+    yield _check("core and ledger agree at every record", keeper.stopped[core.shard] or None)
     yield _check("core and ledger state the same totals", _totals(keeper, core))
 
 
 def _totals(keeper: Bookkeeper, core: CoreTotals) -> str | None:
     """The first total that differs, if the ledger stands where the core's totals were read."""
-    if keeper.place.sequence != core.sequence:
+    if keeper.places[core.shard].sequence != core.sequence:
         # The balance hash of every record was compared on the way here: nothing is left unproven.
         return None
     ours = keeper.books.balances

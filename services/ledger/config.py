@@ -12,8 +12,6 @@ class LedgerConfig(Settings):
 
     room: ClassVar[str] = "ledger"
 
-    shard: int = Field(default=0, ge=0, le=1023)
-    """The shard whose events are posted and whose core is asked, 0..1023."""
     pause_s: float = Field(default=0.02, ge=0.0, le=1.0)
     """The log is read at most this often, 0..1 s: each read is a transaction."""
     transfer_timeout_s: float = Field(default=10.0, ge=0.1, le=60.0)

@@ -1,6 +1,7 @@
-"""The way of a transfer into the core: sent, and sent again, until an event says what became of it.
+"""The way of money into a core: sent, and sent again, until an event says what became of it.
 
-The answer of the core's stream is only a hint to go on: what became of a transfer is read from the
+Each shard has an outbox of its own, and in it two sources, each with numbers of its own. The answer
+of the core's stream is only a hint to go on: what became of a credit or debit is read from the
 event log.
 """
 
@@ -13,7 +14,7 @@ import structlog
 
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
-from services.ledger.state import SOURCE
+from services.ledger.state import SOURCES
 from services.ledger.store import Sending, numbered_from, under_way
 from services.runtime.choice import Choice
 from services.runtime.postgres import AWAY, Pool
@@ -34,21 +35,51 @@ class CoreSilent(Exception):
     """The core took nothing, or its stream ended: the outbox sends again later."""
 
 
-class Outbox:
-    """Sends what the tables hold. One at a time; a source's numbers must arrive in order."""
+class Line:
+    """One source on its way into one core, over one stream: what is sent next, and what is not."""
 
-    def __init__(self, pool: Pool, replicas: Choice) -> None:
+    def __init__(self, pool: Pool, source: int, shard: int) -> None:
+        self._pool = pool
+        self._source = source
+        self._shard = shard
+        self._sent = 0
+        self._gap = 0
+
+    async def next(self) -> Sequence[Sending]:
+        """The next ones to be sent as a batch, numbered side by side; empty: nothing waits."""
+        asked, first = (numbered_from, self._gap) if self._gap else (under_way, self._sent + 1)
+        async with self._pool.acquire() as connection:
+            waiting = await asked(connection, self._source, self._shard, first, _BATCH)
+        return _run_of(waiting)
+
+    def heard(self, run: Sequence[Sending], answer: matching.SubmitResponse) -> None:
+        """Take in what the core answered to them. Raises CoreSilent where it took nothing."""
+        self._gap = 0
+        if answer.status == matching.BATCH_STATUS_SOURCE_GAP:
+            self._gap = answer.expected
+        elif answer.status in _TAKEN:
+            self._sent = run[-1].number
+        else:
+            raise CoreSilent(f"status {answer.status}: {answer.detail}")
+
+    def begin_again(self) -> None:
+        """Whatever has not been decided is to be sent again."""
+        self._sent = self._gap = 0
+
+
+class Outbox:
+    """Sends what the tables hold for one shard. One at a time: numbers must arrive in order."""
+
+    def __init__(self, pool: Pool, replicas: Choice, shard: int, news: asyncio.Event) -> None:
+        """`news` is set when there is something new to send."""
         self._pool = pool
         self._replicas = replicas
+        self._shard = shard
+        self._news = news
         self._submits: dict[grpc.aio.Channel, _Submit] = {
             channel: channel.stream_stream(f"/{rpc.ORDER_ENTRY_SERVICE}/Submit")
             for channel in replicas.replicas
         }
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """There is something new to send."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Send for ever. The core or Postgres out of reach is waited for."""
@@ -56,51 +87,40 @@ class Outbox:
             try:
                 await self._replicas.converse(self._stream)
             except (CoreSilent, grpc.aio.AioRpcError, *AWAY) as error:
-                _log.warning("outbox waits", reason=str(error).partition("\n")[0])
+                _log.warning(
+                    "outbox waits", shard=self._shard, reason=str(error).partition("\n")[0]
+                )
             await asyncio.sleep(_AGAIN_S)
 
     async def _stream(self, replica: grpc.aio.Channel) -> None:
         """Send to one replica. On another stream all starts again from what is not decided yet."""
         call = self._submits[replica]()
-        sent = 0
+        lines = [Line(self._pool, source, self._shard) for source in SOURCES]
         try:
             while True:
-                self._wake.clear()
-                sent = await self._send(call, sent)
-                if not await self._news():
+                self._news.clear()
+                for line in lines:
+                    await self._send(call, line)
+                if not await self._is_news():
                     # Silence: whatever has not been answered is asked for again.
-                    sent = 0
+                    for line in lines:
+                        line.begin_again()
         finally:
             call.cancel()
 
-    async def _news(self) -> bool:
+    async def _is_news(self) -> bool:
         """Wait for something new to send; False if there was none for a while."""
         try:
             async with asyncio.timeout(_AGAIN_S):
-                await self._wake.wait()
+                await self._news.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _send(self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", sent: int) -> int:
-        """Send what waits above a number. Returns the highest that the core has taken."""
-        waiting = await self._waiting(sent)
-        while waiting:
-            run = _run_of(waiting)
-            answer = await self._ask(call, run)
-            if answer.status == matching.BATCH_STATUS_SOURCE_GAP:
-                async with self._pool.acquire() as connection:
-                    waiting = await numbered_from(connection, answer.expected, _BATCH)
-                continue
-            if answer.status not in _TAKEN:
-                raise CoreSilent(f"status {answer.status}: {answer.detail}")
-            sent = run[-1].number
-            waiting = await self._waiting(sent)
-        return sent
-
-    async def _waiting(self, sent: int) -> list[Sending]:
-        async with self._pool.acquire() as connection:
-            return await under_way(connection, sent + 1, _BATCH)
+    async def _send(self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", line: Line) -> None:
+        """Send what waits of a source."""
+        while run := await line.next():
+            line.heard(run, await self._ask(call, run))
 
     async def _ask(
         self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", run: Sequence[Sending]
@@ -118,15 +138,17 @@ class Outbox:
 
 def _run_of(waiting: Sequence[Sending]) -> Sequence[Sending]:
     """The first ones that are numbered without a gap: a batch states only its first number."""
-    first = waiting[0].number
+    first = waiting[0].number if waiting else 0
     return [one for place, one in enumerate(waiting) if one.number == first + place]
 
 
 def batch(run: Sequence[Sending]) -> matching.SubmitRequest:
-    """Credits and debits, numbered side by side, as the core takes them."""
-    request = matching.SubmitRequest(source=SOURCE, number=run[0].number)
+    """Credits and debits of one source, numbered side by side, as the core takes them."""
+    request = matching.SubmitRequest(source=run[0].source, number=run[0].number)
     for one in run:
-        command = request.commands.add(request_id=one.request_id, account=one.account)
+        command = request.commands.add(
+            request_id=one.request_id, account=one.account, valid_until_us=one.valid_until_us
+        )
         if one.amount_minor > 0:
             command.credit.asset, command.credit.amount_minor = one.asset, one.amount_minor
         else:

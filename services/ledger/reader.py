@@ -1,7 +1,7 @@
-"""The one writer of the books: it follows the event log, and takes in transfers on their way.
+"""The one writer of the books: it follows every shard, and takes in money on its way.
 
-Whatever is written goes through `Bookkeeper.draft`: one at a time, position and epoch compared in
-the same transaction. After anything but a plain success the books are read again from the tables.
+Whatever is written goes through `Bookkeeper.draft`: one at a time, place and epoch compared in the
+same transaction. After anything but a plain success the books are read again from the tables.
 """
 
 import asyncio
@@ -11,26 +11,33 @@ from typing import Final
 
 import structlog
 
+from services.domain.clock import Clock
 from services.domain.sequences import known_up_to
-from services.ledger import store
+from services.ledger import moves, store
 from services.ledger.state import (
     NO_SHARD,
+    OUTSIDE_SOURCE,
     TREASURY,
+    UNDER_WAY,
     Books,
     Broken,
     Draft,
     Leg,
+    Move,
     funding,
     outside_leg,
 )
 from services.runtime.crash import crash_point
 from services.runtime.events import EventPart, follow
 from services.runtime.holds import Held
-from services.runtime.log import Log
+from services.runtime.log import Log, events_topic
 from services.runtime.place import NOWHERE, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Connection, Pool, transaction
+from services.runtime.readers import Reached
 
 _AGAIN_S: Final = 0.5
+RETURN_PAUSE_S: Final = 2.0
+"""How long money that no shard takes waits before it is offered to the one it came from again."""
 
 _log = structlog.get_logger()
 
@@ -44,33 +51,35 @@ class TreasuryShort(Exception):
 
 
 class RequestReused(Exception):
-    """The request id was used for another transfer."""
+    """The request id was used for something else."""
 
 
 class Bookkeeper:
     """Owns the books: whoever wants to post goes through `draft`."""
 
-    def __init__(self, pool: Pool, topic: str) -> None:
+    def __init__(self, pool: Pool, shards: int = 1) -> None:
         self._pool = pool
-        self._topic = topic
+        self._topics = [events_topic(shard) for shard in range(shards)]
         self._turn = asyncio.Lock()
         self._books = Books()
         self._stale = True
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        # A transfer by source, shard and number, a move by its id.
+        self._waiting: dict[tuple[int, int, int] | bytes, asyncio.Future[None]] = {}
         self._moved = asyncio.Condition()
-        self.place = NOWHERE
-        self.stopped = ""
+        self.places = [NOWHERE for _ in self._topics]
+        """How far each shard is posted."""
+        self.stopped = ["" for _ in self._topics]
+        """Why nothing more of a shard is posted; empty while it is."""
+        self.numbered = [asyncio.Event() for _ in self._topics]
+        """Set when there is something new to be sent to a shard."""
 
     async def open(self) -> None:
         """Become the writer, and read the books."""
-        async with self._pool.acquire() as connection:
-            self.place = await take_over(connection, self._topic)
-            self._books = await store.load_books(connection)
+        async with transaction(self._pool) as tx:
+            # One transaction: whoever wrote before writes nothing more, to whichever shard.
+            self.places = [await take_over(tx, topic) for topic in self._topics]
+            self._books = await store.load_books(tx)
         self._stale = False
-
-    async def held(self) -> Held:
-        """What is still needed of the log."""
-        return self.place.held()
 
     @property
     def books(self) -> Books:
@@ -78,18 +87,22 @@ class Bookkeeper:
         return self._books
 
     @asynccontextmanager
-    async def draft(self) -> AsyncIterator[tuple[Draft, Connection]]:
-        """A transaction on the books; what is put into the draft is written at its end."""
+    async def draft(self, shard: int = 0) -> AsyncIterator[tuple[Draft, Connection]]:
+        """A transaction on the books; what is put into the draft is written at its end.
+
+        It holds the place of a shard: the one it posts, or else the first.
+        """
         async with self._turn:
             if self._stale:
                 await self._reload()
             draft = Draft(self.books)
             try:
                 async with transaction(self._pool) as tx:
-                    await hold(tx, self._topic, self.place)
+                    await hold(tx, self._topics[shard], self.places[shard])
                     yield draft, tx
                     await store.write(tx, draft)
                     crash_point("ledger.in_transaction")
+                crash_point("ledger.after_commit")
             except (TreasuryShort, RequestReused, Broken):
                 # Said before anything was written: the books are what they were.
                 raise
@@ -99,36 +112,61 @@ class Bookkeeper:
             draft.commit()
 
     async def _reload(self) -> None:
-        async with self._pool.acquire() as connection:
-            self.place = await find(connection, self._topic, self.place.epoch)
-            self._books = await store.load_books(connection)
+        async with transaction(self._pool) as tx:
+            for shard, topic in enumerate(self._topics):
+                self.places[shard] = await find(tx, topic, self.places[shard].epoch)
+                # Held, so that a commit whose answer was lost is over before the books are read.
+                await hold(tx, topic, self.places[shard])
+            self._books = await store.load_books(tx)
         self._stale = False
 
-    async def post(self, parts: Sequence[EventPart]) -> None:
-        """Post event parts and move the position, all or nothing. Raises Broken."""
+    async def post(self, shard: int, parts: Sequence[EventPart]) -> None:
+        """Post event parts of a shard and move its place, all or nothing. Raises Broken."""
         last = parts[-1]
-        async with self.draft() as (draft, tx):
-            at = self.place
+        async with self.draft(shard) as (draft, tx):
+            at = self.places[shard]
             # A lost commit may have happened after all: then the parts are behind us already.
             fresh = [part for part in parts if part.position.next_offset > at.position.next_offset]
             after = at.then(last.position, known_up_to(last.record)) if fresh else at
             settled = [one for part in fresh for one in draft.follow(part.record)]
+            went_on, numbered = await moves.go_on(tx, shard, settled, last.record.time_us)
             await store.settle(tx, settled)
             if fresh:
-                await advance(tx, self._topic, at, after)
-        self.place = after
+                await advance(tx, self._topics[shard], at, after)
+        self.places[shard] = after
+        self._tell(numbered)
         for one in settled:
-            self._answer(one.number)
+            self._answer(one[:3])
+        for move in went_on:
+            if move.state not in UNDER_WAY:
+                self._answer(move.request_id)
         async with self._moved:
             self._moved.notify_all()
 
-    async def passed(self, sequence: int) -> None:
-        """Wait until everything up to `sequence` is posted."""
+    async def stop(self, shard: int, why: str) -> None:
+        """Post nothing more of a shard."""
+        self.stopped[shard] = why
+        _log.error("posting stopped", shard=shard, reason=why)
         async with self._moved:
-            await self._moved.wait_for(lambda: self.place.sequence >= sequence)
+            self._moved.notify_all()
 
-    def _answer(self, number: int) -> None:
-        waiting = self._waiting.pop(number, None)
+    async def passed(self, sequence: int, shard: int = 0) -> bool:
+        """Wait until everything of a shard up to `sequence` is posted; False if it never will."""
+        async with self._moved:
+            await self._moved.wait_for(
+                lambda: self.places[shard].sequence >= sequence or self.stopped[shard]
+            )
+        return self.places[shard].sequence >= sequence
+
+    def _tell(self, numbered: Sequence[store.Sending]) -> None:
+        for one in numbered:
+            self.numbered[one.shard].set()
+
+    def _end_of(self, what: tuple[int, int, int] | bytes) -> asyncio.Future[None]:
+        return self._waiting.setdefault(what, asyncio.Future())
+
+    def _answer(self, what: tuple[int, int, int] | bytes) -> None:
+        waiting = self._waiting.pop(what, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
@@ -153,41 +191,75 @@ class Bookkeeper:
                 if leg.amount_minor > 0:
                     self._need_treasury(leg)
                     draft.add(outside_leg(request_id, now_us, leg.asset, leg.amount_minor))
-                number = await store.enqueue(tx, request_id, leg, now_us)
-                known = store.Sending(
-                    number, request_id, leg.shard, *leg[:2], leg.amount_minor, 1, 0, 0
-                )
-        if (known.account, known.asset, known.amount_minor) != (*leg[:2], leg.amount_minor):
+                asking = store.Asking(OUTSIDE_SOURCE, request_id, leg)
+                (known,) = await store.enqueue(tx, [asking], now_us)
+        if known.leg != leg:
             raise RequestReused("this request id was used for another transfer")
-        if known.state != 1:
-            return known, None
-        return known, self._waiting.setdefault(known.number, asyncio.Future())
+        self._tell([known])
+        return known, self._end_of(known[:3]) if known.state == 1 else None
 
     def _need_treasury(self, leg: Leg) -> None:
         posted = self.books.posted(TREASURY, leg.asset, NO_SHARD)
         if posted < leg.amount_minor:
             raise TreasuryShort(posted)
 
+    async def start_move(
+        self, move: Move, valid_until_us: int, now_us: int
+    ) -> asyncio.Future[None] | None:
+        """Write a new move down and number its debit. The future ends when the move does.
+
+        One that is known goes on as it is, and has no future if it has ended. Raises RequestReused.
+        """
+        async with self.draft() as (_, tx):
+            known = await moves.find(tx, move.request_id)
+            if known is None:
+                await moves.begin(tx, move, valid_until_us, now_us)
+        if known is None:
+            self.numbered[move.from_shard].set()
+        elif known[:6] != move[:6]:
+            raise RequestReused("this request id was used for another move")
+        elif known.state not in UNDER_WAY:
+            return None
+        return self._end_of(move.request_id)
+
+    async def offer_again(self, now_us: int) -> None:
+        """Number anew what is on its way back and was refused there too."""
+        async with self._pool.acquire() as connection:
+            if not await moves.turned_away(connection):
+                return
+        async with self.draft() as (_, tx):
+            numbered = await moves.ask_next(tx, await moves.turned_away(tx), now_us)
+        self._tell(numbered)
+
 
 class LedgerReader:
     """Follows the event log of a shard into the books."""
 
-    def __init__(self, log: Log, topic: str, keeper: Bookkeeper, pause_s: float) -> None:
+    def __init__(self, log: Log, shard: int, keeper: Bookkeeper, pause_s: float) -> None:
+        self.topic = events_topic(shard)
         self._log = log
-        self._topic = topic
+        self._shard = shard
         self._keeper = keeper
         self._pause_s = pause_s
 
+    def reached(self) -> Reached:
+        """Up to where the shard is posted."""
+        place = self._keeper.places[self._shard]
+        return Reached(place.sequence, place.position.next_offset)
+
+    async def held(self) -> Held:
+        """What is still needed of the log."""
+        return self._keeper.places[self._shard].held()
+
     async def run(self) -> None:
-        """Follow for ever. What core and ledger disagree on stops the posting, not the process."""
+        """Follow for ever. What core and ledger disagree on stops the posting of this shard only,
+        not the process."""
+        position = self._keeper.places[self._shard].position
         try:
-            async for parts in follow(
-                self._log, self._topic, self._keeper.place.position, pause_s=self._pause_s
-            ):
+            async for parts in follow(self._log, self.topic, position, pause_s=self._pause_s):
                 await self._post(parts)
         except Broken as broken:
-            self._keeper.stopped = str(broken)
-            _log.error("posting stopped", reason=str(broken))
+            await self._keeper.stop(self._shard, str(broken))
             # The process stays, to answer what it was that differed.
             await asyncio.Event().wait()
 
@@ -204,7 +276,17 @@ class LedgerReader:
     async def _until_known(self, parts: Sequence[EventPart]) -> None:
         while True:
             try:
-                return await self._keeper.post(parts)
+                return await self._keeper.post(self._shard, parts)
             except (*AWAY, PlaceMoved) as error:
-                _log.warning("posting waits", reason=str(error))
+                _log.warning("posting waits", shard=self._shard, reason=str(error))
                 await asyncio.sleep(_AGAIN_S)
+
+
+async def bring_home(keeper: Bookkeeper, clock: Clock) -> None:
+    """Offer money that no shard takes to the one it came from, now and again, for ever."""
+    while True:
+        await asyncio.sleep(RETURN_PAUSE_S)
+        try:
+            await keeper.offer_again(clock.now_us())
+        except (*AWAY, PlaceMoved) as error:
+            _log.warning("what returns waits", reason=str(error))

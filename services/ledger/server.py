@@ -1,7 +1,8 @@
 """What other rooms and operators ask of the ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import grpc
@@ -9,18 +10,22 @@ import grpc
 from bourse.ledger import v1 as ledger
 from bourse.ledger.v1 import rpc
 from services.domain.clock import Clock
-from services.ledger import checks, store
+from services.ledger import checks, moves, store
 from services.ledger.config import LedgerConfig
-from services.ledger.outbox import Outbox
-from services.ledger.reader import Bookkeeper, RequestReused, TreasuryShort
-from services.ledger.state import OUTSIDE, TREASURY, Leg
-from services.runtime.lag import Lag
+from services.ledger.reader import Bookkeeper, LedgerReader, RequestReused, TreasuryShort
+from services.ledger.state import OUTSIDE, TRANSIT, Leg, Move
 from services.runtime.postgres import Pool
+from services.runtime.readers import Readers
 from services.runtime.rpc import Context
 
 _TOP: Final = 2**62
+_LAST: Final = 2**63 - 1
+"""No sequence of a shard is above it."""
 _PATIENCE_S: Final = 30.0
 """How long a check waits for the books to come to the sequence it is about."""
+_TRANSIT_PATIENCE_S: Final = 2.0
+"""How long what is between the shards waits for the same."""
+_LONGEST_WAIT_MS: Final = 10_000
 
 
 class Ledger(rpc.LedgerServiceServicer):
@@ -30,17 +35,15 @@ class Ledger(rpc.LedgerServiceServicer):
         self,
         pool: Pool,
         keeper: Bookkeeper,
-        outbox: Outbox,
+        readers: Readers[LedgerReader],
         config: LedgerConfig,
         clock: Clock,
-        lag: Lag,
     ) -> None:
         self._pool = pool
         self._keeper = keeper
-        self._outbox = outbox
+        self._readers = readers
         self._config = config
         self._clock = clock
-        self._lag = lag
 
     async def FundTreasury(
         self, request: ledger.FundTreasuryRequest, context: Context
@@ -68,7 +71,8 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.CreateTransferResponse:
         """Money between the treasury and an account, answered once the core has said."""
         await _check(request, context)
-        leg = Leg(request.account, request.asset, self._config.shard, request.amount_minor)
+        await self._readers.of(request.shard, context)
+        leg = Leg(request.account, request.asset, request.shard, request.amount_minor)
         try:
             sending, answered = await self._keeper.start_transfer(
                 request.request_id, self._clock.now_us(), leg
@@ -78,7 +82,6 @@ class Ledger(rpc.LedgerServiceServicer):
         except RequestReused as reused:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
         if answered is not None:
-            self._outbox.wake()
             await self._wait(answered, context)
         async with self._pool.acquire() as connection:
             sending = await store.transfer(connection, request.request_id) or sending
@@ -95,12 +98,82 @@ class Ledger(rpc.LedgerServiceServicer):
                 "the core has not answered yet; ask again with the same id",
             )
 
+    async def MoveMoney(
+        self, request: ledger.MoveMoneyRequest, context: Context
+    ) -> ledger.MoveMoneyResponse:
+        """Money of one account from one shard to another, answered as it stands after the wait."""
+        await self._check_move(request, context)
+        move = Move(
+            request.request_id,
+            request.account,
+            request.asset,
+            request.amount_minor,
+            request.from_shard,
+            request.to_shard,
+        )
+        now_us = self._clock.now_us()
+        try:
+            ended = await self._keeper.start_move(move, request.valid_until_us, now_us)
+        except RequestReused as reused:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
+        if ended is not None:
+            # Others may wait for the same move, and it goes on when nobody does.
+            await asyncio.wait([ended], timeout=request.wait_ms / 1000)
+        async with self._pool.acquire() as connection:
+            move = await moves.find(connection, request.request_id) or move
+        return ledger.MoveMoneyResponse(move=_move(move))
+
+    async def _check_move(self, request: ledger.MoveMoneyRequest, context: Context) -> None:
+        """Refuse what could never become a move."""
+        for shard in (request.from_shard, request.to_shard):
+            await self._readers.of(shard, context)
+        right = len(request.request_id) == 16 and request.account > TRANSIT and request.asset
+        if not right or not 0 < request.amount_minor <= _TOP:
+            why = "16 bytes of id, an account, an asset, 1..2^62"
+        elif request.from_shard == request.to_shard:
+            why = "from one shard to another"
+        elif request.valid_until_us < 0 or request.wait_ms > _LONGEST_WAIT_MS:
+            why = f"a deadline or 0, and a wait of 0..{_LONGEST_WAIT_MS} ms"
+        else:
+            return
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+
+    async def GetTransit(
+        self, request: ledger.GetTransitRequest, context: Context
+    ) -> ledger.GetTransitResponse:
+        """What is between the shards at a cut of them."""
+        at = {one.shard: min(one.sequence, _LAST) for one in request.at}
+        if len(request.at) != len(at) or at.keys() != set(range(self._config.shards)):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "the cut names each shard there is, and once"
+            )
+        async with self._pool.acquire() as connection:
+            touched = await moves.touched(connection, request.account)
+        await self._come_to({shard: at[shard] for shard in touched}, _TRANSIT_PATIENCE_S, context)
+        async with self._pool.acquire() as connection:
+            found = await moves.between(connection, request.account, at)
+        return _transit(found)
+
+    async def _come_to(self, at: Mapping[int, int], patience_s: float, context: Context) -> None:
+        """Wait until the books of each shard have come to a sequence; else the call ends."""
+        deadline_s = asyncio.get_running_loop().time() + patience_s
+        for shard, sequence in at.items():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline_s):
+                    if await self._keeper.passed(sequence, shard):
+                        continue
+            why = self._keeper.stopped[shard] or "lagging"
+            reached = self._keeper.places[shard].sequence
+            said = f"the ledger stands at {reached} of shard {shard}: {why}"
+            await context.abort(grpc.StatusCode.UNAVAILABLE, said)
+
     async def ListBalances(
         self, request: ledger.ListBalancesRequest, context: Context
     ) -> ledger.ListBalancesResponse:
         """Balances of one account or of all, as of the last posted sequence."""
         books = self._keeper.books
-        answer = ledger.ListBalancesResponse(sequence=self._keeper.place.sequence)
+        at = self._readers.at()
+        answer = ledger.ListBalancesResponse(sequence=at[0].sequence, at=at)
         for (account, asset, shard), posted in sorted(books.balances.items()):
             if request.account in (0, account):
                 answer.balances.add(account=account, asset=asset, shard=shard, posted_minor=posted)
@@ -125,18 +198,29 @@ class Ledger(rpc.LedgerServiceServicer):
         self, request: ledger.GetStatusRequest, context: Context
     ) -> ledger.GetStatusResponse:
         """How far the ledger has come."""
-        place = self._keeper.place
-        records, milliseconds = await self._lag.of(place.position.next_offset)
+        places = await self._readers.places()
         async with self._pool.acquire() as connection:
-            moving = await store.count_under_way(connection)
+            transfers = await store.count_under_way(connection)
+            moving = await moves.count_under_way(connection)
+        shards = [
+            ledger.ShardBooks(
+                place=place,
+                balance_hash=self._keeper.books.balance_hash(place.shard),
+                stopped=self._keeper.stopped[place.shard],
+            )
+            for place in places
+        ]
+        first = shards[0]
         return ledger.GetStatusResponse(
-            sequence=place.sequence,
-            next_offset=place.position.next_offset,
-            lag_records=records,
-            lag_ms=milliseconds,
-            transfers_under_way=moving,
-            balance_hash=self._keeper.books.balance_hash(self._config.shard),
-            stopped=self._keeper.stopped,
+            sequence=first.place.sequence,
+            next_offset=first.place.next_offset,
+            lag_records=first.place.lag_records,
+            lag_ms=first.place.lag_ms,
+            transfers_under_way=transfers,
+            balance_hash=first.balance_hash,
+            stopped=first.stopped,
+            shards=shards,
+            moves_under_way=moving,
         )
 
     async def StreamVerify(
@@ -144,15 +228,10 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.StreamVerifyResponse:
         """Check the books against themselves and against the core's totals."""
         core = await _totals(requests)
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._keeper.passed(core.sequence)
-        except TimeoutError:
-            why = self._keeper.stopped or "lagging"
-            at = self._keeper.place.sequence
-            await context.abort(grpc.StatusCode.UNAVAILABLE, f"the ledger stands at {at}: {why}")
+        reader = await self._readers.of(core.shard, context)
+        await self._come_to({core.shard: core.sequence}, _PATIENCE_S, context)
         found = await checks.all_checks(self._pool, self._keeper, core)
-        return ledger.StreamVerifyResponse(checks=found, sequence=self._keeper.place.sequence)
+        return ledger.StreamVerifyResponse(checks=found, sequence=reader.reached().sequence)
 
 
 async def _totals(requests: AsyncIterator[ledger.StreamVerifyRequest]) -> checks.CoreTotals:
@@ -167,7 +246,7 @@ async def _totals(requests: AsyncIterator[ledger.StreamVerifyRequest]) -> checks
 
 async def _check(request: ledger.CreateTransferRequest, context: Context) -> None:
     """Refuse what could never become a command."""
-    right = len(request.request_id) == 16 and request.account > TREASURY and request.asset
+    right = len(request.request_id) == 16 and request.account > TRANSIT and request.asset
     if not right or not 0 < abs(request.amount_minor) <= _TOP:
         await context.abort(
             grpc.StatusCode.INVALID_ARGUMENT, "16 bytes of id, an account, an asset, 1..2^62"
@@ -184,4 +263,29 @@ def _transfer(sending: store.Sending) -> ledger.Transfer:
         refusal=sending.refusal,
         sequence=sending.sequence,
         number=sending.number,
+        shard=sending.shard,
     )
+
+
+def _move(move: Move) -> ledger.Move:
+    return ledger.Move(
+        request_id=move.request_id,
+        account=move.account,
+        asset=move.asset,
+        amount_minor=move.amount_minor,
+        from_shard=move.from_shard,
+        to_shard=move.to_shard,
+        state=move.state,  # type: ignore[arg-type]  # the table keeps the contract's numbers
+        refusal=move.refusal,
+        debit_sequence=move.debit_sequence,
+        credit_sequence=move.credit_sequence,
+    )
+
+
+def _transit(found: moves.Between) -> ledger.GetTransitResponse:
+    answer = ledger.GetTransitResponse()
+    for (account, asset), amount_minor in sorted(found.amounts.items()):
+        answer.amounts.add(account=account, asset=asset, amount_minor=amount_minor)
+    for shard, sequence in sorted(found.read_again.items()):
+        answer.read_again.add(shard=shard, sequence=sequence)
+    return answer

@@ -6,8 +6,11 @@
     debit applied           account -amount, clearing +amount; clearing -amount, treasury +amount
     credit refused          clearing -amount, treasury +amount: the outside leg is reversed
     debit refused           nothing: nothing had moved
+    a leg of a move         debit applied: account -amount, transit +amount; credit applied: transit
+                            -amount, account +amount; refused: nothing
 
 Every entry adds up to zero in each asset. Postings state totals; what is held only the core knows.
+What becomes of money between shards is one table, `MOVES`.
 """
 
 import hashlib
@@ -26,12 +29,18 @@ OUTSIDE: Final = int(types.HOUSE_ACCOUNT_OUTSIDE)
 CLEARING: Final = int(types.HOUSE_ACCOUNT_CLEARING)
 FEES: Final = int(types.HOUSE_ACCOUNT_FEES)
 TREASURY: Final = int(types.HOUSE_ACCOUNT_TREASURY)
+TRANSIT: Final = int(types.HOUSE_ACCOUNT_TRANSIT)
 
 NO_SHARD: Final = -1
 """The shard of money that is in none."""
 
-SOURCE: Final = 1
-"""The number under which matching knows this ledger."""
+OUTSIDE_SOURCE: Final = 1
+"""The number under which matching knows this ledger for money from and to the outside."""
+
+BETWEEN_SOURCE: Final = 2
+"""The same for money between shards. Each shard has numbers of its own for each source."""
+
+SOURCES: Final = (OUTSIDE_SOURCE, BETWEEN_SOURCE)
 
 GENESIS: Final = bytes(32)
 """What the hash of the first entry follows."""
@@ -60,8 +69,10 @@ class Entry(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A credit or debit of ours that the core has answered."""
+    """A credit or debit of ours that a core has answered."""
 
+    source: int
+    shard: int
     number: int
     refusal: int
     sequence: int
@@ -91,8 +102,9 @@ def meaning(part: matching.EventRecord) -> Meaning:
         refusal = part.commands[move.command].refusal
         moved = _move(part, index, move, refused=refusal != 0)
         entries += ((move.command, entry) for entry in moved)
-        if move.source == SOURCE:
-            settled.append(Settled(move.number, refusal, part.first_sequence + move.command))
+        if move.source in SOURCES:
+            sequence = part.first_sequence + move.command
+            settled.append(Settled(move.source, part.shard, move.number, refusal, sequence))
     if part.moves:
         entries.sort(key=itemgetter(0))
     return Meaning([entry for _, entry in entries], settled)
@@ -146,44 +158,45 @@ def _move(
 ) -> list[Entry]:
     key = _key(part, _MOVE, index)
     amount = move.amount_minor
+    is_between = move.source == BETWEEN_SOURCE
     if refused:
-        if amount < 0:
-            return []
-        return [_outward(key, "reversal", part.time_us, move.asset, amount)]
+        # What had left a shard stays in transit, what had not left stays there.
+        is_reversed = amount > 0 and not is_between
+        return [_outward(key, "reversal", part, move)] if is_reversed else []
     inside = Leg(move.account, move.asset, part.shard, amount)
-    clearing = Leg(CLEARING, move.asset, NO_SHARD, -amount)
-    entry = Entry(key, "deposit" if amount > 0 else "withdrawal", part.time_us, (clearing, inside))
-    if amount > 0:
+    outside = Leg(TRANSIT if is_between else CLEARING, move.asset, NO_SHARD, -amount)
+    kind = "move" if is_between else "deposit" if amount > 0 else "withdrawal"
+    entry = Entry(key, kind, part.time_us, (outside, inside))
+    if is_between or amount > 0:
         return [entry]
     onward = _key(part, _PASS_ON, index)
-    return [entry, _outward(onward, "withdrawal", part.time_us, move.asset, -amount)]
+    return [entry, _outward(onward, "withdrawal", part, move)]
 
 
-def _outward(key: bytes, kind: str, time_us: int, asset: int, amount_minor: int) -> Entry:
+def _outward(key: bytes, kind: str, part: matching.EventRecord, move: matching.MoveEvent) -> Entry:
     """From clearing back to the treasury."""
-    legs = (
-        Leg(CLEARING, asset, NO_SHARD, -amount_minor),
-        Leg(TREASURY, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(key, kind, time_us, legs)
+    amount = abs(move.amount_minor)
+    return _handed(key, kind, part.time_us, move.asset, amount, CLEARING, TREASURY)
 
 
 def outside_leg(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
     """A deposit on its way: from the treasury into clearing, before the core is asked."""
-    legs = (
-        Leg(TREASURY, asset, NO_SHARD, -amount_minor),
-        Leg(CLEARING, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(b"\x02" + request_id, "deposit", time_us, legs)
+    key = b"\x02" + request_id
+    return _handed(key, "deposit", time_us, asset, amount_minor, TREASURY, CLEARING)
 
 
 def funding(request_id: bytes, time_us: int, asset: int, amount_minor: int) -> Entry:
     """Money from the world outside into the treasury."""
-    legs = (
-        Leg(OUTSIDE, asset, NO_SHARD, -amount_minor),
-        Leg(TREASURY, asset, NO_SHARD, amount_minor),
-    )
-    return Entry(b"\x03" + request_id, "funding", time_us, legs)
+    key = b"\x03" + request_id
+    return _handed(key, "funding", time_us, asset, amount_minor, OUTSIDE, TREASURY)
+
+
+def _handed(
+    key: bytes, kind: str, time_us: int, asset: int, amount_minor: int, giver: int, taker: int
+) -> Entry:
+    """From one account to another, outside all shards."""
+    legs = (Leg(giver, asset, NO_SHARD, -amount_minor), Leg(taker, asset, NO_SHARD, amount_minor))
+    return Entry(key, kind, time_us, legs)
 
 
 def _key(part: matching.EventRecord, kind: int, index: int) -> bytes:
@@ -311,21 +324,77 @@ class Draft:
         self.books.hashes = self.hashes
 
 
-def transfer_state(refusal: int) -> "ledger.TransferState":
-    """Where a transfer stands once the core has answered it."""
-    return ledger.TRANSFER_STATE_REFUSED if refusal else ledger.TRANSFER_STATE_DONE
+# --- Money between shards -------------------------------------------------------------------
+
+ASKED: Final = int(ledger.MOVE_STATE_ASKED)
+IN_TRANSIT: Final = int(ledger.MOVE_STATE_IN_TRANSIT)
+DONE: Final = int(ledger.MOVE_STATE_DONE)
+NOT_MOVED: Final = int(ledger.MOVE_STATE_REFUSED)
+RETURNING: Final = int(ledger.MOVE_STATE_RETURNING)
+RETURNED: Final = int(ledger.MOVE_STATE_RETURNED)
+
+TAKEN: Final = True
+REFUSED: Final = False
+
+MOVES: Final = {
+    (ASKED, TAKEN): IN_TRANSIT,
+    (ASKED, REFUSED): NOT_MOVED,
+    (IN_TRANSIT, TAKEN): DONE,
+    (IN_TRANSIT, REFUSED): RETURNING,
+    (RETURNING, TAKEN): RETURNED,
+    (RETURNING, REFUSED): RETURNING,
+}
+"""The life of a move: where it stands once a core has taken or refused what was asked of it last.
+A state without a way on is an end."""
+
+UNDER_WAY: Final = frozenset(state for state, _ in MOVES)
 
 
-def all_links(
-    entries: Iterable[tuple[int, Entry, bytes, bytes]],
-) -> Iterator[tuple[int, bytes, str, int, bytes, bytes]]:
-    """(seq, event_key, kind, time_us, prev_hash, hash) of every entry, in order."""
-    for seq, entry, before, after in entries:
-        yield seq, entry.event_key, entry.kind, entry.time_us, before, after
+class Move(NamedTuple):
+    """Money of one account on its way from one shard to another."""
+
+    request_id: bytes
+    account: int
+    asset: int
+    amount_minor: int
+    """At least 1."""
+    from_shard: int
+    to_shard: int
+    state: int = ASKED
+    refusal: int = 0
+    """Of the debit, or of the credit that had to turn back; 0 if there is none."""
+    debit_sequence: int = 0
+    credit_sequence: int = 0
+    """Of the credit that was taken, wherever that was; 0 until one was."""
+    commands: int = 0
+    """Debits and credits that were numbered for it."""
 
 
-def all_legs(entries: Iterable[tuple[int, Entry, bytes, bytes]]) -> Iterator[tuple[int, ...]]:
-    """(seq, leg, account, asset, shard, amount) of every leg, in order."""
-    for seq, entry, _, _ in entries:
-        for number, (account, asset, shard, amount_minor) in enumerate(entry.legs):
-            yield seq, number, account, asset, shard, amount_minor
+def asks(move: Move) -> Leg | None:
+    """What a move asks of a core where it stands; None at its end."""
+    amount = move.amount_minor
+    wants = {
+        ASKED: (move.from_shard, -amount),
+        IN_TRANSIT: (move.to_shard, amount),
+        RETURNING: (move.from_shard, amount),
+    }.get(move.state)
+    return wants and Leg(move.account, move.asset, *wants)
+
+
+def command_id(move: Move) -> bytes:
+    """The request id of the next command of a move, 16 bytes: whoever knows the one knows all."""
+    return hashlib.sha256(b"move" + move.request_id + struct.pack(">I", move.commands)).digest()[
+        :16
+    ]
+
+
+def answered(move: Move, refusal: int, sequence: int) -> Move:
+    """A move once a core has answered what it asked last. Raises Broken if it asked nothing."""
+    state = MOVES.get((move.state, refusal == 0))
+    if state is None:
+        raise Broken(f"Move {move.request_id.hex()} has ended, and a core has moved it again.")
+    if refusal:
+        return move._replace(state=state, refusal=move.refusal or refusal)
+    if move.state == ASKED:
+        return move._replace(state=state, debit_sequence=sequence)
+    return move._replace(state=state, credit_sequence=sequence)

@@ -1,21 +1,12 @@
 """The books' tables. Each function is named for what it answers or writes; SQL stands above it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from services.ledger.state import (
-    Books,
-    Draft,
-    Entry,
-    Leg,
-    Settled,
-    all_legs,
-    all_links,
-    entry_hash,
-    transfer_state,
-)
+from bourse.ledger import v1 as ledger
+from services.ledger.state import Books, Draft, Entry, Leg, Settled, entry_hash
 from services.runtime.postgres import Connection, Pool
 
 _LOAD_BALANCES: Final = "select account, asset, shard, posted from balance"
@@ -46,18 +37,31 @@ async def write(tx: Connection, draft: Draft) -> None:
         return
     await tx.copy_records_to_table(
         "journal",
-        records=all_links(draft.entries),
+        records=_links(draft.entries),
         columns=("seq", "event_key", "kind", "time_us", "prev_hash", "hash"),
     )
     await tx.copy_records_to_table(
         "posting",
-        records=all_legs(draft.entries),
+        records=_legs(draft.entries),
         columns=("seq", "leg", "account", "asset", "shard", "amount"),
     )
     accounts, assets, shards = zip(*draft.changed, strict=True)
     posted = list(draft.changed.values())
     last = [draft.last_seq[spot] for spot in draft.changed]
     await tx.execute(_BALANCE, accounts, assets, shards, posted, last)
+
+
+def _links(
+    entries: Iterable[tuple[int, Entry, bytes, bytes]],
+) -> Iterator[tuple[int, bytes, str, int, bytes, bytes]]:
+    for seq, entry, before, after in entries:
+        yield seq, entry.event_key, entry.kind, entry.time_us, before, after
+
+
+def _legs(entries: Iterable[tuple[int, Entry, bytes, bytes]]) -> Iterator[tuple[int, ...]]:
+    for seq, entry, _, _ in entries:
+        for number, (account, asset, shard, amount_minor) in enumerate(entry.legs):
+            yield seq, number, account, asset, shard, amount_minor
 
 
 _KNOWN_ENTRY: Final = "select exists (select from journal where event_key = $1)"
@@ -74,78 +78,135 @@ async def is_posted(connection: Connection, event_key: bytes) -> bool:
 class Sending(NamedTuple):
     """A credit or debit as the outbox keeps it. `amount_minor` is positive into the account."""
 
-    number: int
-    request_id: bytes
+    source: int
     shard: int
+    number: int
+    """In its source and shard."""
+    request_id: bytes
     account: int
     asset: int
     amount_minor: int
+    valid_until_us: int
+    """0 for no deadline."""
     state: int
     refusal: int
     sequence: int
 
+    @property
+    def leg(self) -> Leg:
+        """What it does to an account."""
+        return Leg(self.account, self.asset, self.shard, self.amount_minor)
 
-_SENDING: Final = (
-    "select number, request_id, shard, account, asset, amount, state, refusal, sequence from outbox"
+
+class Asking(NamedTuple):
+    """A credit or debit that is to be numbered."""
+
+    source: int
+    request_id: bytes
+    leg: Leg
+    valid_until_us: int = 0
+    move: bytes | None = None
+    """The move it is a leg of; None: it is a transfer."""
+
+
+_COLUMNS: Final = (
+    "source, shard, number, request_id, account, asset, amount, valid_until_us, state, refusal,"
+    " sequence"
 )
+_SENDING: Final = f"select {_COLUMNS} from outbox"  # noqa: S608 - names of our own columns
 
 
 async def transfer(connection: Connection, request_id: bytes) -> Sending | None:
     """The transfer that was asked for under this id."""
-    row = await connection.fetchrow(f"{_SENDING} where request_id = $1", request_id)
+    row = await connection.fetchrow(f"{_SENDING} where source = 1 and request_id = $1", request_id)
     return None if row is None else Sending(*row)
 
 
-async def under_way(connection: Connection, from_number: int, limit: int) -> list[Sending]:
-    """Transfers the core has not answered, by number, from `from_number` on."""
-    text = f"{_SENDING} where state = 1 and number >= $1 order by number limit $2"
-    return [Sending(*row) for row in await connection.fetch(text, from_number, limit)]
+_FROM_NUMBER: Final = f"{_SENDING} where source = $1 and shard = $2 and number >= $3"
+_UNDER_WAY: Final = f"{_FROM_NUMBER} and state = 1 order by number limit $4"
+_NUMBERED_FROM: Final = f"{_FROM_NUMBER} order by number limit $4"
 
 
-async def numbered_from(connection: Connection, from_number: int, limit: int) -> list[Sending]:
-    """Transfers by number whatever became of them: what a source sends again after a gap."""
-    text = f"{_SENDING} where number >= $1 order by number limit $2"
-    return [Sending(*row) for row in await connection.fetch(text, from_number, limit)]
+async def under_way(
+    connection: Connection, source: int, shard: int, from_number: int, limit: int
+) -> list[Sending]:
+    """What a core has not answered of a source, by number, from `from_number` on."""
+    rows = await connection.fetch(_UNDER_WAY, source, shard, from_number, limit)
+    return [Sending(*row) for row in rows]
 
 
-_ENQUEUE: Final = """
-    insert into outbox (number, request_id, shard, account, asset, amount, state, created_us)
-    select coalesce(max(number), 0) + 1, $1, $2, $3, $4, $5, 1, $6 from outbox
-    returning number
-"""
+async def numbered_from(
+    connection: Connection, source: int, shard: int, from_number: int, limit: int
+) -> list[Sending]:
+    """By number whatever became of it: what a source sends again after a gap."""
+    rows = await connection.fetch(_NUMBERED_FROM, source, shard, from_number, limit)
+    return [Sending(*row) for row in rows]
 
 
-async def enqueue(tx: Connection, request_id: bytes, leg: Leg, created_us: int) -> int:
-    """Number a credit or debit. Only the one writer calls this, so numbers have no gaps."""
-    number: int = await tx.fetchval(
-        _ENQUEUE, request_id, leg.shard, leg.account, leg.asset, leg.amount_minor, created_us
+_ENQUEUE: Final = f"""
+    insert into outbox (source, shard, number, request_id, account, asset, amount, valid_until_us,
+        move, state, created_us)
+    select n.source, n.shard,
+        row_number() over (partition by n.source, n.shard order by n.place) + coalesce((
+            select max(number) from outbox o where (o.source, o.shard) = (n.source, n.shard)
+        ), 0),
+        n.request_id, n.account, n.asset, n.amount, n.valid_until_us, n.move, 1, $9
+    from unnest($1::smallint[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[],
+            $6::bigint[], $7::bigint[], $8::bytea[])
+        with ordinality
+        as n (source, shard, request_id, account, asset, amount, valid_until_us, move, place)
+    returning {_COLUMNS}
+"""  # noqa: S608 - names of our own columns
+
+
+async def enqueue(tx: Connection, asked: Sequence[Asking], created_us: int) -> list[Sending]:
+    """Number credits and debits. Only the one writer calls this, so numbers have no gaps."""
+    if not asked:
+        return []
+    legs = [one.leg for one in asked]
+    rows = await tx.fetch(
+        _ENQUEUE,
+        [one.source for one in asked],
+        [leg.shard for leg in legs],
+        [one.request_id for one in asked],
+        [leg.account for leg in legs],
+        [leg.asset for leg in legs],
+        [leg.amount_minor for leg in legs],
+        [one.valid_until_us for one in asked],
+        [one.move for one in asked],
+        created_us,
     )
-    return number
+    return [Sending(*row) for row in rows]
 
 
 _SETTLE: Final = """
     update outbox set state = s.state, refusal = s.refusal, sequence = s.sequence
-    from unnest($1::bigint[], $2::smallint[], $3::int[], $4::bigint[])
-        as s (number, state, refusal, sequence)
-    where outbox.number = s.number and outbox.state = 1
+    from unnest($1::smallint[], $2::smallint[], $3::bigint[], $4::smallint[], $5::int[],
+            $6::bigint[])
+        as s (source, shard, number, state, refusal, sequence)
+    where (outbox.source, outbox.shard, outbox.number) = (s.source, s.shard, s.number)
+        and outbox.state = 1
 """
 
 
 async def settle(tx: Connection, settled: Sequence[Settled]) -> None:
-    """Write down what the core answered. An answer it gave before changes nothing."""
+    """Write down what the cores answered. An answer given before changes nothing."""
     if not settled:
         return
-    numbers = [one.number for one in settled]
-    states = [int(transfer_state(one.refusal)) for one in settled]
-    refusals = [one.refusal for one in settled]
-    await tx.execute(_SETTLE, numbers, states, refusals, [one.sequence for one in settled])
+    sources, shards, numbers, refusals, sequences = zip(*settled, strict=True)
+    states = [int(_transfer_state(refusal)) for refusal in refusals]
+    await tx.execute(_SETTLE, sources, shards, numbers, states, refusals, sequences)
 
 
-_COUNT_UNDER_WAY: Final = "select count(*) from outbox where state = 1"
+def _transfer_state(refusal: int) -> "ledger.TransferState":
+    return ledger.TRANSFER_STATE_REFUSED if refusal else ledger.TRANSFER_STATE_DONE
+
+
+_COUNT_UNDER_WAY: Final = "select count(*) from outbox where source = 1 and state = 1"
 
 
 async def count_under_way(connection: Connection) -> int:
-    """How many transfers the core has not answered."""
+    """How many transfers the cores have not answered."""
     return int(await connection.fetchval(_COUNT_UNDER_WAY))
 
 
@@ -182,15 +243,19 @@ _NOT_THE_SUM: Final = """
     where coalesce(b.posted, 0) <> coalesce(p.posted, 0) limit 1
 """
 _OUTBOX_GAP: Final = """
-    select number from (select number, row_number() over (order by number) as place from outbox) o
-    where number <> place limit 1
+    select source, shard, number from (
+        select source, shard, number,
+               row_number() over (partition by source, shard order by number) as place
+        from outbox
+    ) o
+    where number <> place order by source, shard, number limit 1
 """
 _CLEARING: Final = """
     select b.asset from (
         select asset, sum(posted) as posted from balance where account = 2 group by asset
     ) b full join (
         select asset, sum(amount) as posted
-        from outbox where state = 1 and amount > 0 group by asset
+        from outbox where source = 1 and state = 1 and amount > 0 group by asset
     ) o using (asset)
     where coalesce(b.posted, 0) <> coalesce(o.posted, 0) limit 1
 """
@@ -211,10 +276,9 @@ async def first_balance_not_the_sum(tx: Connection) -> asyncpg.Record | None:
     return await tx.fetchrow(_NOT_THE_SUM)
 
 
-async def first_gap_in_outbox(tx: Connection) -> int | None:
-    """The first number that does not follow the one before."""
-    gap: int | None = await tx.fetchval(_OUTBOX_GAP)
-    return gap
+async def first_gap_in_outbox(tx: Connection) -> asyncpg.Record | None:
+    """(source, shard, number) of the first that does not follow the one before."""
+    return await tx.fetchrow(_OUTBOX_GAP)
 
 
 async def first_clearing_not_under_way(tx: Connection) -> int | None:

@@ -9,12 +9,10 @@ from services.marketdata.tape import Tape
 from services.runtime.choice import Choice
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
-from services.runtime.holds import Holds
-from services.runtime.lag import Lag
-from services.runtime.log import events_topic, open_log
+from services.runtime.log import Log, open_log
 from services.runtime.main import launch, run
-from services.runtime.place import same_log
-from services.runtime.postgres import open_postgres
+from services.runtime.postgres import Pool, open_postgres
+from services.runtime.readers import Readers, open_events
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
@@ -22,31 +20,31 @@ from services.runtime.telemetry import start_telemetry
 async def main() -> None:
     config = load(MarketdataConfig)
     telemetry = start_telemetry("marketdata", config.telemetry)
-    clock = SystemClock()
-    topic = events_topic(config.shard)
     log = await open_log(config.log)
-    await log.create(topic)
     pool = await open_postgres(config.postgres, "marketdata")
-    await same_log(pool, log, topic)
-    tape = Tape(pool, topic, config)
-    core = MatchingServiceStub(Choice(config.address_of("matching")))
-    reader = MarketdataReader(log, topic, tape, core, config)
-    await reader.open()
-    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
-    server = Marketdata(reader, config, lag)
+    await open_events(log, pool, config.shards)
+    every = [_reader(log, pool, shard, config) for shard in range(config.shards)]
+    for reader in every:
+        await reader.open()
+    readers = Readers(log, SystemClock(), every)
+    server = Marketdata(readers, config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
+    parts = [part for one in every for part in (one.run(), one.keep(), one.tell())]
     try:
         await run(
             serve(config.listen_address(), entry),
-            reader.run(),
-            reader.keep(),
-            reader.tell(),
-            holds.keep(topic, "marketdata", tape.held),
-            lag.keep(lambda: tape.place.position.next_offset, telemetry),
+            *parts,
+            *readers.keep("marketdata", config.postgres, telemetry),
             telemetry=telemetry,
         )
     finally:
-        await tape.close()
+        for reader in every:
+            await reader.tape.close()
+
+
+def _reader(log: Log, pool: Pool, shard: int, config: MarketdataConfig) -> MarketdataReader:
+    core = MatchingServiceStub(Choice(config.address_of("matching", shard)))
+    return MarketdataReader(log, Tape(pool, shard, config), core, config)
 
 
 if __name__ == "__main__":

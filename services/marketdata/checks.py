@@ -14,21 +14,19 @@ TRADES_APART: Final = 1024
 """The numbers of two trades of a shard that follow each other are so far apart."""
 
 
-async def all_checks(
-    tape: Tape, markets: Markets, shard: int, sequence: int
-) -> marketdata.VerifyResponse:
-    """Every check, while no block comes. Slow: it reads the whole tape."""
+async def all_checks(tape: Tape, markets: Markets, sequence: int) -> marketdata.VerifyResponse:
+    """Every check of a shard, while no block comes. Slow: it reads its whole tape."""
     async with tape.turn:
-        checks = [check async for check in _checks(tape, markets, shard)]
+        checks = [check async for check in _checks(tape, markets)]
         trades = await tape.read(lambda client: store.count_trades(client, sequence))
-        trades += await _before(tape, shard) // TRADES_APART
+        trades += await _before(tape) // TRADES_APART
         return marketdata.VerifyResponse(checks=checks, sequence=tape.place.sequence, trades=trades)
 
 
-async def _checks(tape: Tape, markets: Markets, shard: int) -> AsyncIterator[marketdata.Check]:
+async def _checks(tape: Tape, markets: Markets) -> AsyncIterator[marketdata.Check]:
     row = await tape.read(store.first_twice)
     yield _check("a trade is on the tape once", row, "trade {0}, sequence {1}: {2} times")
-    before = shard + await _before(tape, shard)
+    before = tape.shard + await _before(tape)
     row = await tape.read(lambda client: store.first_missing(client, before))
     yield _check("no trade is missing", row, "trade {0}, before sequence {1}")
     count = await tape.read(store.count_trades)
@@ -48,12 +46,12 @@ async def _checks(tape: Tape, markets: Markets, shard: int) -> AsyncIterator[mar
     yield _check("no book is crossed where orders trade", found, sentence)
 
 
-async def _before(tape: Tape, shard: int) -> int:
+async def _before(tape: Tape) -> int:
     """How far the numbers of trades had come where the tape begins: 0 if it has all of them."""
     if tape.end.begins_at == 0:
         return 0
     first = await tape.read(store.first_trade)
-    return first - TRADES_APART - shard if first else 0
+    return first - TRADES_APART - tape.shard if first else 0
 
 
 async def _first_other_in_memory(client: AsyncClient, markets: Markets) -> Sequence[Any] | None:

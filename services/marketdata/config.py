@@ -8,14 +8,13 @@ from services.runtime.config import Settings
 
 
 class MarketdataConfig(Settings):
-    """Settings of the marketdata room."""
+    """Settings of the marketdata room. Waits and blocks are those of a shard."""
 
     room: ClassVar[str] = "marketdata"
 
-    shard: int = Field(default=0, ge=0, le=1023)
-    """The shard whose markets are shown, 0..1023."""
     database: str = Field(default="marketdata", pattern="[a-z][a-z0-9_]{0,62}")
-    """The database of the tape in ClickHouse."""
+    """The database of the tape in ClickHouse. Shards have a tape each: shard 0 in this one, shard 1
+    in `marketdata_1` beside it, and so on."""
     pause_s: float = Field(default=0.02, ge=0.0, le=1.0)
     """The log is read at most this often, 0..1 s."""
     tick_s: float = Field(default=0.05, ge=0.0, le=1.0)
@@ -31,3 +30,7 @@ class MarketdataConfig(Settings):
     """How long a read waits for `after_sequence`, 0..10 s; then the answer is `lagging`."""
     verify_patience_s: float = Field(default=30.0, ge=0.0, le=600.0)
     """How long a check waits until the tape has come to its sequence, 0..600 s."""
+
+    def database_of(self, shard: int) -> str:
+        """The database of a shard's tape."""
+        return f"{self.database}_{shard}" if shard else self.database

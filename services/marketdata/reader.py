@@ -16,7 +16,9 @@ from services.marketdata.config import MarketdataConfig
 from services.marketdata.state import KEPT_CANDLES, KEPT_TRADES, Markets, auctions_of
 from services.marketdata.tape import Block, Tape
 from services.runtime.events import BEGINNING, EventPart, follow
+from services.runtime.holds import Held
 from services.runtime.log import Log
+from services.runtime.readers import Reached
 
 _AGAIN_S: Final = 0.2
 _ANSWER_S: Final = 10.0
@@ -57,13 +59,11 @@ class MarketdataReader:
     def __init__(
         self,
         log: Log,
-        topic: str,
         tape: Tape,
         core: rpc.MatchingServiceStub,
         config: MarketdataConfig,
     ) -> None:
         self._log = log
-        self._topic = topic
         self._core = core
         self._config = config
         self._block = Block()
@@ -77,6 +77,7 @@ class MarketdataReader:
         self._new_watchers: list[Watcher] = []
         self._position = BEGINNING
         self.tape = tape
+        self.topic = tape.topic
         self.markets = Markets()
 
     async def open(self) -> None:
@@ -101,10 +102,10 @@ class MarketdataReader:
 
         Raises EventsError, and what Log.read raises.
         """
-        end = await self._log.end(self._topic)
+        end = await self._log.end(self.topic)
         known = await self._begin_with_books()
         self._look_if_ready(end, known)
-        parts = follow(self._log, self._topic, self._position, pause_s=self._config.pause_s)
+        parts = follow(self._log, self.topic, self._position, pause_s=self._config.pause_s)
         async with aclosing(parts) as batches:
             async for batch in batches:
                 for part in batch:
@@ -196,6 +197,15 @@ class MarketdataReader:
         while len(self._block.trades) >= 10 * limit:
             self._room.clear()
             await self._room.wait()
+
+    def reached(self) -> Reached:
+        """Up to where everything is on the tape."""
+        place = self.tape.place
+        return Reached(place.sequence, place.position.next_offset)
+
+    async def held(self) -> Held:
+        """What is still needed of the log: from there on it is not on the tape."""
+        return self.tape.place.held()
 
     # --- To the watchers ----------------------------------------------------------------
 

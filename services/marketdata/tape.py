@@ -1,4 +1,4 @@
-"""The one writer of the tape: each block once, whatever is killed or lost on the way."""
+"""The one writer of a shard's tape: each block once, whatever is killed or lost on the way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,8 +17,7 @@ from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import BEGINNING, EventKey, Position, follow
 from services.runtime.final import NeedsMending
-from services.runtime.holds import Held
-from services.runtime.log import Log
+from services.runtime.log import Log, events_topic
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
 
@@ -65,12 +64,16 @@ class Block:
 
 
 class Tape:
-    """Owns the tape: whoever wants to write goes through `write`."""
+    """Owns the tape of a shard: whoever wants to write goes through `write`.
 
-    def __init__(self, pool: Pool, topic: str, config: MarketdataConfig) -> None:
+    Each shard has a database of its own, so that it counts, checks and writes anew what is its own.
+    """
+
+    def __init__(self, pool: Pool, shard: int, config: MarketdataConfig) -> None:
         self._pool = pool
-        self._topic = topic
         self._config = config
+        self.shard = shard
+        self.topic = events_topic(shard)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self.turn = asyncio.Lock()
@@ -89,21 +92,30 @@ class Tape:
 
         Raises TapeLost, ClickHouseUnavailable.
         """
-        self.place = await take_over(self._pool, self._topic)
-        self.end = await store.end(self._pool, self._topic)
+        self.place = await take_over(self._pool, self.topic)
+        self.end = await store.end(self._pool, self.topic)
         await self._connect(None, _START_S)
         await store.make_tables(self.client)
-        if self.place.position == BEGINNING and await log.start(self._topic) > 0:
+        if self.place.position == BEGINNING and await log.start(self.topic) > 0:
             await self._begin_late(log)
         if self.end.pending_to is not None:
             await self.write(await self._pending(log, self.end.pending_to))
-        found = await store.count_trades(self.client)
+        found = await self._count()
         if found != self.end.trades:
             await self._start_over(log, found)
 
-    async def held(self) -> Held:
-        """What is still needed of the log: from there on it is not on the tape."""
-        return self.place.held()
+    async def _count(self) -> int:
+        """How many trades can be read; where that is not what was written, after another look."""
+        try:
+            found = await store.count_trades(self.client)
+            await store.read_candles(self.client)
+        except ClickHouseError as error:
+            _log.warning("tape cannot be read", reason=str(error).partition("\n")[0])
+            found = -1
+        if found == self.end.trades:
+            return found
+        await store.load_again(self.client)
+        return await store.count_trades(self.client)
 
     async def close(self) -> None:
         """Let go of ClickHouse."""
@@ -118,8 +130,8 @@ class Tape:
         async with self._connecting:
             if self._client is not lost:
                 return
-            config = self._config
-            found = await open_clickhouse(config.clickhouse, config.database, patience_s=patience_s)
+            where, database = self._config.clickhouse, self._config.database_of(self.shard)
+            found = await open_clickhouse(where, database, patience_s=patience_s)
             self._client = found
             if lost is not None:
                 await lost.close()
@@ -127,7 +139,7 @@ class Tape:
     async def _pending(self, log: Log, pending_to: int) -> Block:
         """The block that was announced, made again from the log."""
         block = Block()
-        async with aclosing(follow(log, self._topic, self.place.position)) as batches:
+        async with aclosing(follow(log, self.topic, self.place.position)) as batches:
             async for parts in batches:
                 for part in parts:
                     record = part.record
@@ -140,8 +152,8 @@ class Tape:
 
     async def _begin_late(self, log: Log) -> None:
         """Begin with the first whole command record that the log still has: after a restore."""
-        start = await log.start(self._topic)
-        async with aclosing(follow(log, self._topic, Position(start, None))) as batches:
+        start = await log.start(self.topic)
+        async with aclosing(follow(log, self.topic, Position(start, None))) as batches:
             async for parts in batches:
                 whole = next((part for part in parts if part.record.part == 0), None)
                 if whole is not None:
@@ -158,9 +170,9 @@ class Tape:
     async def _start_over(self, log: Log, found: int) -> None:
         """Write the tape anew from the log's start. Raises TapeLost if that has been cut."""
         said = f"The tape has {found} trades where {self.end.trades} were written"
-        if await log.start(self._topic) > 0:
+        if await log.start(self.topic) > 0:
             raise TapeLost(
-                f"{said}, and {self._topic} has been cut, so it cannot be written anew. Restore"
+                f"{said}, and {self.topic} has been cut, so it cannot be written anew. Restore"
                 " ClickHouse and Postgres from one backup."
             )
         _log.warning("tape is written anew from the log", reason=said)
@@ -180,15 +192,17 @@ class Tape:
             after = self.place.then(block.position, block.sequence)
             trades = self.end.trades + len(block.trades)
             end = store.End(block.clock_us, trades, None, self.end.begins_at)
-            is_lost = False
+            is_lost = was_full = False
             while True:
                 try:
                     if not (is_lost and await self._is_at(after)):
                         await self._try_to_write(block, after, end)
+                    if was_full:
+                        await store.load_again(self.client)
                     break
                 except _LOST as error:
                     _log.warning("tape waits", reason=str(error).partition("\n")[0])
-                    is_lost = True
+                    is_lost, was_full = True, was_full or store.says_disk_full(error)
                     await asyncio.sleep(_AGAIN_S)
             self.place, self.end = after, end
 
@@ -197,7 +211,7 @@ class Tape:
             to = after.position.next_offset
             await self._announce(to)
             crash_point("marketdata.before_block")
-            token = f"{self._topic}:{self.place.position.next_offset}-{to}"
+            token = f"{self.topic}:{self.place.position.next_offset}-{to}"
             await self._insert(block.trades, token)
             crash_point("marketdata.after_block")
         await self._move(after, end, block.auctions.values())
@@ -205,19 +219,19 @@ class Tape:
     async def _announce(self, pending_to: int) -> None:
         """Write down where the block ends that is on its way."""
         async with transaction(self._pool) as tx:
-            await hold(tx, self._topic, self.place)
-            await store.put_end(tx, self._topic, self.end._replace(pending_to=pending_to))
+            await hold(tx, self.topic, self.place)
+            await store.put_end(tx, self.topic, self.end._replace(pending_to=pending_to))
 
     async def _move(self, after: Place, end: store.End, auctions: Iterable[Auction]) -> None:
         """Move on, if place and epoch are still ours."""
         async with transaction(self._pool) as tx:
-            await advance(tx, self._topic, self.place, after)
-            await store.put_end(tx, self._topic, end)
-            await store.put_auctions(tx, self._topic, auctions)
+            await advance(tx, self.topic, self.place, after)
+            await store.put_end(tx, self.topic, end)
+            await store.put_auctions(tx, self.topic, auctions)
 
     async def auctions(self) -> list[Auction]:
         """Auctions as they stood where the tape stands."""
-        return await store.auctions(self._pool, self._topic)
+        return await store.auctions(self._pool, self.topic)
 
     async def _insert(self, trades: list[Trade], token: str) -> None:
         client = self.client
@@ -230,7 +244,7 @@ class Tape:
 
     async def _is_at(self, after: Place) -> bool:
         """After a lost answer: did the place move? Raises WriterReplaced."""
-        return await find(self._pool, self._topic, after.epoch) == after
+        return await find(self._pool, self.topic, after.epoch) == after
 
     async def read(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
         """Ask ClickHouse, a second time if it has moved. Raises TapeUnavailable."""

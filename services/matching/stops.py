@@ -123,6 +123,10 @@ class Stops:
         host = socket.gethostname()
         return {"replica": self._name, "host": host, "process": os.getpid(), **_versions()}
 
+    def _named(self) -> str:
+        """How a command names this shard."""
+        return f" --shard {self._shard}" if self._shard else ""
+
     # --- where the core broke a rule of its own ---------------------------------------------
 
     async def _leave_failed(self, failed: RecordFailed) -> None:
@@ -139,7 +143,8 @@ class Stops:
         raise ReplicaStopped(
             f"{broke} Nothing of the record was published or answered. {where} Start again with a"
             " version of Bourse that has this mended; or, if every replica stops here, let two"
-            f" operators skip the record: `bourse log skip {offset}`, see docs/reliability.md."
+            f" operators skip the record: `bourse log skip {offset}{self._named()}`, see"
+            " docs/reliability.md."
         ) from failed
 
     async def _write_failed(self, folder: Path, failed: RecordFailed) -> None:

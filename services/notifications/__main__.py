@@ -6,12 +6,10 @@ from services.notifications.reader import NotificationsReader
 from services.notifications.server import Notifications
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
-from services.runtime.holds import Holds
-from services.runtime.lag import Lag
-from services.runtime.log import events_topic, open_log
+from services.runtime.log import open_log
 from services.runtime.main import launch, run
-from services.runtime.place import same_log
 from services.runtime.postgres import open_postgres
+from services.runtime.readers import Readers, open_events
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
@@ -19,24 +17,21 @@ from services.runtime.telemetry import start_telemetry
 async def main() -> None:
     config = load(NotificationsConfig)
     telemetry = start_telemetry("notifications", config.telemetry)
-    clock = SystemClock()
-    topic = events_topic(config.shard)
     log = await open_log(config.log)
-    await log.create(topic)
     pool = await open_postgres(config.postgres, "notifications")
-    await same_log(pool, log, topic)
-    reader = NotificationsReader(log, topic, pool, config)
-    await reader.open()
-    lag, holds = Lag(log, topic, clock), Holds(config.postgres)
-    server = Notifications(reader, config.backlog, lag)
+    await open_events(log, pool, config.shards)
+    every = [NotificationsReader(log, shard, pool, config) for shard in range(config.shards)]
+    for reader in every:
+        await reader.open()
+    readers = Readers(log, SystemClock(), every)
+    server = Notifications(readers, config.backlog)
     entry = service(
         rpc.NOTIFICATIONS_SERVICE, rpc.add_NotificationsServiceServicer_to_server, server
     )
     await run(
         serve(config.listen_address(), entry),
-        reader.run(),
-        holds.keep(topic, "notifications", reader.held),
-        lag.keep(lambda: reader.position.next_offset, telemetry),
+        *(reader.run() for reader in every),
+        *readers.keep("notifications", config.postgres, telemetry),
         telemetry=telemetry,
     )
 

@@ -12,8 +12,6 @@ class NotificationsConfig(Settings):
 
     room: ClassVar[str] = "notifications"
 
-    shard: int = Field(default=0, ge=0, le=1023)
-    """The shard whose events are told, 0..1023."""
     block_records: int = Field(default=256, ge=1, le=65_536)
     """Event records in a block of the index, 1..65,536: what a resume reads at least."""
     keep_s: int = Field(default=86_400, ge=1, le=2_592_000)

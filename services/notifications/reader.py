@@ -14,9 +14,10 @@ from services.notifications.config import NotificationsConfig
 from services.notifications.state import LAST_NUMBER, Cursor, accounts_in, parse_cursor, told
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.holds import Held
-from services.runtime.log import Log
+from services.runtime.log import Log, events_topic
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
+from services.runtime.readers import Reached
 
 _log = structlog.get_logger()
 
@@ -96,9 +97,10 @@ class _Sealed(NamedTuple):
 class NotificationsReader:
     """Follows one shard. Holds nothing of the past but the block that is being made."""
 
-    def __init__(self, log: Log, topic: str, pool: Pool, config: NotificationsConfig) -> None:
+    def __init__(self, log: Log, shard: int, pool: Pool, config: NotificationsConfig) -> None:
         self._log = log
-        self._topic = topic
+        self._shard = shard
+        self.topic = events_topic(shard)
         self._pool = pool
         self._config = config
         self._live: dict[int, set[Listener]] = {}
@@ -116,14 +118,14 @@ class NotificationsReader:
 
     async def open(self) -> None:
         """Go on where the index ends. Streams are served once the log's present end is reached."""
-        self._place = await take_over(self._pool, self._topic)
+        self._place = await take_over(self._pool, self.topic)
         self.position, self.sequence = self._place.position, self._place.sequence
-        self._end = await self._log.end(self._topic)
+        self._end = await self._log.end(self.topic)
         self._note_progress()
 
     async def run(self) -> None:
         """Follow for ever. Raises WriterReplaced, EventsError, and what Log.read raises."""
-        async with aclosing(follow(self._log, self._topic, self.position)) as batches:
+        async with aclosing(follow(self._log, self.topic, self.position)) as batches:
             async for parts in batches:
                 for part in parts:
                     self._take(part)
@@ -170,12 +172,14 @@ class NotificationsReader:
 
     async def _store(self, sealed: _Sealed) -> None:
         epoch = self._place.epoch
-        if self._in_doubt and await find(self._pool, self._topic, epoch) == sealed.after:
+        if self._in_doubt and await find(self._pool, self.topic, epoch) == sealed.after:
             return
         async with transaction(self._pool) as tx:
-            await advance(tx, self._topic, self._place, sealed.after)
+            await advance(tx, self.topic, self._place, sealed.after)
             await store.add(tx, sealed.block)
-            await store.forget(tx, sealed.block.time_us - self._config.keep_s * 1_000_000)
+            await store.forget(
+                tx, self._shard, sealed.block.time_us - self._config.keep_s * 1_000_000
+            )
 
     def _seal(self) -> _Sealed | None:
         """Begin a new block if the present one is full and no record goes on behind it."""
@@ -185,6 +189,7 @@ class NotificationsReader:
         if not last.position.last_part:
             return None
         block = store.Block(
+            shard=self._shard,
             first_offset=self._place.position.next_offset,
             next_offset=last.position.next_offset,
             first_sequence=self._first_sequence,
@@ -196,9 +201,13 @@ class NotificationsReader:
         self._concerned.clear()
         return _Sealed(block, self._place.then(last.position, self.sequence))
 
+    def reached(self) -> Reached:
+        """Up to where everybody who listens was told."""
+        return Reached(self.sequence, self.position.next_offset)
+
     async def held(self) -> Held:
         """What is still needed of the log: all that a cursor may be resumed from."""
-        oldest = await store.oldest_offset(self._pool)
+        oldest = await store.oldest_offset(self._pool, self._shard)
         return self._place.held() if oldest is None else Held(oldest)
 
     # --- Listeners ----------------------------------------------------------------------
@@ -231,7 +240,7 @@ class NotificationsReader:
     async def _known(self, cursor: Cursor | None) -> bool:
         if cursor is None or cursor.sequence > self.sequence:
             return False
-        return cursor.sequence + 1 >= await store.oldest_sequence(self._pool)
+        return cursor.sequence + 1 >= await store.oldest_sequence(self._pool, self._shard)
 
     async def _tell_past(self, listener: Listener, cursor: Cursor, answers: Answers) -> None:
         """Read the log where it speaks of the account, until nothing lies between that and now.
@@ -244,7 +253,7 @@ class NotificationsReader:
             ranges = [(max(place, indexed), now)]
             if place < indexed:
                 blocks = await store.concerning(
-                    self._pool, listener.account, place, cursor.sequence
+                    self._pool, self._shard, listener.account, place, cursor.sequence
                 )
                 ranges = [*blocks, *ranges]
             for first, after_last in ranges:
@@ -272,7 +281,7 @@ class NotificationsReader:
         if first >= after_last:
             return
         last_key = (-1, 0)
-        async for batch in self._log.read(self._topic, first):
+        async for batch in self._log.read(self.topic, first):
             for record in batch:
                 if record.offset >= after_last:
                     return

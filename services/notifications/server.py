@@ -2,29 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import grpc
 
 from bourse.notifications import v1 as notifications
 from bourse.notifications.v1 import rpc
 from services.notifications.reader import Answers, Listener, NotificationsReader
-from services.runtime.lag import Lag
+from services.runtime.readers import Readers
 from services.runtime.rpc import Context
 
 
 class Notifications(rpc.NotificationsServiceServicer):
     """Each account's private stream."""
 
-    def __init__(self, reader: NotificationsReader, backlog: int, lag: Lag) -> None:
-        self._reader = reader
+    def __init__(self, readers: Readers[NotificationsReader], backlog: int) -> None:
+        self._readers = readers
         self._backlog = backlog
-        self._lag = lag
 
     async def Follow(
         self, requests: AsyncIterator[notifications.FollowRequest], context: Context
     ) -> AsyncIterator[notifications.FollowResponse]:
         """Notifications of the accounts a gateway has sockets for."""
-        stream = _Stream(self._reader, Answers(self._backlog))
+        stream = _Stream(self._readers, Answers(self._backlog))
         listening = asyncio.create_task(stream.listen_to(requests))
         try:
             while (answer := await stream.answers.get()) is not None:
@@ -32,6 +32,8 @@ class Notifications(rpc.NotificationsServiceServicer):
         finally:
             listening.cancel()
             stream.close()
+        if stream.refusal:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.refusal)
         await context.abort(
             grpc.StatusCode.RESOURCE_EXHAUSTED, "The stream fell behind; continue from the cursors."
         )
@@ -40,24 +42,34 @@ class Notifications(rpc.NotificationsServiceServicer):
         self, request: notifications.GetStatusRequest, context: Context
     ) -> notifications.GetStatusResponse:
         """How far notifications have come."""
-        next_offset = self._reader.position.next_offset
-        records, milliseconds = await self._lag.of(next_offset)
+        places = await self._readers.places()
+        first = places[0]
         return notifications.GetStatusResponse(
-            sequence=self._reader.sequence,
-            next_offset=next_offset,
-            lag_records=records,
-            lag_ms=milliseconds,
+            sequence=first.sequence,
+            next_offset=first.next_offset,
+            lag_records=first.lag_records,
+            lag_ms=first.lag_ms,
+            places=places,
         )
+
+
+class _Subscription(NamedTuple):
+    """Who listens, and in which shard."""
+
+    reader: NotificationsReader
+    listener: Listener
 
 
 class _Stream:
     """The subscriptions of one gateway's stream."""
 
-    def __init__(self, reader: NotificationsReader, answers: Answers) -> None:
-        self._reader = reader
-        self._listeners: dict[int, Listener] = {}
+    def __init__(self, readers: Readers[NotificationsReader], answers: Answers) -> None:
+        self._readers = readers
+        self._listeners: dict[int, _Subscription] = {}
         self._starting: dict[int, asyncio.Task[None]] = {}
         self.answers = answers
+        self.refusal = ""
+        """Why the stream is ended, if it asked for what there is not."""
 
     async def listen_to(self, requests: AsyncIterator[notifications.FollowRequest]) -> None:
         """Add and drop subscriptions as asked."""
@@ -65,14 +77,19 @@ class _Stream:
             self._drop(request.subscription)
             if request.drop:
                 continue
+            reader = self._readers.get(request.shard)
+            if reader is None:
+                self.refusal = self._readers.lacks(request.shard)
+                self.answers.end()
+                return
             listener = Listener(request.subscription, request.account, self.answers)
-            self._listeners[request.subscription] = listener
-            start = asyncio.create_task(self._start(listener, request.after))
+            wanted = self._listeners[request.subscription] = _Subscription(reader, listener)
+            start = asyncio.create_task(self._start(wanted, request.after))
             self._starting[request.subscription] = start
 
-    async def _start(self, listener: Listener, after: str) -> None:
+    async def _start(self, wanted: _Subscription, after: str) -> None:
         try:
-            await self._reader.listen(listener, after, self.answers)
+            await wanted.reader.listen(wanted.listener, after, self.answers)
         except Exception:
             # Whatever went wrong, a stream that goes on would have a hole in it.
             self.answers.end()
@@ -82,9 +99,9 @@ class _Stream:
         starting = self._starting.pop(subscription, None)
         if starting is not None:
             starting.cancel()
-        listener = self._listeners.pop(subscription, None)
-        if listener is not None:
-            self._reader.drop(listener)
+        found = self._listeners.pop(subscription, None)
+        if found is not None:
+            found.reader.drop(found.listener)
 
     def close(self) -> None:
         """Drop them all."""

@@ -11,18 +11,23 @@ from services.runtime.place import find
 from services.runtime.postgres import Connection
 
 
-async def all_checks(tx: Connection, topic: str, core_sequence: int) -> orders.StreamVerifyResponse:
+async def all_checks(
+    tx: Connection, topic: str, shard: int, core_sequence: int
+) -> orders.StreamVerifyResponse:
     """Every check, in a transaction that stands still. Slow: it reads all of history.
 
-    The core's open orders at its sequence are in the table for what was asked.
+    The open orders of the shard's core at its sequence are in the table for what was asked; what
+    history says of itself is checked for all shards.
     """
-    trades = await store.count_trades(tx, core_sequence)
-    checks = [check async for check in _checks(tx, core_sequence, trades)]
+    trades = await store.count_trades(tx, shard, core_sequence)
+    checks = [check async for check in _checks(tx, shard, core_sequence, trades)]
     sequence = (await find(tx, topic)).sequence
     return orders.StreamVerifyResponse(checks=checks, sequence=sequence, trades=trades)
 
 
-async def _checks(tx: Connection, core_sequence: int, trades: int) -> AsyncIterator[orders.Check]:
+async def _checks(
+    tx: Connection, shard: int, core_sequence: int, trades: int
+) -> AsyncIterator[orders.Check]:
     row = await store.first_not_ended_once(tx)
     yield _check("an order ends once", row, "order {0}, sequence {1}: ended {2} times")
     row = await store.first_of_two_accounts(tx)
@@ -34,17 +39,17 @@ async def _checks(tx: Connection, core_sequence: int, trades: int) -> AsyncItera
     row = await store.first_not_a_pair(tx)
     found = f"{trades} trades"
     yield _check("a trade has two sides", row, "trade {0}, sequence {1}: {2} fills", found)
-    broken, compared = await _compare(tx, core_sequence)
+    broken, compared = await _compare(tx, shard, core_sequence)
     detail = broken or f"{compared} orders at sequence {core_sequence}"
     yield orders.Check(
         name="core and history have the same open orders", ok=broken is None, detail=detail
     )
 
 
-async def _compare(tx: Connection, core_sequence: int) -> tuple[str | None, int]:
+async def _compare(tx: Connection, shard: int, core_sequence: int) -> tuple[str | None, int]:
     """The first open order that differs from the core's, and how many of the core's were seen."""
     compared = 0
-    async for ours, theirs in store.open_or_asked(tx):
+    async for ours, theirs in store.open_or_asked(tx, shard):
         compared += theirs is not None
         broken = difference(ours, theirs, core_sequence)
         if broken is not None:

@@ -12,11 +12,9 @@ class OrdersConfig(Settings):
 
     room: ClassVar[str] = "orders"
 
-    shard: int = Field(default=0, ge=0, le=1023)
-    """The shard whose events are written down, 0..1023."""
     pause_s: float = Field(default=0.02, ge=0.0, le=1.0)
     """The log is read at most this often, 0..1 s: each read is a transaction."""
     patience_s: float = Field(default=2.0, ge=0.0, le=10.0)
-    """How long a read waits for `after_sequence`, 0..10 s; then the answer is `lagging`."""
+    """How long a read waits for the sequences it names, 0..10 s; then the answer is `lagging`."""
     verify_patience_s: float = Field(default=30.0, ge=0.0, le=600.0)
     """How long a check waits until history has come to its sequence, 0..600 s."""

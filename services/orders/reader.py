@@ -1,4 +1,4 @@
-"""The one writer of history: it follows the event log, and each batch is one transaction.
+"""The one writer of a shard's history: it follows the event log, and each batch is one transaction.
 
 The position moves in the same transaction, if it and the epoch are still what this writer knows.
 After anything but a plain success the place is read again and the log is followed from there.
@@ -20,6 +20,7 @@ from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
+from services.runtime.readers import Reached
 
 _AGAIN_S: Final = 0.2
 
@@ -47,7 +48,7 @@ class OrdersReader:
 
     def __init__(self, log: Log, topic: str, pool: Pool, pause_s: float) -> None:
         self._log = log
-        self._topic = topic
+        self.topic = topic
         self._pool = pool
         self._pause_s = pause_s
         self._moved = asyncio.Condition()
@@ -56,7 +57,11 @@ class OrdersReader:
 
     async def open(self) -> None:
         """Become the writer."""
-        self.place = await take_over(self._pool, self._topic)
+        self.place = await take_over(self._pool, self.topic)
+
+    def reached(self) -> Reached:
+        """Up to where everything is in the tables."""
+        return Reached(self.place.sequence, self.place.position.next_offset)
 
     async def held(self) -> Held:
         """What is still needed of the log."""
@@ -76,7 +81,7 @@ class OrdersReader:
 
     async def _follow(self) -> None:
         """Read on and make rows while the batch before is written: both take a core's time."""
-        parts = follow(self._log, self._topic, self.place.position, pause_s=self._pause_s)
+        parts = follow(self._log, self.topic, self.place.position, pause_s=self._pause_s)
         async with aclosing(parts) as batches:
             coming = asyncio.create_task(_next(batches))
             try:
@@ -92,7 +97,7 @@ class OrdersReader:
         after = self.place.then(batch.position, batch.sequence)
         async with transaction(self._pool) as tx:
             await store.write(tx, batch.orders, batch.fills)
-            await advance(tx, self._topic, self.place, after)
+            await advance(tx, self.topic, self.place, after)
             crash_point("orders.in_transaction")
         await self._move(after)
 
@@ -100,7 +105,7 @@ class OrdersReader:
         """Read the place until Postgres answers. Raises WriterReplaced."""
         while True:
             try:
-                place = await find(self._pool, self._topic, self.place.epoch)
+                place = await find(self._pool, self.topic, self.place.epoch)
                 break
             except AWAY as error:
                 _log.warning("history waits", reason=str(error))

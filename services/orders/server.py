@@ -1,54 +1,64 @@
 """What the gateway and operators ask of history."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import TypeAlias
 
 import grpc
 
 from bourse.orders import v1 as orders
 from bourse.orders.v1 import rpc
+from bourse.types import v1 as types
 from services.orders import checks, store
 from services.orders.config import OrdersConfig
 from services.orders.reader import OrdersReader
-from services.orders.state import NEWEST, FillCursor, parse_cursor
-from services.runtime.lag import Lag
+from services.orders.state import NEWEST, FillCursor, OrderCursor, parse_cursor, parse_page
 from services.runtime.postgres import Pool
+from services.runtime.readers import Readers
 from services.runtime.rpc import Context
 
 _TOP = 2**63 - 1
 _PAGE = 1000
 
+_Asked: TypeAlias = orders.GetOrderRequest | orders.ListOrdersRequest | orders.ListFillsRequest
+
 
 class Orders(rpc.OrdersServiceServicer):
-    """History of orders and fills."""
+    """History of orders and fills of all shards."""
 
-    def __init__(
-        self, pool: Pool, topic: str, reader: OrdersReader, config: OrdersConfig, lag: Lag
-    ) -> None:
+    def __init__(self, pool: Pool, readers: Readers[OrdersReader], config: OrdersConfig) -> None:
         self._pool = pool
-        self._topic = topic
-        self._reader = reader
+        self._readers = readers
         self._config = config
-        self._lag = lag
 
     async def GetOrder(
         self, request: orders.GetOrderRequest, context: Context
     ) -> orders.GetOrderResponse:
         """One order of an account with its fills."""
-        sequence = await self._after(request.after_sequence, context)
+        at = await self._after(request, context)
         found = await store.one_order(
             self._pool, request.account, min(request.order_id, _TOP), request.client_order_id
         )
-        return orders.GetOrderResponse(found=found is not None, order=found, sequence=sequence)
+        return orders.GetOrderResponse(
+            found=found is not None, order=found, sequence=at[0].sequence, at=at
+        )
 
     async def ListOrders(
         self, request: orders.ListOrdersRequest, context: Context
     ) -> orders.ListOrdersResponse:
         """Orders of an account, newest first."""
-        sequence = await self._after(request.after_sequence, context)
+        below = parse_page(request.page) if request.page else None
+        if request.page and below is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the page is none of ours")
+        at = await self._after(request, context)
         limit = _limit(request.limit)
-        page = await store.some_orders(self._pool, request, limit)
-        more = page[-1].order_id if len(page) == limit else 0
-        return orders.ListOrdersResponse(orders=page, next_cursor=more, sequence=sequence)
+        page = await store.some_orders(self._pool, request, below, limit)
+        answer = orders.ListOrdersResponse(orders=page, sequence=at[0].sequence, at=at)
+        if len(page) == limit:
+            last = page[-1]
+            answer.next_cursor = last.order_id
+            answer.next_page = OrderCursor(last.created_us, last.order_id).text()
+        return answer
 
     async def ListFills(
         self, request: orders.ListFillsRequest, context: Context
@@ -57,44 +67,52 @@ class Orders(rpc.OrdersServiceServicer):
         below = parse_cursor(request.cursor) if request.cursor else NEWEST
         if below is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cursor is none of ours")
-        sequence = await self._after(request.after_sequence, context)
+        at = await self._after(request, context)
         limit = _limit(request.limit)
         page = await store.some_fills(self._pool, request, below, limit)
         more = _place_of(page[-1]).text() if len(page) == limit else ""
-        return orders.ListFillsResponse(fills=page, next_cursor=more, sequence=sequence)
+        return orders.ListFillsResponse(
+            fills=page, next_cursor=more, sequence=at[0].sequence, at=at
+        )
 
     async def GetStatus(
         self, request: orders.GetStatusRequest, context: Context
     ) -> orders.GetStatusResponse:
         """How far history has come."""
-        place = self._reader.place
-        records, milliseconds = await self._lag.of(place.position.next_offset)
+        places = await self._readers.places()
+        first = places[0]
         return orders.GetStatusResponse(
-            sequence=place.sequence,
-            next_offset=place.position.next_offset,
-            lag_records=records,
-            lag_ms=milliseconds,
+            sequence=first.sequence,
+            next_offset=first.next_offset,
+            lag_records=first.lag_records,
+            lag_ms=first.lag_ms,
+            places=places,
         )
 
     async def StreamVerify(
         self, requests: AsyncIterator[orders.StreamVerifyRequest], context: Context
     ) -> orders.StreamVerifyResponse:
-        """Check history against itself and against the core's open orders."""
+        """Check history against itself and against the open orders of a shard's core."""
         async with store.for_asked(self._pool) as connection:
-            sequence = 0
+            shard = sequence = 0
             async for piece in requests:
-                sequence = max(sequence, piece.sequence)
+                shard, sequence = max(shard, piece.shard), max(sequence, piece.sequence)
                 await store.put_asked(connection, piece.open_orders)
-            if not await self._reader.passed(sequence, self._config.verify_patience_s):
+            reader = await self._readers.of(shard, context)
+            if not await reader.passed(sequence, self._config.verify_patience_s):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
             async with store.standing_still(connection):
-                return await checks.all_checks(connection, self._topic, sequence)
+                return await checks.all_checks(connection, reader.topic, shard, sequence)
 
-    async def _after(self, sequence: int, context: Context) -> int:
-        """Wait for a sequence; what is read from now on has at least the one returned."""
-        if not await self._reader.passed(sequence, self._config.patience_s):
+    async def _after(self, request: _Asked, context: Context) -> list[types.ShardSequence]:
+        """Wait for what a read names; what is read from now on has at least what is returned."""
+        wanted = [types.ShardSequence(sequence=request.after_sequence), *request.after]
+        named = [(await self._readers.of(one.shard, context), one.sequence) for one in wanted]
+        patience_s = self._config.patience_s
+        waits = [reader.passed(sequence, patience_s) for reader, sequence in named]
+        if not all(await asyncio.gather(*waits)):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
-        return self._reader.place.sequence
+        return self._readers.at()
 
 
 def _place_of(fill: orders.Fill) -> FillCursor:

@@ -161,8 +161,20 @@ def fill_of(row: Iterable[Any]) -> orders.Fill:
     return orders.Fill(**named)
 
 
+class OrderCursor(NamedTuple):
+    """A place in an account's orders of all shards, newest first."""
+
+    created_us: int
+    order_id: int
+
+    def text(self) -> str:
+        """As clients see it."""
+        return f"{self.created_us}.{self.order_id}"
+
+
 class FillCursor(NamedTuple):
-    """A place in an account's fills, newest first. The maker's side of a trade is the newer one."""
+    """A place in an account's fills of all shards, newest first. Of a trade the maker's side is the
+    newer one."""
 
     time_us: int
     trade_id: int
@@ -176,16 +188,24 @@ class FillCursor(NamedTuple):
 NEWEST: Final = FillCursor(2**63 - 1, 2**63 - 1, True)
 """Before the first page."""
 
-_CURSOR: Final = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([01])", re.ASCII)
+_PAGE: Final = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
+_CURSOR: Final = re.compile(rf"{_PAGE.pattern}\.([01])", re.ASCII)
+
+
+def parse_page(text: str) -> OrderCursor | None:
+    """A place in orders from what a client sent; None if it never was one."""
+    found = _PAGE.fullmatch(text)
+    return None if found is None else OrderCursor(*_time_and_id(found))
 
 
 def parse_cursor(text: str) -> FillCursor | None:
-    """A place from what a client sent; None if it never was one."""
+    """A place in fills from what a client sent; None if it never was one."""
     found = _CURSOR.fullmatch(text)
-    if found is None:
-        return None
-    time_us, trade_id = (min(int(number), NEWEST.trade_id) for number in found.groups()[:2])
-    return FillCursor(time_us, trade_id, found[3] == "1")
+    return None if found is None else FillCursor(*_time_and_id(found), found[3] == "1")
+
+
+def _time_and_id(found: re.Match[str]) -> tuple[int, int]:
+    return min(int(found[1]), NEWEST.time_us), min(int(found[2]), NEWEST.trade_id)
 
 
 def difference(ours: types.Order | None, theirs: types.Order | None, sequence: int) -> str | None:

@@ -9,10 +9,12 @@ from asyncpg.transaction import Transaction
 
 from bourse.orders import v1 as orders
 from bourse.types import v1 as types
+from services.domain.ids import SHARDS
 from services.orders.state import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
     FillCursor,
+    OrderCursor,
     Row,
     fill_of,
     order_of,
@@ -106,10 +108,12 @@ def standing_still(connection: Connection) -> Transaction:
 
 
 _BY_ID: Final = "select * from orders where account = $1 and order_id = $2"
-_BY_NAME: Final = """
+BY_NAME: Final = """
     select * from orders where account = $1 and client_order_id = $2 and client_order_id <> ''
-    order by order_id desc limit 1
+    order by created_us desc, order_id desc limit 1
 """
+"""The newest order of an account's name."""
+
 _FILLS_OF: Final = (
     "select * from fill where order_id = $1 and account = $2 order by trade_id, maker"
 )
@@ -118,12 +122,12 @@ _FILLS_OF: Final = (
 async def one_order(
     pool: Pool, account: int, order_id: int, client_order_id: str
 ) -> orders.OrderWithFills | None:
-    """An order by its id or, if that is 0, the newest of its name; with its fills."""
+    """An order by its id or, if that is 0, the newest of its name in any shard; with its fills."""
     async with at_one_point(pool) as connection:
         if order_id:
             row = await connection.fetchrow(_BY_ID, account, order_id)
         else:
-            row = await connection.fetchrow(_BY_NAME, account, client_order_id)
+            row = await connection.fetchrow(BY_NAME, account, client_order_id)
         if row is None:
             return None
         fills = await connection.fetch(_FILLS_OF, row["order_id"], account)
@@ -144,10 +148,10 @@ class Page(NamedTuple):
     asked: list[Any]
 
 
-def orders_page(request: orders.ListOrdersRequest, below: Row, limit: int) -> Page:
-    """Orders of an account below a place: when an order was created, and its id."""
+def orders_page(request: orders.ListOrdersRequest, below: OrderCursor, limit: int) -> Page:
+    """Orders of an account below a place."""
     only = {"instrument": request.instrument, "state": request.state}
-    return _page("orders", ("created_us", "order_id"), request, below, only, limit)
+    return _page("orders", OrderCursor._fields, request, below, only, limit)
 
 
 def fills_page(request: orders.ListFillsRequest, below: FillCursor, limit: int) -> Page:
@@ -186,10 +190,11 @@ def _page(
 
 
 async def some_orders(
-    pool: Pool, request: orders.ListOrdersRequest, limit: int
+    pool: Pool, request: orders.ListOrdersRequest, below: OrderCursor | None, limit: int
 ) -> list[types.Order]:
-    """Orders of an account, newest first, behind the one that the cursor names."""
-    below = await _place_of(pool, request.account, request.cursor)
+    """Orders of an account below a place, newest first; None: behind the one that `cursor` names,
+    which is for one shard: ids of several are in no order."""
+    below = below or await _place_of(pool, request.account, request.cursor)
     text, asked = orders_page(request, below, limit)
     return [order_of(row) for row in await pool.fetch(text, *asked)]
 
@@ -200,17 +205,18 @@ _PLACE_OF: Final = """
 """
 
 
-async def _place_of(pool: Pool, account: int, order_id: int) -> Row:
-    """(created, id) that a page is below; the top for no order.
+async def _place_of(pool: Pool, account: int, order_id: int) -> OrderCursor:
+    """The place that a page is below; the top for no order.
 
     What is no order of the account stands right above the next lower one that is.
     """
     if not order_id:
-        return _TOP, _TOP
+        return OrderCursor(_TOP, _TOP)
     row = await pool.fetchrow(_PLACE_OF, account, min(order_id, _TOP))
     if row is None:
-        return 0, 0
-    return row["created_us"], row["order_id"] + int(row["order_id"] != order_id)
+        return OrderCursor(0, 0)
+    found = int(row["order_id"])
+    return OrderCursor(row["created_us"], found + (found != order_id))
 
 
 async def some_fills(
@@ -266,7 +272,10 @@ _NOT_A_PAIR: Final = """
         or min(side) <> 1 or max(side) <> 2
     order by 2 limit 1
 """
-_COUNT_TRADES: Final = "select count(*) from fill where maker and sequence <= $1"
+# Ids carry their shard: see services/domain/ids.py.
+_COUNT_TRADES: Final = f"""
+    select count(*) from fill where maker and trade_id % {SHARDS} = $1 and sequence <= $2
+"""  # noqa: S608 - a number of our own
 
 
 async def first_not_ended_once(tx: Connection) -> asyncpg.Record | None:
@@ -291,10 +300,12 @@ async def first_not_a_pair(tx: Connection) -> asyncpg.Record | None:
 
 _ASKED: Final = "create temp table asked (order_id bigint primary key, encoded bytea not null)"
 _FORGET_ASKED: Final = "drop table if exists asked"
-_PAIRS: Final = """
-    select o.*, a.encoded from orders o full join asked a on a.order_id = o.order_id
+_PAIRS: Final = f"""
+    select o.*, a.encoded
+    from (select * from orders where order_id % {SHARDS} = $1) o
+    full join asked a on a.order_id = o.order_id
     where o.state in (1, 5) or a.order_id is not null order by coalesce(o.order_id, a.order_id)
-"""
+"""  # noqa: S608 - a number of our own
 _AT_A_TIME: Final = 1000
 
 
@@ -321,15 +332,16 @@ async def put_asked(connection: Connection, orders_said: Iterable[types.Order]) 
 
 
 async def open_or_asked(
-    tx: Connection,
+    tx: Connection, shard: int
 ) -> AsyncIterator[tuple[types.Order | None, types.Order | None]]:
-    """(as it is here, as it was said) of each order that is open here or was said to be, by id."""
-    async for row in tx.cursor(_PAIRS, prefetch=_AT_A_TIME):
+    """(as it is here, as it was said) of each order of a shard that is open here or was said to be,
+    by id."""
+    async for row in tx.cursor(_PAIRS, shard, prefetch=_AT_A_TIME):
         encoded = row["encoded"]
         here = None if row["order_id"] is None else order_of(row)
         yield here, None if encoded is None else types.Order.FromString(encoded)
 
 
-async def count_trades(tx: Connection, up_to_sequence: int) -> int:
-    """How many trades history has, of commands up to a sequence."""
-    return int(await tx.fetchval(_COUNT_TRADES, up_to_sequence))
+async def count_trades(tx: Connection, shard: int, up_to_sequence: int) -> int:
+    """How many trades of a shard history has, of commands up to a sequence."""
+    return int(await tx.fetchval(_COUNT_TRADES, shard, up_to_sequence))

@@ -30,10 +30,12 @@ class Lag:
         self._last = await self._measure(next_offset)
         return self._last
 
-    async def keep(self, next_offset: Callable[[], int], telemetry: Telemetry) -> None:
-        """Count `lag_records` and `lag_ms`, measured now and again, for ever."""
-        telemetry.count("lag_records", lambda: self._last[0])
-        telemetry.count("lag_ms", lambda: self._last[1])
+    async def keep(
+        self, next_offset: Callable[[], int], telemetry: Telemetry, name: str = "lag"
+    ) -> None:
+        """Count `lag_records` and `lag_ms`, or as named, measured now and again, for ever."""
+        telemetry.count(f"{name}_records", lambda: self._last[0])
+        telemetry.count(f"{name}_ms", lambda: self._last[1])
         while True:
             try:
                 await self.of(next_offset())

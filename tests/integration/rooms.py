@@ -40,15 +40,19 @@ class House:
         rooms: tuple[str, ...] = ROOMS,
         settings: Mapping[str, str] | None = None,
         replicas: int = 1,
+        shards: int = 1,
     ) -> None:
         self.data = data
         sockets = [run_folder(data) / f"replica-{number}.sock" for number in range(replicas)]
-        self.replicas = places(",".join(f"unix:{socket}" for socket in sockets))
-        """Of matching: the first has the name of the room."""
-        self._addresses = {"matching": ",".join(place.address for place in self.replicas)}
+        first = ",".join(f"unix:{socket}" for socket in sockets)
+        others = [f"unix:{run_folder(data)}/shard-{shard}.sock" for shard in range(1, shards)]
+        self.replicas = places(first)
+        """Of shard 0: the first has the name of the room. Other shards have one each."""
+        self.others = [each for n, one in enumerate(others, 1) for each in places(one, n)]
+        self._addresses = {"matching": ";".join([first, *others])}
         self.settings = {"BOURSE_MATCHING_ADDRESS": self._addresses["matching"], **(settings or {})}
         """More of the environment of its rooms."""
-        self.names = (*rooms, *(place.name for place in self.replicas[1:]))
+        self.names = (*rooms, *(place.name for place in (*self.replicas[1:], *self.others)))
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._postgres = 0
 
@@ -85,8 +89,10 @@ class House:
             VARIABLE: crash_at,
             **more,
         }
-        if place := next((each for each in self.replicas if each.name == room), None):
+        everywhere = (*self.replicas, *self.others)
+        if place := next((each for each in everywhere if each.name == room), None):
             environment["BOURSE_MATCHING_LISTEN"] = place.address
+            environment["BOURSE_MATCHING_SHARD"] = str(place.shard)
         with (logs / f"{room}.log").open("ab") as log:
             self.running[room] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{room_of(room)}"],
@@ -151,6 +157,9 @@ class House:
         names = [place.name for place in self.replicas]
         if room in names:
             return rooms.channel("matching").replicas[names.index(room)]
+        for place in self.others:
+            if place.name == room:
+                return rooms.channel("matching", place.shard)
         return rooms.channel(room)
 
     def rooms(self) -> Rooms:

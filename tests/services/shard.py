@@ -6,7 +6,7 @@ from random import Random
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.runtime.log import Log
+from services.runtime.log import Log, events_topic
 from tests.model.model import Model
 
 TOPIC = "bourse.events.0"
@@ -22,8 +22,11 @@ _LISTS = ("trades", "orders", "levels", "balances", "moves", "assets", "instrume
 class Shard:
     """A shard with one market, BTC-USD, and three accounts that can afford everything."""
 
-    def __init__(self, rules: int = 1) -> None:
-        self.model = Model(0)
+    topic, instrument = TOPIC, BTC_USD
+
+    def __init__(self, rules: int = 1, number: int = 0) -> None:
+        self.topic, self.instrument = events_topic(number), BTC_USD + number
+        self.model = Model(number)
         self.time_us = START_US
         self.records: list[matching.EventRecord] = []
         self._session = self._number = 0
@@ -50,8 +53,9 @@ class Shard:
         """What the core would say, open and waiting, by id."""
         return [order for _, order in sorted(self.model.orders.items())]
 
-    def depth(self, instrument: int = BTC_USD) -> matching.GetDepthResponse:
+    def depth(self, instrument: int = 0) -> matching.GetDepthResponse:
         """The whole book, as the core would say it."""
+        instrument = instrument or self.instrument
         answer = matching.GetDepthResponse(
             sequence=self.sequence, command_offset=len(self.records) - 1, found=True
         )
@@ -104,10 +108,12 @@ class Shard:
 
     def buy(self, account: int, lots: int, price_ticks: int, **fields: object) -> types.Order:
         """A limit order; the answer's order."""
+        fields = {"instrument": self.instrument} | fields
         return self.run(place(account, types.SIDE_BUY, lots, price_ticks, **fields))[0].order
 
     def sell(self, account: int, lots: int, price_ticks: int, **fields: object) -> types.Order:
         """A limit order; the answer's order."""
+        fields = {"instrument": self.instrument} | fields
         return self.run(place(account, types.SIDE_SELL, lots, price_ticks, **fields))[0].order
 
     def cancel(self, account: int, order_id: int) -> None:
@@ -118,8 +124,9 @@ class Shard:
         """Cancel all of an account's."""
         self.run(command(account, cancel_all={}))
 
-    def trade(self, lots: int, price_ticks: int, instrument: int = BTC_USD) -> None:
+    def trade(self, lots: int, price_ticks: int, instrument: int = 0) -> None:
         """Alice sells to Bob, in one record."""
+        instrument = instrument or self.instrument
         self.run(
             place(ALICE, types.SIDE_SELL, lots, price_ticks, instrument=instrument),
             place(BOB, types.SIDE_BUY, lots, price_ticks, instrument=instrument),
@@ -130,11 +137,12 @@ class Shard:
         self.cancel(ALICE, 0)
         for price_ticks in range(1, levels + 1):
             self.records[-1].levels.add(
-                instrument=BTC_USD, side=types.SIDE_BUY, price_ticks=price_ticks, lots=lots
+                instrument=self.instrument, side=types.SIDE_BUY, price_ticks=price_ticks, lots=lots
             )
 
-    def bustle(self, records: int, seed: int = 1, instruments: Sequence[int] = (BTC_USD,)) -> None:
+    def bustle(self, records: int, seed: int = 1, instruments: Sequence[int] = ()) -> None:
         """Orders, cancels and trades of all three around 10,000, some with themselves."""
+        instruments = instruments or (self.instrument,)
         random = Random(seed)
         for _ in range(records):
             self.run(*(self._any(random, instruments) for _ in range(random.randint(1, 12))))
@@ -160,15 +168,15 @@ class Shard:
     async def publish(self, log: Log, count: int = 1_000_000) -> None:
         """Put what is new on the event log, at most so many records."""
         for record in self.records[self._published : self._published + count]:
-            await put(log, record.SerializeToString())
+            await put(log, record.SerializeToString(), topic=self.topic)
             self._published += 1
 
 
-async def put(log: Log, *parts: bytes) -> None:
-    """Put encoded parts on the event log, each as a record."""
-    await log.create(TOPIC)
+async def put(log: Log, *parts: bytes, topic: str = TOPIC) -> None:
+    """Put encoded parts on an event log, each as a record."""
+    await log.create(topic)
     for part in parts:
-        await log.append(TOPIC, [part], clock_us=time.time_ns() // 1000)
+        await log.append(topic, [part], clock_us=time.time_ns() // 1000)
 
 
 def place(

@@ -125,7 +125,7 @@ class _House:
         self._core = Core(0)
         self._trader = Trader()
         self._number = 0
-        self._keeper = Bookkeeper(pool, _TOPIC)
+        self._keeper = Bookkeeper(pool)
         self._sequence = 0
 
     async def open(self) -> None:
@@ -171,14 +171,16 @@ class _House:
     async def _follow(self) -> float:
         """Seconds until all that is in the log is posted."""
         pause_s = LedgerConfig.model_fields["pause_s"].default
-        reader = LedgerReader(self._log, _TOPIC, self._keeper, pause_s)
+        reader = LedgerReader(self._log, 0, self._keeper, pause_s)
         start = time.perf_counter()
         following = asyncio.create_task(reader.run())
         try:
             async with asyncio.timeout(LONGEST_S):
-                await self._keeper.passed(self._sequence)
+                is_there = await self._keeper.passed(self._sequence)
         except TimeoutError:
-            sys.exit(self._keeper.stopped or "The ledger does not come to the end of the log.")
+            is_there = False
+        if not is_there:
+            sys.exit(self._keeper.stopped[0] or "The ledger does not come to the end of the log.")
         seconds = time.perf_counter() - start
         following.cancel()
         await asyncio.wait([following])

@@ -163,6 +163,7 @@ def test_the_doctor_says_how_to_mend_what_is_wrong(taken_port: int, tmp_path: Pa
     ("asked", "said"),
     [
         (("rules", "--data", "x", "use", "2"), "behind the inner command"),
+        (("log", "--shard", "1", "audit"), "behind the inner command"),
         (("rules", "use", "99"), "knows rules 1 to 3"),
         (("instrument", "phase", "BTC-USD", "lunch"), "There is no phase lunch"),
         (("instrument", "phase", "BTC-USD", "halt", "--until", "noon"), "is no moment"),

@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.folder import (
     FORMAT,
+    ONE_SHARD_FORMAT,
     Birth,
     claimed,
     complete,
@@ -31,11 +32,12 @@ with claimed(pathlib.Path(sys.argv[1])):
 
 
 def test_a_new_folder_is_marked_once(tmp_path: Path) -> None:
-    assert open_folder(tmp_path, with_demo=False) == Birth(FORMAT, demo=False, complete=False)
+    made = Birth(ONE_SHARD_FORMAT, demo=False, complete=False)
+    assert open_folder(tmp_path, with_demo=False) == made
     again = open_folder(tmp_path, with_demo=True)
     assert again.demo is False, "a folder made without the demo never gets one"
     assert complete(tmp_path, again).complete
-    assert read_birth(tmp_path) == Birth(FORMAT, demo=False, complete=True)
+    assert read_birth(tmp_path) == Birth(ONE_SHARD_FORMAT, demo=False, complete=True)
 
 
 def test_a_folder_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -96,3 +98,23 @@ def test_a_folder_of_before_there_was_a_choice_has_its_log_in_postgres(tmp_path:
     said = {"format": FORMAT, "demo": True, "complete": True}
     (tmp_path / "bourse.json").write_text(json.dumps(said))
     assert open_folder(tmp_path, with_demo=True, log="postgres").log == "postgres"
+
+
+def test_a_folder_may_get_more_shards_and_never_has_fewer(tmp_path: Path) -> None:
+    said = {"format": ONE_SHARD_FORMAT, "demo": False, "complete": True}
+    (tmp_path / "bourse.json").write_text(json.dumps(said))
+    before = open_folder(tmp_path, with_demo=False)
+    assert (before.shards, before.settled) == (1, 1), "one of before there could be several has one"
+    raised = open_folder(tmp_path, with_demo=False, shards=3)
+    assert (raised.shards, raised.settled) == (3, 1), "what they lack they are given"
+    assert raised.format == FORMAT, "a Bourse that knows of one shard would run but one"
+    assert open_folder(tmp_path, with_demo=False) == raised, "it is written down"
+    with pytest.raises(Refused, match=r"has 3 shards, and 2 are asked for.*never fewer"):
+        open_folder(tmp_path, with_demo=False, shards=2)
+    assert complete(tmp_path, raised).settled == 3
+    assert read_birth(tmp_path) == Birth(FORMAT, demo=False, complete=True, shards=3, settled=3)
+
+
+def test_a_new_folder_has_as_many_shards_as_are_asked_for(tmp_path: Path) -> None:
+    made = open_folder(tmp_path, with_demo=True, shards=2)
+    assert (made.shards, complete(tmp_path, made).settled) == (2, 2)

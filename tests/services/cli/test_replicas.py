@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from bourse.matching import v1 as matching
-from services.cli.replicas import VARIABLE, place_replicas, places, shard_of, side_by_side
+from services.cli.replicas import (
+    VARIABLE,
+    group_of,
+    log_of,
+    place_shards,
+    places,
+    room_of,
+    shards_asked_for,
+    side_by_side,
+)
 from services.cli.terminal import Refused
 from services.runtime.config import Settings, load
 
@@ -19,7 +28,7 @@ def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_replica_has_a_name_and_a_socket_of_its_own(tmp_path: Path) -> None:
     alone = load(Settings, ["--data", str(tmp_path)]).address_of("matching")
-    place_replicas(tmp_path, 3)
+    place_shards(tmp_path, 1, 3)
     found = places(load(Settings, ["--data", str(tmp_path)]).address_of("matching"))
     assert [place.name for place in found] == ["matching", "matching-2", "matching-3"]
     assert found[0].address == alone, "the first is where one alone would be"
@@ -29,17 +38,51 @@ def test_each_replica_has_a_name_and_a_socket_of_its_own(tmp_path: Path) -> None
 def test_without_a_number_there_are_as_many_as_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place_replicas(tmp_path, None)
+    place_shards(tmp_path, 1, None)
     assert VARIABLE not in os.environ
     monkeypatch.setenv(VARIABLE, "127.0.0.1:7001, 127.0.0.1:7002")
-    place_replicas(tmp_path, None)
-    place_replicas(tmp_path, 2)
+    place_shards(tmp_path, 1, None)
+    place_shards(tmp_path, 1, 2)
     assert [place.address for place in places(os.environ[VARIABLE])] == [
         "127.0.0.1:7001",
         "127.0.0.1:7002",
     ]
     with pytest.raises(Refused, match="names 2 replicas, and --replicas asks for 3"):
-        place_replicas(tmp_path, 3)
+        place_shards(tmp_path, 1, 3)
+
+
+def test_each_shard_has_names_and_sockets_of_its_own(tmp_path: Path) -> None:
+    alone = load(Settings, ["--data", str(tmp_path)]).address_of("matching")
+    place_shards(tmp_path, 3, 2)
+    config = load(Settings, ["--data", str(tmp_path)])
+    found = [each for s in range(3) for each in places(config.address_of("matching", s), s)]
+    names = ["matching", "matching-2", "matching-s1", "matching-s1-2", "matching-s2"]
+    assert [place.name for place in found] == [*names, "matching-s2-2"]
+    assert [place.shard for place in found] == [0, 0, 1, 1, 2, 2]
+    assert [Path(each.address).name for each in found] == [f"{each.name}.sock" for each in found]
+    assert found[0].address == alone, "shard 0 is where one alone would be"
+
+
+def test_the_replicas_of_a_shard_stand_for_each_other() -> None:
+    names = ["matching", "matching-2", "matching-s1", "matching-s1-2", "matching-s12", "ledger"]
+    groups = ["matching", "matching", "matching-s1", "matching-s1", "matching-s12", "ledger"]
+    assert [group_of(name) for name in names] == groups
+    assert [room_of(name) for name in names] == ["matching"] * 5 + ["ledger"]
+
+
+def test_the_environment_and_the_command_line_name_as_many_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [shards_asked_for(None), shards_asked_for(2)] == [None, 2]
+    monkeypatch.setenv(VARIABLE, "one:1,one:2;two:1,two:2")
+    assert [shards_asked_for(None), shards_asked_for(2)] == [2, 2]
+    place_shards(tmp_path, 2, 2)
+    assert os.environ[VARIABLE] == "one:1,one:2;two:1,two:2", "what is named stays"
+    with pytest.raises(Refused, match="names 2 shards, and --shards asks for 1"):
+        shards_asked_for(1)
+    monkeypatch.setenv(VARIABLE, "one:1,one:2;two:1")
+    with pytest.raises(Refused, match="names 1 replicas, and --replicas asks for 2"):
+        place_shards(tmp_path, 2, 2)
 
 
 def test_side_by_side_it_is_seen_who_leads_and_who_is_behind() -> None:
@@ -54,6 +97,6 @@ def test_side_by_side_it_is_seen_who_leads_and_who_is_behind() -> None:
     assert (first["lag_records"], first["lag_ms"], first["leader"]) == (0, 0, False)
     assert silent == {}
     assert (leader["lag_records"], leader["lag_ms"], leader["epoch"]) == (2, 1000, 7)
-    assert shard_of({"matching": first, "matching-2": silent})["next_offset"] == 100
-    assert shard_of({"matching": first, "matching-2": leader})["shard"] == 3
-    assert shard_of({"matching": {}}) == {}
+    assert log_of({"matching": first, "matching-2": silent})["next_offset"] == 100
+    assert log_of({"matching": first, "matching-2": leader})["shard"] == 3
+    assert log_of({"matching": {}}) == {}

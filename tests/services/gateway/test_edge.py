@@ -200,7 +200,11 @@ def gets(house: Gateway) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "after", ["x", "0", ":1", "0:", "0:-1", "0:01", "00:1", "0:" + "9" * 20, "1:1", "99999:1"]
+    "after",
+    [
+        *("x", "0", ":1", "0:", "0:-1", "0:01", "00:1", "0:" + "9" * 20, "1:1", "99999:1"),
+        *("0:1,", ",0:1", "0:1,0:1", "0:1,1:1", "0:1 ,"),
+    ],
 )
 def test_what_is_no_sequence_of_ours_is_refused_by_every_get(after: str, tmp_path: Path) -> None:
     async def told() -> None:
@@ -217,22 +221,12 @@ def test_what_is_no_sequence_of_ours_is_refused_by_every_get(after: str, tmp_pat
 def test_every_get_waits_for_what_has_been_seen(tmp_path: Path) -> None:
     async def told() -> None:
         async with gateway(tmp_path) as (house, client):
-            house.feed.sequence = 4711
+            house.feed.watches[0].sequence = 4711
             for target in gets(house):
                 headers = {"X-Bourse-After": "0:4712"}
                 answer = await client.ask("GET", target, key="reader", headers=headers)
                 assert (answer.status, "code" in answer.body) == (503, True), target
                 assert answer.code in ("lagging", "unavailable"), target
-
-    story(told)
-
-
-def test_before_the_shard_is_known_nothing_is_known_to_be_seen(tmp_path: Path) -> None:
-    async def told() -> None:
-        async with gateway(tmp_path) as (house, client):
-            house.markets.known = False
-            answer = await client.ask("GET", "/api/v1/time", headers={"X-Bourse-After": "7:1"})
-            assert (answer.status, answer.code) == (503, "unavailable")
 
     story(told)
 

@@ -13,6 +13,7 @@ from bourse.marketdata.v1 import rpc
 from bourse.types import v1 as types
 from services.gateway.__main__ import Gateway
 from services.runtime.rpc import serve, service
+from tests.services.gateway.several import markets_of, places
 from tests.services.gateway.test_books import depth
 from tests.services.gateway.world import ask, gateway, story
 
@@ -39,12 +40,14 @@ class Scripted(rpc.MarketdataServiceServicer):
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.to_say: asyncio.Queue[marketdata.WatchResponse | None] = asyncio.Queue()
+        self.of_shard_1: asyncio.Queue[marketdata.WatchResponse | None] = asyncio.Queue()
 
     async def Watch(  # noqa: N802 - the contract's name
         self, request: marketdata.WatchRequest, context: Any
     ) -> AsyncIterator[marketdata.WatchResponse]:
         self.asked.append(request.after_sequence)
-        while (told := await self.to_say.get()) is not None:
+        to_say = self.of_shard_1 if request.shard else self.to_say
+        while (told := await to_say.get()) is not None:
             yield told
 
     async def say(self, *told: marketdata.WatchResponse | None) -> None:
@@ -134,7 +137,7 @@ def test_where_too_much_was_missed_the_sockets_that_hear_trades_are_closed(tmp_p
             assert (await hears_the_book.receive_json())["sequence"] == 90_000
 
     async def until_live(house: Gateway) -> None:
-        await house.feed.book("BTC-USD", 7)
+        await house.feed.book("BTC-USD", {0: 7})
 
     story(told)
 
@@ -148,7 +151,7 @@ def test_an_auction_is_told_as_it_changes(tmp_path: Path) -> None:
         ):
             pacing = asyncio.create_task(house.feed.pace())
             await market.say(said(7, auctions=[auction(7, 10_200, 6_000, -4_000)]))
-            await house.feed._wait_until(7)
+            await house.feed.watches[0].reach(7)
             await ask(socket, op="subscribe", id=1, channels=["auction.BTC-USD"])
             assert await socket.receive_json() == {
                 "type": "auction",
@@ -176,3 +179,47 @@ def auction(sequence: int, ticks: int, lots: int, surplus: int) -> marketdata.Au
         surplus_lots=surplus,
         sequence=sequence,
     )
+
+
+def of_shard_1(told: marketdata.WatchResponse) -> marketdata.WatchResponse:
+    for one in told.trades:
+        one.instrument += 1
+    for each in told.depths:
+        each.instrument += 1
+    return told
+
+
+def test_each_shard_has_a_stream_and_a_sequence_of_its_own(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with (
+            gateway(tmp_path, addresses=dict(places(tmp_path, 2))) as (house, client),
+            client.socket() as hears_one,
+            client.socket() as hears_the_other,
+        ):
+            await house.markets.take(markets_of(1), 1)
+            async with following(house) as market:
+                await ask(hears_one, op="subscribe", id=1, channels=["trades.BTC-USD"])
+                await ask(hears_the_other, op="subscribe", id=1, channels=["trades.ETH1-USD"])
+                book = depth(7, [(10_000, 1)], [])
+                await market.say(said(7, 7, depths=[book]))
+                assert await trades(hears_one, 1) == [7]
+                assert [watch.live for watch in house.feed.watches] == [True, False]
+                assert (await client.ask("GET", "/api/v1/orderbook/BTC-USD")).status == 200
+                away = await client.ask("GET", "/api/v1/orderbook/ETH1-USD")
+                assert (away.status, away.code) == (503, "unavailable")
+                book = depth(90, [(10_000, 2)], [])
+                await market.of_shard_1.put(of_shard_1(said(90, 90, depths=[book])))
+                assert await trades(hears_the_other, 1) == [90]
+                assert house.feed.live
+                for symbol, after in (("BTC-USD", "0:7,1:91"), ("ETH1-USD", "0:8,1:90")):
+                    target = f"/api/v1/orderbook/{symbol}"
+                    answer = await client.ask("GET", target, headers={"X-Bourse-After": after})
+                    assert answer.status == 200, "only its own shard is waited for"
+                await market.of_shard_1.put(None)
+                await market.of_shard_1.put(of_shard_1(said(95, trades_missing=True)))
+                assert (await hears_the_other.receive_json())["type"] == "closing"
+                await market.say(said(8, 8))
+                assert await trades(hears_one, 1) == [8], "nothing is missing in the other one"
+                assert market.asked == [0, 0, 90]
+
+    story(told)

@@ -143,7 +143,7 @@ def test_an_open_order_is_shown_with_the_fills_up_to_its_last_change(tmp_path: P
                 )
             answer = await look(client)
             assert [fill["trade_id"] for fill in answer.body["fills"]] == ["7"]
-            assert (history.asked[0].order_id, history.asked[0].after_sequence) == (1024, 7)
+            assert (history.asked[0].order_id, history.asked[0].after[0].sequence) == (1024, 7)
 
     story(told)
 
@@ -161,7 +161,8 @@ def test_an_ended_order_that_is_remembered_comes_from_history_by_its_number(
             answer = await look(client)
             assert (answer.status, answer.body["state"]) == (200, "filled")
             asked = history.asked[0]
-            assert (asked.order_id, asked.client_order_id, asked.after_sequence) == (1024, "", 9)
+            assert (asked.order_id, asked.client_order_id) == (1024, "")
+            assert [(one.shard, one.sequence) for one in asked.after] == [(0, 9)]
 
     story(told)
 

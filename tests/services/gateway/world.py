@@ -140,12 +140,13 @@ async def gateway(
 
 @asynccontextmanager
 async def _entering(house: Gateway) -> AsyncIterator[None]:
-    entering = asyncio.create_task(house.entry.run())
+    entering = [asyncio.create_task(shard.entry.run()) for shard in house.shards]
     try:
         yield
     finally:
-        entering.cancel()
-        await asyncio.gather(entering, return_exceptions=True)
+        for each in entering:
+            each.cancel()
+        await asyncio.gather(*entering, return_exceptions=True)
 
 
 async def ask(socket: aiohttp.ClientWebSocketResponse, **request: Any) -> Any:

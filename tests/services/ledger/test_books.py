@@ -18,7 +18,6 @@ from services.runtime.events import EventKey, EventPart, Position
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
 
-TOPIC = "bourse.events.0"
 USD, BTC = 1, 2
 ALICE, BOB = 1000, 1001
 
@@ -96,7 +95,7 @@ def tell(dsn: str, story: Story) -> None:
 
     async def main() -> None:
         pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "ledger")
-        keeper = Bookkeeper(pool, TOPIC)
+        keeper = Bookkeeper(pool)
         await keeper.open()
         await story(pool, keeper, Core())
         await pool.close()
@@ -117,7 +116,7 @@ async def deposit(
     request = bytes([account % 256, asset, *bytes(14)])
     await keeper.fund(request, 0, asset, amount)
     sending, answered = await keeper.start_transfer(request, 0, Leg(account, asset, 0, amount))
-    await keeper.post([core.credit(sending.number, account, asset, amount)])
+    await keeper.post(0, [core.credit(sending.number, account, asset, amount)])
     assert answered is not None
     await answered
     return sending
@@ -135,7 +134,7 @@ def test_a_deposit_goes_through_clearing_and_waits_for_the_core(postgres: str) -
         sending, answered = await keeper.start_transfer(bytes(16), 0, Leg(ALICE, USD, 0, 400))
         assert keeper.books.posted(CLEARING, USD) == 400
         assert keeper.books.posted(ALICE, USD, 0) == 0, "nothing is Alice's before the core says so"
-        await keeper.post([core.credit(sending.number, ALICE, USD, 400)])
+        await keeper.post(0, [core.credit(sending.number, ALICE, USD, 400)])
         assert answered is not None
         assert answered.done()
         assert keeper.books.posted(ALICE, USD, 0) == 400
@@ -150,7 +149,7 @@ def test_a_refused_credit_is_reversed(postgres: str) -> None:
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await keeper.fund(bytes(16), 0, USD, 1_000)
         sending, _ = await keeper.start_transfer(bytes(16), 0, Leg(ALICE, USD, 0, 400))
-        await keeper.post([core.refuse(sending.number, ALICE, USD, 400)])
+        await keeper.post(0, [core.refuse(sending.number, ALICE, USD, 400)])
         assert keeper.books.posted(TREASURY, USD) == 1_000
         async with pool.acquire() as connection:
             row = await store.transfer(connection, bytes(16))
@@ -173,7 +172,7 @@ def test_a_withdrawal_moves_only_once_the_core_has_taken_it(
         sending, _ = await keeper.start_transfer(b"w" * 16, 0, Leg(ALICE, USD, 0, -300))
         assert keeper.books.posted(ALICE, USD, 0) == 1_000
         said = core.credit if applied else core.refuse
-        await keeper.post([said(sending.number, ALICE, USD, -300)])
+        await keeper.post(0, [said(sending.number, ALICE, USD, -300)])
         assert keeper.books.posted(ALICE, USD, 0) == alice
         assert keeper.books.posted(TREASURY, USD) == treasury
         assert await verify(pool, keeper, core) == []
@@ -189,8 +188,8 @@ def test_a_withdrawal_moves_only_once_the_core_has_taken_it(
 def test_a_trade_adds_up(postgres: str, taker_fee: int, maker_fee: int) -> None:
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
-        await keeper.post([core.trade(10, 300, 0, 3)])
-        await keeper.post([core.trade(10, 300, taker_fee, maker_fee)])
+        await keeper.post(0, [core.trade(10, 300, 0, 3)])
+        await keeper.post(0, [core.trade(10, 300, taker_fee, maker_fee)])
         assert keeper.books.posted(ALICE, BTC, 0) == 20 - taker_fee
         assert keeper.books.posted(BOB, USD, 0) == 600 - 3 - maker_fee
         assert keeper.books.posted(FEES, USD, 0) == 3 + maker_fee
@@ -225,11 +224,11 @@ def test_the_treasury_gives_what_it_has(postgres: str) -> None:
 def test_the_first_difference_from_the_core_stops_the_books(postgres: str) -> None:
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
-        before = keeper.place
+        before = keeper.places[0]
         core.totals[ALICE, USD] += 1
         with pytest.raises(Broken, match="sequence 3"):
-            await keeper.post([core.trade(10, 300, 1, 1)])
-        assert keeper.place == before
+            await keeper.post(0, [core.trade(10, 300, 1, 1)])
+        assert keeper.places[0] == before
         assert keeper.books.posted(ALICE, BTC, 0) == 0
 
     tell(postgres, story)
@@ -239,12 +238,12 @@ def test_a_restart_finds_everything_and_posts_nothing_twice(postgres: str) -> No
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
         trade = core.trade(10, 300, 1, 1)
-        await keeper.post([trade])
-        after = Bookkeeper(pool, TOPIC)
+        await keeper.post(0, [trade])
+        after = Bookkeeper(pool)
         await after.open()
-        assert after.place.position == trade.position
+        assert after.places[0].position == trade.position
         assert after.books == keeper.books
-        await after.post([trade])
+        await after.post(0, [trade])
         assert after.books.posted(ALICE, BTC, 0) == 9
         assert await verify(pool, after, core) == []
 
@@ -254,12 +253,12 @@ def test_a_restart_finds_everything_and_posts_nothing_twice(postgres: str) -> No
 def test_only_the_newest_ledger_may_write(postgres: str) -> None:
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
-        newer = Bookkeeper(pool, TOPIC)
+        newer = Bookkeeper(pool)
         await newer.open()
         trade = core.trade(10, 300, 1, 1)
         with pytest.raises(WriterReplaced):
-            await keeper.post([trade])
-        await newer.post([trade])
+            await keeper.post(0, [trade])
+        await newer.post(0, [trade])
         with pytest.raises(WriterReplaced):
             await keeper.fund(b"x" * 16, 0, USD, 1)
 
@@ -269,7 +268,7 @@ def test_only_the_newest_ledger_may_write(postgres: str) -> None:
 def test_a_ledger_that_was_replaced_takes_no_money_either(postgres: str) -> None:
     async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
-        newer = Bookkeeper(pool, TOPIC)
+        newer = Bookkeeper(pool)
         await newer.open()
         with pytest.raises(WriterReplaced):
             await keeper.fund(b"x" * 16, 0, USD, 1)
@@ -284,7 +283,7 @@ def test_a_ledger_that_was_replaced_takes_no_money_either(postgres: str) -> None
 def test_a_command_that_goes_on_in_the_next_part_is_not_posted_yet(postgres: str) -> None:
     async def story(_: Pool, keeper: Bookkeeper, core: Core) -> None:
         await rich(keeper, core)
-        sequence = keeper.place.sequence
+        sequence = keeper.places[0].sequence
         whole = core.trade(10, 300, 0, 0)
         first, second = whole.record, matching.EventRecord()
         second.CopyFrom(first)
@@ -293,11 +292,11 @@ def test_a_command_that_goes_on_in_the_next_part_is_not_posted_yet(postgres: str
         second.part = 1
         key = EventKey(second.command_offset, 0)
         place = whole.position._replace(last_key=key, last_part=False)
-        await keeper.post([EventPart(first, place)])
-        assert keeper.place.sequence == sequence
+        await keeper.post(0, [EventPart(first, place)])
+        assert keeper.places[0].sequence == sequence
         place = Position(place.next_offset + 1, key._replace(part=1))
-        await keeper.post([EventPart(second, place)])
-        assert keeper.place.sequence == sequence + 1
+        await keeper.post(0, [EventPart(second, place)])
+        assert keeper.places[0].sequence == sequence + 1
 
     tell(postgres, story)
 

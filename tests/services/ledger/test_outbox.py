@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper
-from services.ledger.state import SOURCE, Leg
+from services.ledger.state import BETWEEN_SOURCE, OUTSIDE_SOURCE, Leg, Move
 from services.runtime.choice import Choice
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import open_postgres
@@ -43,37 +43,71 @@ class Core:
             yield answer.SerializeToString()
 
 
+@asynccontextmanager
+async def sending(dsn: str, folder: Path, core: Core, shard: int = 0) -> AsyncIterator[Bookkeeper]:
+    """The books of two shards, and the outbox of one, which talks to this core."""
+    address = f"unix:{folder / 'core.sock'}"
+    service = raw_service(ORDER_ENTRY_SERVICE, {"Submit": core.submit})
+    pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "ledger")
+    keeper, channel = Bookkeeper(pool, 2), Choice(address)
+    await keeper.open()
+    await keeper.fund(bytes(16), 0, USD, 1_000)
+    outbox = Outbox(pool, channel, shard, keeper.numbered[shard])
+    running = [asyncio.create_task(each) for each in (serve(address, service), outbox.run())]
+    try:
+        async with asyncio.timeout(60):
+            yield keeper
+    finally:
+        for task in reversed(running):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await channel.close()
+        await pool.close()
+
+
 @pytest.mark.parametrize("status", [APPLIED, REPEATED], ids=["applied", "repeated"])
 def test_what_the_core_has_already_does_not_hold_up_what_is_new(
     status: matching.BatchStatus, postgres: str, tmp_path: Path
 ) -> None:
     async def story() -> None:
         core = Core(status)
-        address = f"unix:{tmp_path / 'core.sock'}"
-        service = raw_service(ORDER_ENTRY_SERVICE, {"Submit": core.submit})
-        pool = await open_postgres(PostgresConfig(address=SecretStr(postgres)), "ledger")
-        keeper = Bookkeeper(pool, "bourse.events.0")
-        await keeper.open()
-        await keeper.fund(bytes(16), 0, USD, 1_000)
-        channel = Choice(address)
-        outbox = Outbox(pool, channel)
-        running = [asyncio.create_task(each) for each in (serve(address, service), outbox.run())]
-        try:
-            async with asyncio.timeout(60):
-                for number in (1, 2):
-                    leg = Leg(ALICE, USD, 0, 400)
-                    await keeper.start_transfer(bytes([number, *bytes(15)]), 0, leg)
-                    outbox.wake()
-                    while (heard := await core.heard.get()).number != number:
-                        assert heard.number < number
-                    assert (heard.source, heard.commands[0].credit.amount_minor) == (SOURCE, 400)
+        async with sending(postgres, tmp_path, core) as keeper:
+            for number in (1, 2):
+                leg = Leg(ALICE, USD, 0, 400)
+                await keeper.start_transfer(bytes([number, *bytes(15)]), 0, leg)
+                while (heard := await core.heard.get()).number != number:
+                    assert heard.number < number
+                assert heard.source == OUTSIDE_SOURCE
+                assert heard.commands[0].credit.amount_minor == 400
             assert core.streams == 1, "what the core has is no reason to begin again"
-        finally:
-            for task in running:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            await channel.close()
-            await pool.close()
+
+    asyncio.run(story())
+
+
+def test_both_sources_travel_on_the_stream_of_their_shard(postgres: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        core = Core(APPLIED)
+        async with sending(postgres, tmp_path, core, shard=1) as keeper:
+            for number in (1, 2, 3):
+                request_id = bytes([number, *bytes(15)])
+                shard = number % 2
+                await keeper.start_transfer(request_id, 0, Leg(ALICE, USD, shard, number))
+                await keeper.start_move(
+                    Move(request_id, ALICE, USD, number, shard, 1 - shard), 0, 0
+                )
+            said: set[tuple[int, int, int]] = set()
+            while len(said) < 4:
+                heard = await core.heard.get()
+                for number, command in enumerate(heard.commands, heard.number):
+                    amount = command.credit.amount_minor - command.debit.amount_minor
+                    said.add((heard.source, number, amount))
+            assert said == {
+                (OUTSIDE_SOURCE, 1, 1),
+                (OUTSIDE_SOURCE, 2, 3),
+                (BETWEEN_SOURCE, 1, -1),
+                (BETWEEN_SOURCE, 2, -3),
+            }
+            assert core.streams == 1
 
     asyncio.run(story())

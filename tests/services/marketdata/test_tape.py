@@ -28,16 +28,18 @@ from services.runtime.place import WriterReplaced
 from services.runtime.rpc import open_channel
 from tests.conftest import ClickHouse, clickhouse_owner
 from tests.house.tree import ROOT
-from tests.services.marketdata.world import Room, Stores, core_of, end, room, tell
+from tests.services.marketdata.world import (
+    Room,
+    Stores,
+    core_at,
+    core_of,
+    end,
+    on_tape,
+    room,
+    tell,
+    trades_of,
+)
 from tests.services.shard import BTC_USD, TOPIC, Shard, in_parts
-
-
-def trades_of(shard: Shard) -> list[int]:
-    return [event.trade_id for record in shard.records for event in record.trades]
-
-
-async def on_tape(running: Room) -> list[int]:
-    return [row[0] for row in await running.tape("SELECT trade_id FROM trade ORDER BY trade_id")]
 
 
 def test_every_trade_is_on_the_tape_once(stores: Stores, tmp_path: Path) -> None:
@@ -88,27 +90,30 @@ def test_a_restart_goes_on_in_the_middle_of_a_record_and_counts_nothing_twice(
 def test_a_kill_between_block_and_position_counts_once(
     stores: Stores, tmp_path: Path, place: str
 ) -> None:
-    """The room as a process: the second block was announced, and perhaps put on the tape."""
-    shard = Shard()
-    shard.bustle(150)
+    """The room as a process, with two shards: of one of them at least the second block was
+    announced, and perhaps put on the tape."""
+    shards = (Shard(), Shard(number=1))
+    for shard in shards:
+        shard.bustle(100, seed=shard.model.shard)
 
     async def main() -> None:
-        core = core_of(shard, tmp_path)
+        cores = [core_of(shard, tmp_path) for shard in shards]
         log = await open_log(LogConfig(address=SecretStr(stores[0])))
-        await shard.publish(log, 60)
-        await runs_clean(stores, tmp_path, shard.records[59])
-        await shard.publish(log)
+        for shard in shards:
+            await shard.publish(log, 60)
+        await runs_clean(stores, tmp_path, 60, *shards)
+        for shard in shards:
+            await shard.publish(log)
         killed = start(stores, tmp_path, BOURSE_CRASH_AT=f"marketdata.{place}")
         try:
             assert await asyncio.to_thread(killed.wait, 60) == -signal.SIGKILL
         finally:
             killed.kill()
-        assert await pending(stores) is not None
-        answer = await runs_clean(stores, tmp_path, shard.records[-1])
-        assert answer.trades == len(trades_of(shard))
-        assert await pending(stores) is None
+        assert await pending(stores)
+        await runs_clean(stores, tmp_path, 1000, *shards)
+        assert not await pending(stores)
         await log.close()
-        await end(core)
+        await end(*cores)
 
     asyncio.run(asyncio.wait_for(main(), 120))
 
@@ -122,7 +127,7 @@ def start(stores: Stores, data: Path, **more: str) -> "subprocess.Popen[bytes]":
         "BOURSE_POSTGRES_ADDRESS": dsn,
         "BOURSE_LOG_ADDRESS": dsn,
         "BOURSE_CLICKHOUSE_ADDRESS": f"embedded:{port_file}",
-        "BOURSE_MATCHING_ADDRESS": f"unix:{data}/matching.sock",
+        "BOURSE_MATCHING_ADDRESS": ";".join(core_at(data, number) for number in range(2)),
         "BOURSE_MARKETDATA_ADDRESS": f"unix:{data}/marketdata.sock",
         "BOURSE_MARKETDATA_DATABASE": database,
         "BOURSE_MARKETDATA_BLOCK_S": "0.05",
@@ -133,29 +138,34 @@ def start(stores: Stores, data: Path, **more: str) -> "subprocess.Popen[bytes]":
     )
 
 
-async def runs_clean(stores: Stores, data: Path, last: EventRecord) -> marketdata.VerifyResponse:
-    """Let the room run until all is on its tape, and end it; what the check found."""
+async def runs_clean(stores: Stores, data: Path, count: int, *shards: Shard) -> None:
+    """Let the room run until the first so many records of each shard are on its tape, and end it;
+    the tapes must be right."""
     process = start(stores, data)
     try:
-        answer = await verify(data, known_up_to(last))
+        for shard in shards:
+            records = shard.records[:count]
+            answer = await verify(data, known_up_to(records[-1]), shard.model.shard)
+            assert [check.detail for check in answer.checks if not check.ok] == []
+            assert answer.trades == sum(len(record.trades) for record in records)
     finally:
         process.terminate()
         assert await asyncio.to_thread(process.wait, 60) == 0
-    assert [check.detail for check in answer.checks if not check.ok] == []
-    return answer
 
 
-async def pending(stores: Stores) -> object:
+async def pending(stores: Stores) -> int:
+    """How many shards have a block on its way."""
     connection = await asyncpg.connect(stores[0])
     try:
-        return await connection.fetchval("select pending_to from marketdata.tape")
+        count = await connection.fetchval("select count(pending_to) from marketdata.tape")
+        return int(count)
     finally:
         await connection.close()
 
 
-async def verify(data: Path, sequence: int) -> marketdata.VerifyResponse:
+async def verify(data: Path, sequence: int, shard: int) -> marketdata.VerifyResponse:
     async with open_channel(f"unix:{data}/marketdata.sock") as channel:
-        request = marketdata.VerifyRequest(sequence=sequence)
+        request = marketdata.VerifyRequest(sequence=sequence, shard=shard)
         stub = rpc.MarketdataServiceStub(channel)
         return await stub.Verify(request, wait_for_ready=True, timeout=60)
 
@@ -261,6 +271,43 @@ def test_a_tape_that_is_gone_is_written_anew_from_the_log(stores: Stores, tmp_pa
         with pytest.raises(TapeLost, match="has been cut"):
             async with room(stores, tmp_path, log):
                 pass
+        await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+MERGED = """
+    SELECT path FROM system.parts
+    WHERE database = currentDatabase() AND table = {table:String} AND active AND level > 0
+"""
+
+
+def tear(part: str) -> None:
+    """Empty the marks of a part."""
+    for marks in Path(part).glob("*mrk*"):
+        os.truncate(marks, 0)
+
+
+def test_of_a_torn_merge_what_was_merged_is_taken_back(stores: Stores, tmp_path: Path) -> None:
+    """The marks of a merged part are emptied, as a disk does that fills up in the middle of it."""
+    shard = Shard()
+
+    async def main() -> None:
+        log, core = MemoryLog(partition_records=8), core_of(shard, tmp_path)
+        async with room(stores, tmp_path, log) as running:
+            for seed in range(6):
+                shard.bustle(30, seed)
+                await running.hear(shard)
+        await log.cut(TOPIC, 8)
+        client = await open_clickhouse(*stores[1])
+        for table in ("trade", "candle"):
+            await client.command(f"OPTIMIZE TABLE {table} FINAL")
+            tear((await client.query(MERGED, {"table": table})).result_rows[0][0])
+        await client.command("SYSTEM DROP MARK CACHE")
+        await client.close()
+        async with room(stores, tmp_path, log) as running:
+            assert await on_tape(running) == trades_of(shard)
+            assert await running.broken(shard.sequence) == []
         await end(core)
 
     asyncio.run(asyncio.wait_for(main(), 60))

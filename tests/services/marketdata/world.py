@@ -1,7 +1,7 @@
 """A running marketdata room: the real stores, and a core's face in front of a shard."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from services.marketdata.server import Marketdata
 from services.marketdata.tape import Tape
 from services.runtime.clock import SystemClock
 from services.runtime.config import ClickHouseConfig, PostgresConfig
-from services.runtime.lag import Lag
 from services.runtime.log import Log
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import open_postgres
+from services.runtime.readers import Readers, open_events
 from services.runtime.rpc import open_channel, serve, service
-from tests.services.shard import TOPIC, Shard
+from tests.services.shard import Shard
 
 Stores = tuple[str, tuple[ClickHouseConfig, str]]
 
@@ -47,6 +47,11 @@ class CoreFace(matching_rpc.MatchingServiceServicer):
         return self.shard.depth(request.instrument)
 
 
+def core_at(folder: Path, number: int) -> str:
+    """The folder's place for the core of a shard."""
+    return f"unix:{folder}/matching{f'-s{number}' if number else ''}.sock"
+
+
 def core_of(shard: Shard, folder: Path) -> "asyncio.Task[None]":
     """Serve a core's face for a shard at the folder's place for it."""
     entry = service(
@@ -54,38 +59,57 @@ def core_of(shard: Shard, folder: Path) -> "asyncio.Task[None]":
         matching_rpc.add_MatchingServiceServicer_to_server,
         CoreFace(shard),  # type: ignore[abstract]  # the room asks for nothing else
     )
-    return asyncio.create_task(serve(f"unix:{folder}/matching.sock", entry))
+    return asyncio.create_task(serve(core_at(folder, shard.model.shard), entry))
 
 
 class Room:
     """A running room and a way to ask it."""
 
     def __init__(
-        self, log: Log, reader: MarketdataReader, ask: rpc.MarketdataServiceStub, folder: Path
+        self,
+        log: Log,
+        readers: Sequence[MarketdataReader],
+        ask: rpc.MarketdataServiceStub,
+        folder: Path,
     ) -> None:
         self.log = log
-        self.reader = reader
+        self.readers = readers
+        self.reader = readers[0]
         self.ask = ask
         self.folder = folder
 
     async def hear(self, shard: Shard) -> None:
         """Let the room have all that the shard said, on the tape too."""
         await shard.publish(self.log)
-        assert await self.reader.stored(shard.sequence, 20)
+        assert await self.readers[shard.model.shard].stored(shard.sequence, 20)
 
-    async def broken(self, sequence: int = 0) -> list[str]:
-        """The checks that do not hold, each with its detail."""
-        answer = await self.ask.Verify(marketdata.VerifyRequest(sequence=sequence))
+    async def broken(self, sequence: int = 0, shard: int = 0) -> list[str]:
+        """The checks of a shard that do not hold, each with its detail."""
+        request = marketdata.VerifyRequest(sequence=sequence, shard=shard)
+        answer = await self.ask.Verify(request)
         assert len(answer.checks) == 6
         return [f"{check.name}: {check.detail}" for check in answer.checks if not check.ok]
 
-    async def tape(self, query: str) -> list[Any]:
+    async def tape(self, query: str, shard: int = 0) -> list[Any]:
         """Ask ClickHouse directly."""
-        return list((await self.reader.tape.client.query(query)).result_rows)
+        return list((await self.readers[shard].tape.client.query(query)).result_rows)
+
+
+def trades_of(shard: Shard) -> list[int]:
+    """The numbers of all trades of a shard, in order."""
+    return [event.trade_id for record in shard.records for event in record.trades]
+
+
+async def on_tape(running: Room, shard: int = 0) -> list[int]:
+    """The numbers of all trades on the tape of a shard, in order."""
+    query = "SELECT trade_id FROM trade ORDER BY trade_id"
+    return [row[0] for row in await running.tape(query, shard)]
 
 
 @asynccontextmanager
-async def room(stores: Stores, folder: Path, log: Log, **settings: Any) -> AsyncIterator[Room]:
+async def room(
+    stores: Stores, folder: Path, log: Log, shards: int = 1, **settings: Any
+) -> AsyncIterator[Room]:
     """The room as its `__main__` wires it, but for the log."""
     dsn, (clickhouse, database) = stores
     quick = {"pause_s": 0.001, "tick_s": 0.005, "block_s": 0.01, "patience_s": 0.2}
@@ -93,27 +117,33 @@ async def room(stores: Stores, folder: Path, log: Log, **settings: Any) -> Async
         data=folder, clickhouse=clickhouse, database=database, **(quick | settings)
     )
     pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "marketdata")
-    await log.create(TOPIC)
-    tape = Tape(pool, TOPIC, config)
-    core = open_channel(f"unix:{folder}/matching.sock")
-    reader = MarketdataReader(log, TOPIC, tape, matching_rpc.MatchingServiceStub(core), config)
-    server = Marketdata(reader, config, Lag(log, TOPIC, SystemClock()))
+    await open_events(log, pool, shards)
+    cores = [open_channel(core_at(folder, number)) for number in range(shards)]
+    readers = [
+        MarketdataReader(
+            log, Tape(pool, number, config), matching_rpc.MatchingServiceStub(core), config
+        )
+        for number, core in enumerate(cores)
+    ]
+    server = Marketdata(Readers(log, SystemClock(), readers), config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
     address = f"unix:{folder}/marketdata.sock"
     running: list[asyncio.Task[None]] = []
     try:
-        await reader.open()
-        parts = (serve(address, entry), reader.run(), reader.keep(), reader.tell())
-        running += [asyncio.create_task(part) for part in parts]
+        for reader in readers:
+            await reader.open()
+        parts = [part for one in readers for part in (one.run(), one.keep(), one.tell())]
+        running += [asyncio.create_task(part) for part in (serve(address, entry), *parts)]
         async with open_channel(address) as channel:
             await channel.channel_ready()
-            yield Room(log, reader, rpc.MarketdataServiceStub(channel), folder)
+            yield Room(log, readers, rpc.MarketdataServiceStub(channel), folder)
     finally:
         try:
             await end(*running)
         finally:
-            await core.close()
-            await tape.close()
+            for core, reader in zip(cores, readers, strict=True):
+                await core.close()
+                await reader.tape.close()
             await pool.close()
 
 

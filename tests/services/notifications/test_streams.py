@@ -49,7 +49,7 @@ class House:
         """End the old reader where it stands and begin a new one."""
         await self.stop()
         await self.pool.expire_connections()  # a new process has connections of its own
-        self.reader = NotificationsReader(self.log, TOPIC, self.pool, self.config)
+        self.reader = NotificationsReader(self.log, 0, self.pool, self.config)
         await self.reader.open()
         self._following = asyncio.create_task(self.reader.run())
 
@@ -215,7 +215,7 @@ def test_an_index_whose_connections_are_lost_misses_nobody(postgres: str) -> Non
 
 def test_only_the_newest_room_writes_the_index(postgres: str) -> None:
     async def story(house: House) -> None:
-        other = NotificationsReader(house.log, TOPIC, house.pool, house.config)
+        other = NotificationsReader(house.log, 0, house.pool, house.config)
         await other.open()
         await house.publish(ALICE)
         await house.publish(ALICE)

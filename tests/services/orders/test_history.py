@@ -1,7 +1,7 @@
 """History, on the real Postgres and over gRPC: what events leave, what is answered and found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from services.orders.server import Orders
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.events import GapInEvents
-from services.runtime.lag import Lag
 from services.runtime.memory_log import MemoryLog
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
+from services.runtime.readers import Readers, open_events
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_parts
 
@@ -34,16 +34,19 @@ from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_pa
 class Room:
     """A running orders room and a channel to it."""
 
-    def __init__(self, log: MemoryLog, pool: Pool, reader: OrdersReader, ask: "Stub") -> None:
+    def __init__(
+        self, log: MemoryLog, pool: Pool, readers: Sequence[OrdersReader], ask: "Stub"
+    ) -> None:
         self.log = log
         self.pool = pool
-        self.reader = reader
+        self.readers = readers
+        self.reader = readers[0]
         self.ask = ask
 
     async def hear(self, shard: Shard) -> None:
         """Let the room have all that the shard said."""
         await shard.publish(self.log)
-        assert await self.reader.passed(shard.sequence, 10)
+        assert await self.readers[shard.model.shard].passed(shard.sequence, 10)
 
 
 Stub = rpc.OrdersServiceStub
@@ -51,21 +54,23 @@ Story = Callable[[Room, Shard], Awaitable[None]]
 
 
 @asynccontextmanager
-async def room(dsn: str, folder: Path, log: MemoryLog) -> AsyncIterator[Room]:
+async def room(dsn: str, folder: Path, log: MemoryLog, shards: int = 1) -> AsyncIterator[Room]:
     """The room as its `__main__` wires it, but for the log."""
     config = OrdersConfig(data=folder, pause_s=0.001, patience_s=0.2)
     pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "orders")
-    await log.create(TOPIC)
-    reader = OrdersReader(log, TOPIC, pool, config.pause_s)
-    await reader.open()
-    server = Orders(pool, TOPIC, reader, config, Lag(log, TOPIC, SystemClock()))
+    topics = await open_events(log, pool, shards)
+    readers = [OrdersReader(log, topic, pool, config.pause_s) for topic in topics]
+    for reader in readers:
+        await reader.open()
+    server = Orders(pool, Readers(log, SystemClock(), readers), config)
     entry = service(rpc.ORDERS_SERVICE, rpc.add_OrdersServiceServicer_to_server, server)
     address = f"unix:{folder}/orders.sock"
-    running = [asyncio.create_task(serve(address, entry)), asyncio.create_task(reader.run())]
+    parts = (serve(address, entry), *(reader.run() for reader in readers))
+    running = [asyncio.create_task(part) for part in parts]
     try:
         async with open_channel(address) as channel:
             await channel.channel_ready()
-            yield Room(log, pool, reader, rpc.OrdersServiceStub(channel))
+            yield Room(log, pool, readers, rpc.OrdersServiceStub(channel))
     finally:
         for task in running:
             task.cancel()
@@ -85,7 +90,7 @@ def tell(dsn: str, folder: Path, story: Story) -> None:
 
 def told(shard: Shard, at_a_time: int = 3) -> Iterator[orders.StreamVerifyRequest]:
     """What a check is asked with, in pieces."""
-    yield orders.StreamVerifyRequest(sequence=shard.sequence)
+    yield orders.StreamVerifyRequest(sequence=shard.sequence, shard=shard.model.shard)
     open_orders = shard.open_orders()
     for start in range(0, len(open_orders), at_a_time):
         yield orders.StreamVerifyRequest(open_orders=open_orders[start : start + at_a_time])
@@ -212,7 +217,7 @@ def test_fills_come_in_pages_and_a_trade_with_oneself_is_two(postgres: str, tmp_
         shard.trade(5, 10_000)
         await running.hear(shard)
 
-        async def pages(limit: int, **asked: int) -> list[list[tuple[int, bool]]]:
+        async def pages(limit: int, **asked: Any) -> list[list[tuple[int, bool]]]:
             found, cursor = [], ""
             while True:
                 page = await running.ask.ListFills(
@@ -334,7 +339,7 @@ def test_a_writer_that_was_replaced_stops(postgres: str, tmp_path: Path) -> None
         async with store.for_asked(running.pool) as connection:
             await store.put_asked(connection, shard.open_orders())
             async with store.standing_still(connection):
-                found = await checks.all_checks(connection, TOPIC, shard.sequence)
+                found = await checks.all_checks(connection, TOPIC, 0, shard.sequence)
         assert found.sequence == shard.sequence
         assert all(check.ok for check in found.checks)
 

@@ -10,14 +10,14 @@ from pydantic import SecretStr
 
 from bourse.orders import v1 as orders
 from services.orders import store
-from services.orders.state import NEWEST, FillCursor, parse_cursor
+from services.orders.state import NEWEST, FillCursor, OrderCursor, parse_cursor, parse_page
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import Pool, open_postgres
 
 ROWS = 60_000
 ACCOUNTS, INSTRUMENTS = 3, 5
 ALICE, THIRD = 1000, 3 * 1024
-TOP = 2**63 - 1
+TOP = OrderCursor(2**63 - 1, 2**63 - 1)
 
 # Order n is created in microsecond n, by one account after the other; one in two has traded.
 FILL = f"""
@@ -111,7 +111,8 @@ def test_a_page_of_orders_comes_off_its_index(
 ) -> None:
     async def story(pool: Pool) -> None:
         request = orders.ListOrdersRequest(account=ALICE, **asked)  # type: ignore[arg-type]
-        at = (TOP, TOP) if place is None else (int(ROWS * place), int(ROWS * place) * 1024)
+        middle = int(ROWS * (place or 0))
+        at = TOP if place is None else OrderCursor(middle, middle * 1024)
         steps = await plan_of(pool, store.orders_page(request, at, 100), mode)
         check_plan(steps, index, filtered="state" in asked)
 
@@ -135,6 +136,15 @@ def test_a_page_of_fills_comes_off_its_index(
     tell(history, story)
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_name_comes_off_its_index(history: str, mode: str) -> None:
+    async def story(pool: Pool) -> None:
+        page = store.Page(store.BY_NAME, [ALICE, "order-3"])
+        check_plan(await plan_of(pool, page, mode), "orders_by_name_and_time")
+
+    tell(history, story)
+
+
 def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
     async def blocks(pool: Pool, page: store.Page) -> int:
         explain = "explain (analyze, buffers, timing off, format json)"
@@ -144,8 +154,8 @@ def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
 
     async def story(pool: Pool) -> None:
         request = orders.ListOrdersRequest(account=ALICE)
-        first = await blocks(pool, store.orders_page(request, (TOP, TOP), 100))
-        far_down = await blocks(pool, store.orders_page(request, (900, 900 * 1024), 100))
+        first = await blocks(pool, store.orders_page(request, TOP, 100))
+        far_down = await blocks(pool, store.orders_page(request, OrderCursor(900, 900 * 1024), 100))
         assert far_down <= first + 5
         fills = orders.ListFillsRequest(account=ALICE)
         first = await blocks(pool, store.fills_page(fills, NEWEST, 100))
@@ -158,19 +168,15 @@ def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
 def test_pages_are_whole_and_in_order_whatever_is_asked_for(history: str) -> None:
     async def story(pool: Pool) -> None:
         for asked, _ in ORDER_LISTS:
+            request = orders.ListOrdersRequest(account=ALICE, **asked)  # type: ignore[arg-type]
             found: list[int] = []
-            cursor = 0
+            below = None
             while True:
-                request = orders.ListOrdersRequest(
-                    account=ALICE,
-                    cursor=cursor,
-                    **asked,  # type: ignore[arg-type]
-                )
-                page = [order.order_id for order in await store.some_orders(pool, request, 997)]
-                found += page
+                page = await store.some_orders(pool, request, below, 997)
+                found += [order.order_id for order in page]
                 if len(page) < 997:
                     break
-                cursor = page[-1]
+                below = OrderCursor(page[-1].created_us, page[-1].order_id)
             assert found == expected(asked)
 
     def expected(asked: dict[str, int]) -> list[int]:
@@ -192,7 +198,7 @@ def test_a_cursor_need_not_be_an_order_of_the_account(history: str) -> None:
     async def story(pool: Pool) -> None:
         async def after(cursor: int) -> list[int]:
             request = orders.ListOrdersRequest(account=ALICE, cursor=cursor)
-            return [order.order_id for order in await store.some_orders(pool, request, 2)]
+            return [order.order_id for order in await store.some_orders(pool, request, None, 2)]
 
         assert await after(9 * 1024) == [6 * 1024, 3 * 1024]
         assert await after(10 * 1024) == [9 * 1024, 6 * 1024]
@@ -222,6 +228,13 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
     assert parse_cursor(text) is None
 
 
+@pytest.mark.parametrize("text", ["", "1", "1.", "1.2.0", "-1.2", "1.x", "1.٠"])
+def test_what_is_no_page_is_refused(text: str) -> None:
+    assert parse_page(text) is None
+
+
 def test_a_cursor_reads_as_it_was_written() -> None:
     for cursor in (NEWEST, FillCursor(0, 1024, False)):
         assert parse_cursor(cursor.text()) == cursor
+    for place in (TOP, OrderCursor(0, 1024)):
+        assert parse_page(place.text()) == place

@@ -25,6 +25,7 @@ def start(dsn: str, data: Path, **more: str) -> "subprocess.Popen[bytes]":
         "BOURSE_POSTGRES_ADDRESS": dsn,
         "BOURSE_LOG_ADDRESS": dsn,
         "BOURSE_ORDERS_ADDRESS": f"unix:{data}/orders.sock",
+        "BOURSE_MATCHING_ADDRESS": f"unix:{data}/matching.sock;unix:{data}/matching-s1.sock",
         **more,
     }
     return subprocess.Popen(
@@ -32,16 +33,18 @@ def start(dsn: str, data: Path, **more: str) -> "subprocess.Popen[bytes]":
     )
 
 
-async def publish(dsn: str, shard: Shard) -> None:
+async def publish(dsn: str, *shards: Shard) -> None:
     log = await open_log(LogConfig(address=SecretStr(dsn)))
-    await shard.publish(log)
+    for shard in shards:
+        await shard.publish(log)
     await log.close()
 
 
 def told(shard: Shard) -> list[orders.StreamVerifyRequest]:
     """What a check is asked with."""
-    open_orders = shard.open_orders()
-    return [orders.StreamVerifyRequest(open_orders=open_orders, sequence=shard.sequence)]
+    said = orders.StreamVerifyRequest(open_orders=shard.open_orders())
+    said.sequence, said.shard = shard.sequence, shard.model.shard
+    return [said]
 
 
 async def verify(data: Path, shard: Shard) -> orders.StreamVerifyResponse:
@@ -53,16 +56,18 @@ async def verify(data: Path, shard: Shard) -> orders.StreamVerifyResponse:
 def test_a_kill_in_the_middle_of_a_transaction_loses_and_doubles_nothing(
     postgres: str, tmp_path: Path
 ) -> None:
-    shard = Shard()
-    shard.bustle(200)
-    asyncio.run(publish(postgres, shard))
+    shards = (Shard(), Shard(number=1))
+    for shard in shards:
+        shard.bustle(120)
+    asyncio.run(publish(postgres, *shards))
     killed = start(postgres, tmp_path, BOURSE_CRASH_AT="orders.in_transaction")
     assert killed.wait(60) == -signal.SIGKILL
     with start(postgres, tmp_path) as again:
         try:
-            answer = asyncio.run(verify(tmp_path, shard))
-            assert [check.detail for check in answer.checks if not check.ok] == []
-            assert answer.sequence == shard.sequence
+            for shard in shards:
+                answer = asyncio.run(verify(tmp_path, shard))
+                assert [check.detail for check in answer.checks if not check.ok] == []
+                assert answer.sequence == shard.sequence
         finally:
             again.terminate()
         assert again.wait(60) == 0

@@ -226,8 +226,8 @@ def test_a_folder_of_the_first_version_goes_on_where_it_stood(
         if room == "notifications":
             blocks = await pool.fetch("select * from block order by first_offset")
             assert [tuple(row) for row in blocks] == [
-                (0, 4, 1, 30, 98, [1000]),
-                (4, 7, 31, 40, 99, [1001]),
-            ]
+                (0, 4, 1, 30, 98, [1000], 0),
+                (4, 7, 31, 40, 99, [1001], 0),
+            ], "of the first shard"
 
     tell(postgres, room, story)

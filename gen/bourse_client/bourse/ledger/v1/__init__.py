@@ -323,37 +323,37 @@ class GetStatusResponse(betterproto2.Message):
 
     sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
     """
-    Last sequence posted.
+    Last sequence of shard 0 that is posted.
     """
 
     next_offset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
     """
-    Next event record to read.
+    Next event record of shard 0 to read.
     """
 
     lag_records: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
     """
-    Event records not yet posted.
+    Event records of shard 0 not yet posted.
     """
 
     lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
     """
-    Age of the oldest event record not yet posted, milliseconds; 0 if there is none.
+    Age of the oldest of these, milliseconds; 0 if there is none.
     """
 
     transfers_under_way: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
     """
-    Transfers under way.
+    Transfers under way, of all shards.
     """
 
     balance_hash: "int" = betterproto2.field(6, betterproto2.TYPE_FIXED64)
     """
-    Sum of the hashes of all totals.
+    Sum of the hashes of all totals of shard 0.
     """
 
     stopped: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
     """
-    Empty, or why posting stopped.
+    Empty, or why posting of shard 0 stopped.
     """
 
     shards: "list[ShardBooks]" = betterproto2.field(
@@ -490,7 +490,7 @@ class ListBalancesResponse(betterproto2.Message):
 
     sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
     """
-    Last sequence posted.
+    Last sequence of shard 0 that is posted.
     """
 
     at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
@@ -662,7 +662,8 @@ class MoveMoneyRequest(betterproto2.Message):
 
     valid_until_us: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
-    The debit is refused when the log's clock is past this, microseconds since 1970; 0 for no deadline. The credit has none.
+    The deadline in the debit's command, microseconds since 1970; 0 for none. docs/matching.md says whether a core holds a debit to it. The credit
+    has none. When the same id comes again the first one stays.
     """
 
     wait_ms: "int" = betterproto2.field(8, betterproto2.TYPE_UINT32)
@@ -816,7 +817,7 @@ class StreamVerifyResponse(betterproto2.Message):
 
     sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
     """
-    Last sequence posted.
+    Last sequence of the shard that is posted.
     """
 
 
@@ -870,7 +871,7 @@ class Transfer(betterproto2.Message):
 
     number: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
     """
-    Number in the ledger's source.
+    Number in the ledger's source for money from and to the outside, of its shard.
     """
 
     shard: "int" = betterproto2.field(9, betterproto2.TYPE_UINT32)

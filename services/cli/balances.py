@@ -1,0 +1,145 @@
+"""`bourse account show`: what an account has, over all shards and between them, at one cut."""
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bourse.ledger import v1 as ledger
+from bourse.matching import v1 as matching
+from bourse.types import v1 as types
+from services.cli import restraint
+from services.cli.restraint import Name
+from services.cli.rooms import PATIENCE_S, Rooms, account_named, open_rooms, read_markets
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    out,
+    perform,
+    print_json,
+    print_table,
+)
+from services.domain.instruments import amount_text
+
+READS: Final = 3
+"""So often the shards are read until what they say is one cut."""
+
+
+class Cut(NamedTuple):
+    """What an account has of each asset, in minor units, where the shards stood at these places."""
+
+    shards: list[dict[int, matching.Balance]]
+    """By shard, then by asset."""
+    in_transit: dict[int, int]
+    at: list[types.ShardSequence]
+
+    @property
+    def assets(self) -> list[int]:
+        """Those it has, or had, anywhere."""
+        return sorted({*self.in_transit, *(asset for shard in self.shards for asset in shard)})
+
+
+def show(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Say what an account has, where it is, and what the account may do."""
+    said = perform(_show(data, name))
+    if as_json:
+        print_json(said)
+        return
+    places = [f"shard {place['shard']}" for place in said["sequences"]]
+    places = [*places, "in transit"] if len(places) > 1 else []
+    titles = ("asset", *(f">{each}" for each in ("total", "available", "held", *places)))
+    print_table(titles, [_row(each) for each in said["balances"]])
+    if summary := restraint.summary(said["settings"]):
+        out.print(summary)
+
+
+def _row(said: dict[str, Any]) -> list[str]:
+    row = [said[each] for each in ("asset", "amount", "available", "held")]
+    if "shards" in said:
+        row += [*(each["amount"] for each in said["shards"]), said["in_transit"]]
+    return row
+
+
+async def _show(data: Path, name: str) -> dict[str, Any]:
+    async with open_rooms(data) as rooms:
+        markets = await read_markets(rooms)
+        account = (await account_named(rooms, name)).account
+        cut = await read_cut(rooms, account)
+        settings = await restraint.settings_of(rooms, [account])
+    return {
+        "account_id": str(account),
+        "name": name,
+        "balances": [described(cut, markets.asset_numbered(asset)) for asset in cut.assets],
+        "sequences": [{"shard": each.shard, "sequence": each.sequence} for each in cut.at],
+        "settings": settings[account],
+    }
+
+
+def described(cut: Cut, asset: types.Asset) -> dict[str, Any]:
+    """What there is of an asset; shard by shard where there are several."""
+    slices = [shard.get(asset.asset, matching.Balance()) for shard in cut.shards]
+    available = sum(each.available_minor for each in slices)
+    held = sum(each.held_minor for each in slices)
+    between = cut.in_transit.get(asset.asset, 0)
+    said: dict[str, Any] = {
+        "asset": asset.code,
+        "amount": amount_text(asset, available + held + between),
+        "available": amount_text(asset, available),
+        "held": amount_text(asset, held),
+    }
+    if len(slices) > 1:
+        said["in_transit"] = amount_text(asset, between)
+        said["shards"] = [_slice(asset, shard, each) for shard, each in enumerate(slices)]
+    return said
+
+
+def _slice(asset: types.Asset, shard: int, balance: matching.Balance) -> dict[str, Any]:
+    return {
+        "shard": shard,
+        "amount": amount_text(asset, balance.available_minor + balance.held_minor),
+        "available": amount_text(asset, balance.available_minor),
+        "held": amount_text(asset, balance.held_minor),
+    }
+
+
+async def read_cut(rooms: Rooms, account: int) -> Cut:
+    """What an account has in all shards, and between them. Raises Refused."""
+    after = dict.fromkeys(rooms.shards, 0)
+    for _ in range(READS):
+        said = await asyncio.gather(*(_balances(rooms, account, *each) for each in after.items()))
+        at = [
+            types.ShardSequence(shard=shard, sequence=each.sequence)
+            for shard, each in zip(rooms.shards, said, strict=True)
+        ]
+        transit = await _transit(rooms, account, at)
+        if not transit.read_again:
+            shards = [{each.asset: each for each in answer.balances} for answer in said]
+            return Cut(shards, _amounts(transit), at)
+        after |= {each.shard: each.sequence for each in transit.read_again}
+    raise Refused("Money goes between the shards faster than they are read. Try again.")
+
+
+async def _balances(
+    rooms: Rooms, account: int, shard: int, after_sequence: int
+) -> matching.GetBalancesResponse:
+    request = matching.GetBalancesRequest(account=account, after_sequence=after_sequence)
+    return await rooms.core(shard).GetBalances(request, timeout=PATIENCE_S)
+
+
+async def _transit(
+    rooms: Rooms, account: int, at: list[types.ShardSequence]
+) -> ledger.GetTransitResponse:
+    """What is between the shards of a cut; nothing where there is but one."""
+    if len(at) == 1:
+        return ledger.GetTransitResponse()
+    request = ledger.GetTransitRequest(account=account, at=at)
+    return await rooms.ledger.GetTransit(request, timeout=PATIENCE_S)
+
+
+def _amounts(transit: ledger.GetTransitResponse) -> dict[int, int]:
+    found: dict[int, int] = defaultdict(int)
+    for each in transit.amounts:
+        found[each.asset] += each.amount_minor
+    return dict(found)

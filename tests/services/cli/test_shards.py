@@ -1,0 +1,180 @@
+"""Several shards at the command line: what goes to all of them, where a market is put, sums."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bourse.matching import v1 as matching
+from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
+from bourse.types import v1 as types
+from services.cli.__main__ import app
+from services.cli.balances import Cut, described
+from services.cli.bootstrap import ASSETS, use_rules
+from services.cli.engine import put_everywhere
+from services.cli.folder import open_folder
+from services.cli.instrument import shard_for
+from services.cli.rooms import Markets
+from services.cli.status import COLUMNS, status_table
+from services.cli.stores import CONNECTIONS, connections_for
+from services.cli.terminal import Refused
+from services.runtime.choice import Choice
+from services.runtime.rpc import raw_service, serve
+from tests.services.cli.test_engine import Core
+
+
+def put(folder: Path, cores: list[Core]) -> None:
+    """Raise the rules in shards of these cores."""
+
+    async def story() -> None:
+        addresses = [f"unix:{folder / f'{number}.sock'}" for number in range(len(cores))]
+        serving = [
+            asyncio.create_task(
+                serve(address, raw_service(ORDER_ENTRY_SERVICE, {"Submit": core.Submit}))
+            )
+            for address, core in zip(addresses, cores, strict=True)
+        ]
+        try:
+            async with asyncio.timeout(60), AsyncExitStack() as stack:
+                ways = [await stack.enter_async_context(Choice(each)) for each in addresses]
+                await put_everywhere(ways, use_rules(3))
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def rules_in(core: Core) -> list[matching.Command]:
+    asked = [command for batch in core.applied for command in batch.commands]
+    return [command for command in asked if command.HasField("use_rules")]
+
+
+def test_what_holds_everywhere_is_one_deed_and_comes_to_shard_0_last(tmp_path: Path) -> None:
+    class Late(Core):
+        def _answer(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
+            if request.commands[0].HasField("use_rules"):
+                assert [len(rules_in(each)) for each in others] == [1, 1], "they have it before"
+            return super()._answer(request)
+
+    first, others = Late(), [Core(), Core()]
+    put(tmp_path, [first, *others])
+    found = [rules_in(core) for core in (first, *others)]
+    assert [len(each) for each in found] == [1, 1, 1]
+    assert len({each[0].request_id for each in found}) == 1
+
+
+def test_a_shard_that_refuses_is_named_and_keeps_nobody_from_it(tmp_path: Path) -> None:
+    cores = [Core(), Core(), Core()]
+    cores[1].refusal = matching.REFUSAL_SHARD_HALTED
+    with pytest.raises(Refused, match=r"Shard 1: .*\(shard_halted\) What others have, they keep\."):
+        put(tmp_path, cores)
+    assert [len(rules_in(core)) for core in cores] == [1, 1, 1]
+
+
+def markets_at(*instruments: tuple[str, int]) -> Markets:
+    known = [
+        types.Instrument(symbol=symbol, instrument=number, base_asset=2, quote_asset=1)
+        for symbol, number in instruments
+    ]
+    shards = [[each for each in known if each.instrument % 1024 == shard] for shard in (0, 1, 2)]
+    first, *others = (
+        matching.WatchMarketsResponse(assets=ASSETS, instruments=each) for each in shards
+    )
+    return Markets(first, *others)
+
+
+def test_a_new_market_goes_where_the_fewest_are() -> None:
+    markets = markets_at(("BTC-USD", 1024), ("ETH-USD", 1025), ("BTC-USD", 2048))
+    assert shard_for("ETH-BTC", markets, 3, None) == 2
+    assert shard_for("ETH-BTC", markets, 2, None) == 1
+    assert shard_for("ETH-BTC", markets_at(), 3, None) == 0, "the lowest of those that are equal"
+    assert shard_for("ETH-BTC", markets, 3, 0) == 0
+    with pytest.raises(Refused, match="no shard 3: this house has the shards 0 to 2"):
+        shard_for("ETH-BTC", markets, 3, 3)
+
+
+def test_a_market_does_not_move() -> None:
+    markets = markets_at(("BTC-USD", 1024), ("ETH-USD", 1025))
+    assert shard_for("ETH-USD", markets, 3, None) == 1, "a new one of the name lives beside the old"
+    assert shard_for("ETH-USD", markets, 3, 1) == 1
+    with pytest.raises(Refused, match="ETH-USD lives in shard 1, and a market does not move"):
+        shard_for("ETH-USD", markets, 3, 0)
+
+
+def balance(available_minor: int, held_minor: int) -> dict[int, matching.Balance]:
+    said = matching.Balance(asset=1, available_minor=available_minor, held_minor=held_minor)
+    return {1: said}
+
+
+def test_a_balance_is_the_sum_of_all_shards_and_what_is_between_them() -> None:
+    at = [types.ShardSequence(shard=shard, sequence=9) for shard in (0, 1)]
+    alone = Cut([balance(5 * 10**8, 10**8)], {}, at[:1])
+    plain = {"asset": "USD", "amount": "6", "available": "5", "held": "1"}
+    assert described(alone, ASSETS[0]) == plain
+    cut = Cut([balance(5 * 10**8, 10**8), {}], {1: 3 * 10**8}, at)
+    assert cut.assets == [1]
+    assert described(cut, ASSETS[0]) == {
+        **plain,
+        "amount": "9",
+        "in_transit": "3",
+        "shards": [
+            {"shard": 0, "amount": "6", "available": "5", "held": "1"},
+            {"shard": 1, "amount": "0", "available": "0", "held": "0"},
+        ],
+    }
+
+
+def said_of(shards: int) -> dict[str, Any]:
+    """What a house has to say of itself."""
+    places = [
+        {"shard": n, "sequence": 10 * n, "next_offset": 5, "lag_records": n, "lag_ms": 0}
+        for n in range(shards)
+    ]
+    ledger = {**places[0], "name": "ledger", "state": "serving", "pid": 7, "places": places}
+    return {
+        "rooms": [ledger, {"name": "gateway", "state": "serving", "pid": 8}],
+        "stores": [],
+        "demo": {"state": "off"},
+        "shards": [{}] * shards,
+    }
+
+
+def test_a_room_has_a_line_for_each_shard_that_it_follows() -> None:
+    alone, several = status_table(said_of(1)), status_table(said_of(2))
+    assert (len(alone.columns), alone.row_count) == (len(COLUMNS), 2)
+    assert (len(several.columns), several.row_count) == (len(COLUMNS) + 1, 3)
+    names, shards, _, pids, sequences, *_ = (list(column.cells) for column in several.columns)
+    assert names == ["ledger", "", "gateway"]
+    assert shards == ["0", "1", ""]
+    assert pids == ["7", "", "8"]
+    assert sequences == ["0", "10", ""]
+
+
+def test_postgres_has_room_for_all_who_come() -> None:
+    assert connections_for([9]) == CONNECTIONS, "one shard has what it always had"
+    assert connections_for([1, 1, 2]) == CONNECTIONS + 16 + 24
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("shard", "status"),
+        ("shard", "prove", "--operator", "ann"),
+        ("log", "skip", "7", "--operator", "ann"),
+        ("log", "audit"),
+    ],
+    ids=" ".join,
+)
+def test_a_shard_that_is_not_there_is_said_before_anything_starts(
+    asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    open_folder(tmp_path, with_demo=False)
+    answer = CliRunner().invoke(app, [*asked, "--shard", "1", "--data", str(tmp_path)])
+    assert answer.exit_code == 1
+    assert answer.stderr == "There is no shard 1: this house has one shard, shard 0.\n"
+    assert not (tmp_path / "postgres").exists()

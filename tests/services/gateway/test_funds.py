@@ -1,0 +1,182 @@
+"""Money in several shards: brought to the order that lacks it, and told as a sum."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bourse.ledger import v1 as ledger
+from bourse.types import v1 as types
+from tests.services.gateway.several import BTC, UNIT, USD, Several, several
+from tests.services.gateway.world import Answer, story
+
+SHORT = (422, "insufficient_balance")
+
+
+async def buy(world: Several, quantity: str, symbol: str = "ETH1-USD") -> Answer:
+    """At 100 USD."""
+    body = f'{{"instrument":"{symbol}","side":"buy","price":"100","quantity":"{quantity}"}}'
+    return await world.client.ask("POST", "/api/v1/orders", body.encode(), key="trader")
+
+
+def funds(in_transit: str, *available: str) -> dict[str, Any]:
+    amounts = [{"shard": shard, "amount": amount} for shard, amount in enumerate(available)]
+    return {"asset": "USD", "available": amounts, "in_transit": in_transit}
+
+
+def test_what_is_missing_comes_from_the_fullest_first(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 50, 500, 0) as world:
+            answer = await buy(world, "7")
+            assert (answer.status, answer.body["state"]) == (201, "open")
+            assert sorted(world.ledger.moves) == [(0, 1, 150), (2, 1, 500)]
+            assert [shard.available_minor // UNIT for shard in world.shards] == [150, 0, 0, 0]
+            assert world.shards[1].placed == 2, "asked, and asked again"
+            assert (await buy(world, "1.5", "BTC-USD")).status == 201
+            assert len(world.ledger.moves) == 2, "where the money is nobody moves any"
+
+    story(told)
+
+
+def test_what_nobody_has_moves_nothing(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 50) as world:
+            world.ledger.transits = [
+                ledger.GetTransitResponse(
+                    amounts=[
+                        ledger.Transit(asset=USD, amount_minor=5 * UNIT),
+                        ledger.Transit(asset=BTC, amount_minor=UNIT),
+                    ]
+                )
+            ]
+            answer = await buy(world, "4")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["detail"] == (
+                "This order needs 400 USD; 50 USD is available in shard 1, where ETH1-USD trades,"
+                " 300 USD in shard 0, 5 USD on its way. Deposit or lower the quantity."
+            )
+            assert answer.body["funds"] == funds("5", "300", "50")
+            assert world.ledger.moves == []
+            assert world.ledger.cuts == [{0: world.shards[0].sequence, 1: world.shards[1].sequence}]
+            more = await buy(world, "1000000")
+            assert more.body["detail"].startswith("This order needs more than 92233720368.5")
+            assert world.ledger.moves == []
+
+    story(told)
+
+
+def test_money_that_does_not_come_in_time_is_on_its_way(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0, 100) as world:
+            world.ledger.slow = {0}
+            answer = await buy(world, "4")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["detail"] == (
+                "This order needs 400 USD; 100 USD is available in shard 1, where ETH1-USD trades,"
+                " 300 USD on its way. What is missing could not be brought there in time: try"
+                " again."
+            )
+            assert answer.body["funds"] == funds("300", "0", "100", "0")
+            assert world.shards[1].placed == 1
+
+    story(told)
+
+
+def test_money_that_was_spent_meanwhile_is_looked_for_again(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0) as world:
+            world.ledger.ends = [ledger.MOVE_STATE_REFUSED]
+            assert (await buy(world, "3")).status == 201
+            assert world.ledger.moves == [(0, 1, 300)] * 2
+            world.shards[0].available_minor = 300 * UNIT
+            world.ledger.ends = [ledger.MOVE_STATE_REFUSED] * 10
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert "try again" in answer.body["detail"]
+            assert len(world.ledger.moves) == 2 + 3, "but not for ever"
+
+    story(told)
+
+
+@pytest.mark.parametrize("end", [ledger.MOVE_STATE_RETURNING, ledger.MOVE_STATE_RETURNED])
+def test_money_that_its_shard_does_not_take_is_not_sent_again(
+    end: "ledger.MoveState", tmp_path: Path
+) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0) as world:
+            world.ledger.ends = [end]
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert len(world.ledger.moves) == 1
+
+    story(told)
+
+
+def test_without_the_ledger_the_refusal_says_where_the_money_is(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0, with_ledger=False) as world:
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["funds"] == funds("0", "300", "0")
+            assert "try again" in answer.body["detail"]
+            poorer = await buy(world, "4")
+            assert poorer.body["funds"] == funds("0", "300", "0")
+
+    story(told)
+
+
+def test_a_house_of_one_shard_asks_no_ledger(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300) as world:
+            answer = await buy(world, "4", "BTC-USD")
+            assert (answer.status, answer.code) == SHORT
+            assert "funds" not in answer.body
+            assert world.shards[0].placed == 1
+            told = (await world.client.ask("GET", "/api/v1/balances", key="reader")).body
+            has = {"asset": "USD", "available": "300", "held": "0"}
+            assert told["balances"] == [has]
+            assert (world.ledger.moves, world.ledger.cuts) == ([], [])
+
+    story(told)
+
+
+def test_balances_are_a_cut_of_all_shards(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 50) as world:
+            later = types.ShardSequence(shard=0, sequence=90)
+            on_its_way = [
+                ledger.Transit(asset=USD, amount_minor=UNIT),
+                ledger.Transit(asset=BTC, amount_minor=2 * UNIT),
+            ]
+            world.ledger.transits = [
+                ledger.GetTransitResponse(read_again=[later]),
+                ledger.GetTransitResponse(amounts=on_its_way),
+            ]
+            answer = await world.client.ask("GET", "/api/v1/balances", key="reader")
+            assert answer.body == {
+                "balances": [
+                    {"asset": "USD", "available": "350", "held": "0", "in_transit": "1"},
+                    {"asset": "BTC", "available": "0", "held": "0", "in_transit": "2"},
+                ],
+                "sequences": [{"shard": 0, "sequence": 90}, {"shard": 1, "sequence": 11}],
+            }
+            assert world.ledger.cuts == [{0: 11, 1: 11}, {0: 90, 1: 11}]
+            assert (world.shards[0].asked_after, world.shards[1].asked_after) == ([11, 90], [11])
+            assert answer.headers["X-Bourse-Sequence"] == "0:90,1:11"
+            after = {"X-Bourse-After": "1:12"}
+            await world.client.ask("GET", "/api/v1/balances", key="reader", headers=after)
+            assert (world.shards[0].asked_after[-1], world.shards[1].asked_after[-1]) == (11, 12)
+
+    story(told)
+
+
+def test_a_cut_that_never_fits_is_lagging(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 50) as world:
+            later = types.ShardSequence(shard=1, sequence=90)
+            world.ledger.transits = [ledger.GetTransitResponse(read_again=[later])] * 10
+            answer = await world.client.ask("GET", "/api/v1/balances", key="reader")
+            assert (answer.status, answer.code) == (503, "lagging")
+            assert len(world.ledger.cuts) == 4
+
+    story(told)
