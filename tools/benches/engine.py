@@ -105,6 +105,7 @@ def _form(run: dict[str, Any]) -> dict[str, Any]:
         "ns": round(ns, 1),
         "ns_of_runs": run["ns"],
         "messages_per_s": round(1e9 / ns),
+        "undisturbed_per_s": round(1e9 / run["undisturbed_ns"]),
         "orders_per_s": round(1e9 / ns * run["placed"] / run["messages"]),
         "longest_part_ms": statistics.median(run["longest_part_ms"]),
     }
@@ -211,8 +212,8 @@ def _look(records: list[bytes], opening: int) -> None:
 
 
 def _markets_table(markets: dict[str, dict[str, Any]]) -> list[str]:
-    head = ["", "protobuf", "messages/s", "orders/s", "longest ms"]
-    head += ["|", "structs", "messages/s", "orders/s", "longest ms"]
+    head = ["", "protobuf", "messages/s", "undisturbed", "orders/s", "longest ms"]
+    head += ["|", "structs", "messages/s", "undisturbed", "orders/s", "longest ms"]
     rows = [
         [name, *_cells(market["protobuf"]), "|", *_cells(market["structs"])]
         for name, market in markets.items()
@@ -224,6 +225,7 @@ def _cells(one: dict[str, Any]) -> list[str]:
     return [
         f"{one['ns']:.0f}",
         grouped(one["messages_per_s"]),
+        grouped(one["undisturbed_per_s"]),
         grouped(one["orders_per_s"]),
         f"{one['longest_part_ms']:.2f}",
     ]
