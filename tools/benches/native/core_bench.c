@@ -73,6 +73,14 @@ static size_t placed_in(const struct flow *flow) {
     return placed;
 }
 
+static void print_times(const struct sums *sums, size_t runs, double count) {
+    printf("\"ns\": [");
+    for (size_t run = 0; run < runs; run++) printf("%s%.1f", run ? ", " : "", (double)sums[run].ns / count);
+    printf("], \"longest_part_ms\": [");
+    for (size_t run = 0; run < runs; run++) printf("%s%.3f", run ? ", " : "", ms(sums[run].longest_part_ns));
+    printf("]}\n");
+}
+
 static int time_flow(char *const *arguments) {
     struct flow flow = flow_of(arguments);
     size_t runs = number(arguments[3]), count = flow.count - flow.begin;
@@ -92,11 +100,8 @@ static int time_flow(char *const *arguments) {
            (double)sums[0].event_bytes / (double)count, (double)sums[0].answer_bytes / (double)count, facts.open_orders,
            facts.state_hash);
     for (size_t i = 0; i < sums[0].records; i++) undisturbed_ns += least_ns[i];
-    printf("\"undisturbed_ns\": %.1f, \"ns\": [", (double)undisturbed_ns / (double)count);
-    for (size_t run = 0; run < runs; run++) printf("%s%.1f", run ? ", " : "", (double)sums[run].ns / (double)count);
-    printf("], \"longest_part_ms\": [");
-    for (size_t run = 0; run < runs; run++) printf("%s%.3f", run ? ", " : "", ms(sums[run].longest_part_ns));
-    printf("]}\n");
+    printf("\"undisturbed_ns\": %.1f, ", (double)undisturbed_ns / (double)count);
+    print_times(sums, runs, (double)count);
     free(least_ns);
     free(flow.messages);
     return 0;
