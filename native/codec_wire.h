@@ -153,6 +153,17 @@ __attribute__((always_inline)) static inline uint8_t *wire_put_middle(uint8_t *a
     return at + 3 + is_four;
 }
 
+/* A number of any length, byte by byte. Seldom wanted, and it would stand wherever a number is written: those places are many, and
+ * have to fit into the first cache. */
+__attribute__((noinline, cold, unused)) static uint8_t *wire_put_long(uint8_t *at, uint64_t value) {
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at = (uint8_t)value;
+    return at + 1;
+}
+
 /* Writes up to eight bytes, of which those after the number mean nothing. */
 __attribute__((always_inline)) static inline uint8_t *wire_put(uint8_t *at, uint64_t value) {
     if (value < 0x80) {
@@ -165,13 +176,7 @@ __attribute__((always_inline)) static inline uint8_t *wire_put(uint8_t *at, uint
         return at + 2;
     }
     if (value < 0x10000000) return wire_put_middle(at, (uint32_t)value);
-    if (value >> 56 == 0) return wire_put_wide(at, value);
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *at = (uint8_t)value;
-    return at + 1;
+    return __builtin_expect(value >> 56 == 0, 1) ? wire_put_wide(at, value) : wire_put_long(at, value);
 }
 
 /* A tag is a constant wherever this is called, so one branch remains. */

@@ -63,16 +63,17 @@ static inline uint8_t *close_within(uint8_t *body, uint8_t *end, uint32_t most) 
     return end;
 }
 
-/* A message as a field of another is written by the same function, as part of it. */
+/* write_m is what codec_put_m does, as part of whoever calls it. */
 #define WRITER(name, NAME) \
-    __attribute__((always_inline)) inline uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from) { \
+    __attribute__((always_inline)) static inline uint8_t *write_##name(uint8_t *at, const struct codec_##name *from) { \
         NAME##_FIELDS(PUT) \
         return at; \
-    }
+    } \
+    uint8_t *codec_put_##name(uint8_t *at, const struct codec_##name *from) { return write_##name(at, from); }
 #define WRITER_IN(name, NAME) \
     uint8_t *codec_put_##name##_in(uint8_t *at, uint32_t tag, const struct codec_##name *from) { \
         uint8_t *body = put_head(at, tag); \
-        return close_within(body, codec_put_##name(body, from), CODEC_##NAME##_BYTES - CODEC_HEAD_BYTES - CODEC_SLACK); \
+        return close_within(body, write_##name(body, from), CODEC_##NAME##_BYTES - CODEC_HEAD_BYTES - CODEC_SLACK); \
     }
 CODEC_PLAIN_MESSAGES(WRITER)
 CODEC_PLAIN_MESSAGES(WRITER_IN)
@@ -105,7 +106,7 @@ static inline uint8_t *put_known(uint8_t *at, uint32_t tag, uint64_t value, cons
 #define PUT_LATE(name, number, kind, of) \
     if ((number) > ORDER_SEQUENCE) { PUT(name, number, kind, of) }
 
-__attribute__((noinline)) static uint8_t *put_more(uint8_t *at, const struct codec_order *from) {
+__attribute__((noinline)) static uint8_t *put_late(uint8_t *at, const struct codec_order *from) {
     ORDER_FIELDS(PUT_LATE)
     return at;
 }
@@ -134,22 +135,24 @@ static inline uint8_t *put_rest(uint8_t *at, const struct codec_order *from, con
     at = put_known(at, ORDER_CREATED_US_TAG, (uint64_t)from->created_us, now_us);
     at = put_known(at, ORDER_UPDATED_US_TAG, (uint64_t)from->updated_us, now_us);
     ORDER_FIELDS(PUT_SEQUENCE)
-    return from->has_more ? put_more(at, from) : at;
+    return from->has_more ? put_late(at, from) : at;
 }
 
-uint8_t *codec_put_order(uint8_t *at, const struct codec_order *from) {
+static uint8_t *write_order(uint8_t *at, const struct codec_order *from) {
     static const struct codec_number unknown;
     ORDER_FIELDS(PUT_FIRST)
     return put_rest(at, from, &unknown);
 }
+uint8_t *codec_put_order(uint8_t *at, const struct codec_order *from) { return write_order(at, from); }
 WRITER_IN(order, ORDER)
 
-uint8_t *codec_put_instrument(uint8_t *at, const struct codec_instrument *from) {
+static uint8_t *write_instrument(uint8_t *at, const struct codec_instrument *from) {
     assert(from->fee_count <= CODEC_FEES);
     INSTRUMENT_FIELDS(PUT)
     for (uint32_t i = 0; i < from->fee_count; i++) at = codec_put_fee_rate_in(at, INSTRUMENT_FEES_TAG, &from->fees[i]);
     return at;
 }
+uint8_t *codec_put_instrument(uint8_t *at, const struct codec_instrument *from) { return write_instrument(at, from); }
 WRITER_IN(instrument, INSTRUMENT)
 
 /* ---- Marks ---------------------------------------------------------------------------------------------------- */
@@ -258,5 +261,5 @@ uint8_t *codec_put_outcome_in(uint8_t *at, const struct codec_outcome *outcome, 
         for (uint32_t i = 1; i < CODEC_GROUP; i++) end = put_order_again(end, OUTCOME_OTHERS_TAG, orders[i]);
     }
     if (is_plain_outcome(outcome)) return wire_close(body, end);
-    return wire_close(body, codec_put_outcome(end, outcome));
+    return wire_close(body, write_outcome(end, outcome));
 }

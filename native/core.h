@@ -67,8 +67,8 @@
 #define CORE_TIERS (RISK_LAST_TIER + 1)
 #define CORE_SYMBOL_BYTES 32
 #define CORE_MAX_SCALE 18u
-#define CORE_MAX_MAKER_PPM 100000
-#define CORE_MAX_TAKER_PPM 100000
+#define CORE_MAX_MAKER_PPM RISK_MOST_PPM
+#define CORE_MAX_TAKER_PPM RISK_MOST_PPM
 #define CORE_MAX_PROTECTION_PPM 1000000u
 
 /* ---- State ---------------------------------------------------------------------------------------------------- */

@@ -236,7 +236,7 @@ void core_cancel_order(struct core *c) {
     verdict->refusal = REFUSAL_UNSPECIFIED;
     core_answer_with(c, book_order_at(c->pool, slot)->order_id, 1);
     core_end_order(c, slot, ORDER_STATE_CANCELLED, reason_of(body->by_operator), 0);
-    p->stage = STAGE_CASCADE;
+    p->stage = core_stage_now(c, STAGE_CASCADE);
 }
 
 void core_cancel_all(struct core *c) {

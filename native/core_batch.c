@@ -78,41 +78,29 @@ static void decide(struct core *c) {
     }
 }
 
-/* Work on the command under way until it is done, or false: the part is full. */
-bool core_go_on(struct core *c) {
-    for (;;) {
-        switch (c->progress.stage) {
-        case STAGE_MATCH:
-            if (!core_match(c)) return false;
-            break;
-        case STAGE_CANCEL_ALL:
-            if (!core_cancel_more(c)) return false;
-            break;
-        case STAGE_MARKET:
-            if (!core_open_market(c)) return false;
-            break;
-        case STAGE_MOVE:
-            if (!core_move_on(c)) return false;
-            break;
-        case STAGE_KILL:
-            if (!core_kill_more(c)) return false;
-            break;
-        case STAGE_GROUP:
-            if (!core_place_members(c)) return false;
-            break;
-        case STAGE_REPLACE:
-            if (!core_put_in_place(c)) return false;
-            break;
-        case STAGE_CASCADE:
-            if (c->link_count == 0 && c->queue.first == BOOK_NONE) {
-                c->progress.stage = STAGE_DONE;
-                return true;
-            }
-            if (!core_cascade(c)) return false;
-            break;
-        default: return true;
-        }
+/* One stage of the command under way, or false: the part is full. */
+static bool run_stage(struct core *c) {
+    switch (c->progress.stage) {
+    case STAGE_MATCH: return core_match(c);
+    case STAGE_CANCEL_ALL: return core_cancel_more(c);
+    case STAGE_MARKET: return core_open_market(c);
+    case STAGE_MOVE: return core_move_on(c);
+    case STAGE_KILL: return core_kill_more(c);
+    case STAGE_GROUP: return core_place_members(c);
+    case STAGE_REPLACE: return core_put_in_place(c);
+    default: return core_cascade(c);
     }
+}
+
+/* Work on the command under way until it is done, or false: the part is full. Most commands are done when they are decided, or when
+ * their order has met the book. */
+bool core_go_on(struct core *c) {
+    const struct core_progress *p = &c->progress;
+    if (p->stage == STAGE_MATCH && !core_match(c)) return false;
+    while (p->stage != STAGE_DONE && p->stage != STAGE_DECIDE) {
+        if (!run_stage(c)) return false;
+    }
+    return true;
 }
 
 /* The command under way is done: its mark and its outcome. */

@@ -59,6 +59,12 @@ bool core_go_on(struct core *c);
  * arrives (core_cascade.c). False: the part is full. */
 bool core_cascade(struct core *c);
 
+/* The stage, if it would be this one: nothing is left of a command that has triggered and linked nothing. */
+static inline enum core_stage core_stage_now(const struct core *c, enum core_stage stage) {
+    bool is_quiet = (c->link_count | c->queue.first) == 0;
+    return stage == STAGE_CASCADE && is_quiet ? STAGE_DONE : stage;
+}
+
 /* Let what must happen to linked orders happen, at once after the step that caused it. False: the part is full. */
 bool core_settle_links(struct core *c);
 

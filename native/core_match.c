@@ -129,7 +129,7 @@ static void count_makers_fee(struct core *c, uint32_t slot, const struct core_fi
 }
 
 /* What ends with a filled order beside itself. */
-static void end_more(struct core *c, uint32_t slot, const struct codec_order *filled) {
+static void end_filled_more(struct core *c, uint32_t slot, const struct codec_order *filled) {
     struct core_more *more = &c->more[slot];
     timers_clear(&c->timers, &more->timer);
     if (more->group != 0) core_end_member(c, more, c->incoming.instrument, filled->reason, filled->filled_lots, filled->fee_minor);
@@ -154,7 +154,7 @@ static int64_t count_for_maker(struct core *c, uint32_t slot, const struct core_
         order->state = ORDER_STATE_FILLED;
         core_unlist_order(c, slot);
         if (cold->name != NAMES_NONE) names_end(&c->names, cold->name, c->clock_us);
-        if (cold->has_more) end_more(c, slot, order);
+        if (cold->has_more) end_filled_more(c, slot, order);
         book_fill(book, slot, fill->lots);
         return level_lots;
     }
@@ -358,7 +358,7 @@ static void conclude(struct core *c) {
 }
 
 /* What is more of an order that comes to rest: what of it is shown, and when it is due. Returns the lots to show. */
-static int64_t put_more(struct core *c, uint32_t slot) {
+static int64_t rest_more(struct core *c, uint32_t slot) {
     struct core_incoming *in = &c->incoming;
     struct core_more *more = &c->more[slot];
     c->cold[slot].has_more = in->has_more;
@@ -406,7 +406,7 @@ static void rest(struct core *c) {
     struct core_instrument *instrument = core_market(c);
     uint32_t slot = in->slot;
     if (slot == BOOK_NONE) slot = core_claim(c);
-    int64_t shown_lots = put_more(c, slot);
+    int64_t shown_lots = rest_more(c, slot);
     book_attach(instrument->book, slot, in->price_ticks, shown_lots);
     if (in->has_more) core_put_hidden(c, slot, in->remaining_lots - shown_lots);
     core_put_cold(c, slot);
@@ -519,6 +519,6 @@ bool core_match(struct core *c) {
         }
     }
     finish(c);
-    c->progress.stage = c->progress.after_match;
+    c->progress.stage = core_stage_now(c, c->progress.after_match);
     return true;
 }

@@ -203,8 +203,10 @@ void core_describe(struct core *c, const struct codec_place_order *body, uint32_
     const struct core_found *found = core_found(c);
     uint32_t base = risk_look_balance(&c->risk, found->base, account, instrument->base);
     uint32_t quote = risk_look_balance(&c->risk, found->quote, account, instrument->quote);
-    in->gives = side == BOOK_BUY ? quote : base;
-    in->receives = side == BOOK_BUY ? base : quote;
+    /* Changed over for a sell: a choice of values, since processors guess sides wrong. */
+    uint32_t changed = (base ^ quote) & -(uint32_t)(side == BOOK_SELL);
+    in->gives = quote ^ changed;
+    in->receives = base ^ changed;
 }
 
 /* The refusals behind the name, in their order. Leaves `incoming` described if there is an instrument. */

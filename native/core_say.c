@@ -11,7 +11,7 @@ struct codec_bytes core_name(const struct core *c, uint32_t name) {
 }
 
 /* What is more of an order, wherever it is. */
-static void put_more(struct codec_order *order, const struct core_more *more) {
+static void copy_more(struct codec_order *order, const struct core_more *more) {
     order->type = more->type;
     order->time_in_force = more->time_in_force;
     order->trigger_ticks = more->trigger_ticks;
@@ -35,7 +35,7 @@ static void put_more(struct codec_order *order, const struct core_more *more) {
 /* A resting order has what is hidden too; one that does not rest has its own side and price, and has not traded. */
 static void view_more(const struct core *c, uint32_t slot, struct codec_order *order) {
     const struct core_more *more = &c->more[slot];
-    put_more(order, more);
+    copy_more(order, more);
     order->remaining_lots += more->hidden_lots;
     order->filled_lots -= more->hidden_lots;
     if (more->whereabouts == ORDER_IN_BOOK) return;
@@ -105,7 +105,7 @@ void core_view_incoming(const struct core *c, struct codec_order *order) {
     order->created_us = in->created_us;
     order->updated_us = c->clock_us;
     order->sequence = c->sequence;
-    if (in->has_more) put_more(order, &in->more);
+    if (in->has_more) copy_more(order, &in->more);
 }
 
 void core_view_asset(const struct risk_asset *asset, struct codec_asset *view) {
@@ -162,7 +162,7 @@ void core_say_order(struct core *c, const struct codec_order *order) {
     struct core_verdict *verdict = &c->progress.verdict;
     struct codec_bytes encoded;
     out->event_at = codec_put_order_event_in(out->event_at, out->commands, order, &out->now_us, &encoded);
-    if (verdict->lists_cancelled && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
+    if (__builtin_expect(verdict->lists_cancelled, 0) && order->state == ORDER_STATE_CANCELLED) say_cancelled(c, order->order_id);
     bool is_own = core_is_own(c, order->order_id);
     if (!is_own && order->order_id != verdict->target) return;
     /* Member by member: it was written so a moment ago, and a processor that reads it as one waits for the writes to be done. */

@@ -223,7 +223,7 @@ uint32_t risk_add_balance(struct risk *risk, uint32_t account, uint32_t asset) {
     return place;
 }
 
-static void settle(struct risk *risk, const struct risk_touched *touched) {
+static void settle_balance(struct risk *risk, const struct risk_touched *touched) {
     struct risk_balance *balance = &risk->balances[touched->place];
     int64_t total_minor = balance->available_minor + balance->held_minor;
     uint64_t image[RISK_BALANCE_WORDS];
@@ -238,7 +238,7 @@ static void settle(struct risk *risk, const struct risk_touched *touched) {
 }
 
 void risk_settle(struct risk *risk) {
-    for (uint32_t i = 0; i < risk->touched_count; i++) settle(risk, &risk->touched[i]);
+    for (uint32_t i = 0; i < risk->touched_count; i++) settle_balance(risk, &risk->touched[i]);
     risk->touched_count = 0;
 }
 

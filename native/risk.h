@@ -247,8 +247,14 @@ static inline risk_wide risk_value(int64_t price_ticks, int64_t lots, int64_t ti
     return ticks > RISK_MAX_TOTAL ? ticks : ticks * tick_lot_minor;
 }
 
-/* What is charged for receiving this much at a rate of 0 or more: rounded up. */
+/* Up to this much times a rate fits 64 bits, which are divided by a constant without a division. */
+#define RISK_SMALL (INT64_C(1) << 46)
+#define RISK_MOST_PPM 100000
+_Static_assert(RISK_SMALL * RISK_MOST_PPM <= INT64_MAX - RISK_PPM, "a fee of little is computed in 64 bits");
+
+/* What is charged for receiving this much at a rate of 0 to RISK_MOST_PPM: rounded up. */
 static inline int64_t risk_fee(int64_t received_minor, int32_t ppm) {
+    if (__builtin_expect(received_minor <= RISK_SMALL, 1)) return (received_minor * ppm + RISK_PPM - 1) / RISK_PPM;
     return (int64_t)(((risk_wide)received_minor * ppm + RISK_PPM - 1) / RISK_PPM);
 }
 

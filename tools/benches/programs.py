@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent / "native"
 GENERATED: Final = "gen/c/_core.c"
-CODEC: Final = {"native/codec_read.c", "native/codec_shape.c", "native/codec_write.c"}
+HOT: Final = ROOT / "native" / "hot.c"
+"""Includes the codec, or another one."""
 
 
 class Program(NamedTuple):
@@ -32,8 +33,8 @@ class Program(NamedTuple):
     """Files of tools/benches/native."""
     is_core: bool
     """Linked with all of the core, or with the book alone."""
-    without: frozenset[str] = frozenset()
-    """But not with these."""
+    codec: str = ""
+    """The core's, if it is not the wire format's: a file of tools/benches/native."""
 
 
 BOOK: Final = Program("book_bench", ("book_bench.c", "scenarios.c"), False)
@@ -43,9 +44,9 @@ CORE: Final = Program(
 )
 CORE_OF_STRUCTS: Final = Program(
     "core_bench_structs",
-    ("core_bench.c", "market.c", "codec_fixed.c", "scenarios.c"),
+    ("core_bench.c", "market.c", "scenarios.c"),
     True,
-    frozenset(CODEC),
+    "codec_fixed.c",
 )
 CORE_DEPTH: Final = Program(
     "core_depth", ("core_depth.c", "market.c", "record_wire.c", "scenarios.c"), True
@@ -77,13 +78,12 @@ def compiled(programs: Sequence[Program]) -> Iterator[Programs]:
     """These programs, in a folder that goes afterwards. Ends the process if one does not build."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sources = sorted({source for program in programs for source in _sources(program)})
+        parts = sorted({part for program in programs for part in _parts(program)})
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = [folder / f"{source.stem}.o" for source in sources]
-            list(pool.map(_compile, sources, objects))
+            list(pool.map(lambda part: _compile(part, folder / part.object), parts))
         for program in programs:
-            parts = [folder / f"{source.stem}.o" for source in _sources(program)]
-            _call([*_compiler(), *map(str, parts), "-o", str(folder / program.name)])
+            objects = [str(folder / part.object) for part in _parts(program)]
+            _call([*_compiler(), *objects, "-o", str(folder / program.name)])
         yield Programs(folder)
 
 
@@ -112,17 +112,31 @@ def _compiler() -> list[str]:
     return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 
 
-def _sources(program: Program) -> list[Path]:
-    ours = set(_extension()["sources"]) - {GENERATED} - program.without
+class _Part(NamedTuple):
+    """A file to compile, and with which codec in it."""
+
+    source: Path
+    codec: str = ""
+
+    @property
+    def object(self) -> str:
+        """What it is compiled to."""
+        return f"{self.source.stem}{self.codec}.o"
+
+
+def _parts(program: Program) -> list[_Part]:
+    own = [_Part(HERE / name) for name in program.own]
     if not program.is_core:
-        ours = {name for name in ours if name.startswith("native/book")}
-    return [*(HERE / name for name in program.own), *(ROOT / name for name in sorted(ours))]
+        return [*own, *map(_Part, sorted(HOT.parent.glob("book*.c")))]
+    ours = sorted(ROOT / name for name in set(_extension()["sources"]) - {GENERATED})
+    return [*own, *(_Part(file, program.codec if file == HOT else "") for file in ours)]
 
 
-def _compile(source: Path, target: Path) -> None:
+def _compile(part: _Part, target: Path) -> None:
     includes = [f"-I{ROOT / folder}" for folder in _extension()["include-dirs"]]
-    command = [*_compiler(), *flags(), *includes, f"-I{HERE}", "-c", str(source), "-o", str(target)]
-    _call(command)
+    codec = [f'-DCORE_CODEC="{part.codec}"'] if part.codec else []
+    command = [*_compiler(), *flags(), *codec, *includes, f"-I{HERE}"]
+    _call([*command, "-c", str(part.source), "-o", str(target)])
 
 
 def _call(command: list[str]) -> None:

@@ -41,8 +41,11 @@ class BuildFailed(Exception):
 
 
 def core_sources(native: Path) -> list[Path]:
-    """The C files of the core, in this folder: all but the example, which has a main of its own."""
-    return sorted(file for file in native.glob("*.c") if file.name != "example.c")
+    """The C files of the core, in this folder, each to be compiled by itself.
+
+    Not the example, which has a main of its own, and not hot.c, which includes others of them.
+    """
+    return sorted(file for file in native.glob("*.c") if file.name not in ("example.c", "hot.c"))
 
 
 def fuzz_sources() -> list[Path]:
