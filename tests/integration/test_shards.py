@@ -58,8 +58,9 @@ async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Ask again while the market is not known yet, a room lags, or money takes its time to come."""
     while True:
         said = await ask()
-        soon = said.body.get("code") in ("instrument_unknown", "lagging")
-        if not soon and "try again" not in said.body.get("detail", ""):
+        code, detail = said.body.get("code"), said.body.get("detail", "").lower()
+        comes = code == "insufficient_balance" and "try again" in detail
+        if not comes and code not in ("instrument_unknown", "lagging"):
             return said
         await asyncio.sleep(0.05)
 
