@@ -7,8 +7,9 @@ ends the stream, refuses for want of room or of a log, or falls silent is left f
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import structlog
@@ -103,31 +104,31 @@ class OrderEntry:
         return self._loop.time() - self._in_reach > OUT_OF_REACH_S
 
     async def serve(self) -> None:
-        """Run until cancelled, then stop in order."""
+        """Run until cancelled, then stop in order. What `run` fails with ends the gateway."""
         running = asyncio.create_task(self.run())
         try:
             await asyncio.wait([running])
         finally:
             await self.stop()
             running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await asyncio.wait([running])
+        running.result()
 
     async def run(self) -> None:
         """Keep a stream to a replica, and to another one when it is lost."""
-        sweeper = asyncio.create_task(self._sweep())
+        await _first_of(self._keep(), self._sweep())
+
+    async def _keep(self) -> None:
         failures = 0
-        try:
-            while True:
-                before = self._progress
-                try:
-                    await self._replicas.converse(self._use)
-                except (StreamBroken, grpc.aio.AioRpcError) as error:
-                    if failures == 0:
-                        _log.warning("order_entry_is_interrupted", reason=_reason(error))
-                failures = failures + 1 if self._progress == before else 0
-                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-        finally:
-            sweeper.cancel()
+        while True:
+            before = self._progress
+            try:
+                await self._replicas.converse(self._use)
+            except (StreamBroken, grpc.aio.AioRpcError) as error:
+                if failures == 0:
+                    _log.warning("order_entry_is_interrupted", reason=_reason(error))
+            failures = failures + 1 if self._progress == before else 0
+            await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
 
     async def _use(self, replica: grpc.aio.Channel) -> None:
         call = self._submits[replica]()
@@ -140,15 +141,7 @@ class OrderEntry:
     async def _converse(self, call: _Call) -> None:
         """One stream, until it breaks. Raises StreamBroken or what gRPC raises."""
         self._heard = self._loop.time()
-        tasks = [asyncio.create_task(self._write(call)), asyncio.create_task(self._read(call))]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await _first_of(self._write(call), self._read(call))
 
     async def _write(self, call: _Call) -> None:
         await call.wait_for_connection()
@@ -233,6 +226,19 @@ async def _send(call: _Call, encoded: bytes) -> None:
         await call.write(encoded)
     except asyncio.InvalidStateError:
         raise StreamBroken("the stream had ended") from None
+
+
+async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run side by side until one ends, then end the others. Raises what that one raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:

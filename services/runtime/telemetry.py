@@ -9,7 +9,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from contextlib import suppress
+from typing import Final, TextIO, TypeAlias, cast
 
 import orjson
 import structlog
@@ -49,9 +50,23 @@ class Telemetry:
                 export(self.room, counts)
 
 
+class _Lines:
+    """Standard error, for as long as it takes what is said; a full disk is no reason to die of."""
+
+    def write(self, text: str) -> None:
+        """Say it, or lose it."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Bring it out, or lose it."""
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def start_telemetry(room: str, config: TelemetryConfig) -> Telemetry:
     """Set up the lines of this process, for our own and for those of the libraries."""
-    is_terminal = sys.stderr.isatty()
+    lines, is_terminal = _Lines(), sys.stderr.isatty()
     as_console = config.form == "console" or (config.form == "auto" and is_terminal)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -70,7 +85,7 @@ def start_telemetry(room: str, config: TelemetryConfig) -> Telemetry:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=True,
     )
     _bring_in_libraries(shared, last, max(level, logging.WARNING))
@@ -79,7 +94,7 @@ def start_telemetry(room: str, config: TelemetryConfig) -> Telemetry:
 
 def _bring_in_libraries(shared: list[Processor], last: list[Processor], level: int) -> None:
     """Give the lines of grpc, asyncio and the like the same shape; only warnings and worse."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Lines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],

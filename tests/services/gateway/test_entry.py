@@ -243,3 +243,20 @@ def test_an_idle_session_is_renewed_before_the_core_closes_it(tmp_path: Path) ->
             assert first == [["open_session"], ["close_session"], ["open_session"]]
 
     story(told)
+
+
+def test_what_order_entry_fails_with_ends_the_gateway(tmp_path: Path) -> None:
+    """A part that dies unseen would leave a gateway that answers 503 for ever."""
+
+    class NoClock(HandClock):
+        def now_us(self) -> int:
+            raise OSError(28, "No space left on device")
+
+    async def story() -> None:
+        replicas = Choice(f"unix:{tmp_path}/nobody.sock")
+        entry = OrderEntry(replicas, NoClock(), capacity=100)
+        with pytest.raises(OSError, match="No space left"):
+            await asyncio.wait_for(entry.serve(), 20)
+        await replicas.close()
+
+    asyncio.run(story())
