@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bourse.matching import v1 as matching
 from bourse.matching.v1 import rpc
 from services.gateway.entry import OrderEntry
