@@ -6,7 +6,8 @@
 A batch whose answer is lost is sent again under its number, to another replica if there is one, so
 it is applied once, whatever breaks. What concerns the whole house goes to all its shards:
 
-    await put_everywhere(rooms.cores, command)
+    await put_everywhere(rooms.cores, command)      what is to hold in all of them
+    await put_at_once(rooms.cores, command)         what must not wait for one that is away
 """
 
 import asyncio
@@ -172,15 +173,37 @@ async def put_everywhere(
     Shard 0 is asked for what holds in all of them, so it comes last: whoever looks there sees what
     was not carried through, and may ask again. A shard that fails does not keep the others from it.
     """
-    for command in commands:
-        command.request_id = command.request_id or secrets.token_bytes(16)
+    _name(*commands)
     others = await asyncio.gather(
         *(_put(shard, commands) for shard in shards[1:]), return_exceptions=True
     )
     first = await asyncio.gather(_put(shards[0], commands), return_exceptions=True)
+    return _done_by_all(*first, *others)
+
+
+async def put_at_once(
+    shards: Sequence[Choice], *commands: matching.Command
+) -> list[matching.SubmitResponse]:
+    """The same side by side: in no shard it waits for another one. Raises Refused."""
+    _name(*commands)
+    answers = await asyncio.gather(
+        *(_put(shard, commands) for shard in shards), return_exceptions=True
+    )
+    return _done_by_all(*answers)
+
+
+def _name(*commands: matching.Command) -> None:
+    """It is one deed, in however many shards it is done."""
+    for command in commands:
+        command.request_id = command.request_id or secrets.token_bytes(16)
+
+
+def _done_by_all(
+    *said: matching.SubmitResponse | BaseException,
+) -> list[matching.SubmitResponse]:
     answers: list[matching.SubmitResponse] = []
-    for number, answer in enumerate((*first, *others)):
-        if isinstance(answer, Refused) and len(shards) > 1:
+    for number, answer in enumerate(said):
+        if isinstance(answer, Refused) and len(said) > 1:
             raise Refused(f"Shard {number}: {answer} What others have, they keep.") from answer
         if isinstance(answer, BaseException):
             raise answer

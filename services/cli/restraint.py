@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from bourse.matching import v1 as matching
-from services.cli.engine import put_everywhere
-from services.cli.rooms import PATIENCE_S, Rooms, account_named, open_rooms, read_markets
+from services.cli.engine import put_at_once, put_everywhere
+from services.cli.rooms import PATIENCE_S, Rooms, account_named, markets_in_reach, open_rooms
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, perform, show
 from services.domain.ids import shard_of
 from services.runtime.choice import Choice
@@ -174,7 +174,7 @@ def cancel_all(
 
 async def _cancel_all(data: Path, name: str, symbol: str) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        instrument = (await read_markets(rooms)).market(symbol).id if symbol else 0
+        instrument = (await markets_in_reach(rooms)).market(symbol).id if symbol else 0
         shards = [rooms.cores[shard_of(instrument)]] if symbol else rooms.cores
         every = matching.CancelAll(instrument=instrument, by_operator=True)
         return await _end(rooms, name, matching.Command(cancel_all=every), shards)
@@ -196,6 +196,6 @@ async def _end(
 ) -> dict[str, Any]:
     """Send a command that ends orders of an account; says which it ended. Raises Refused."""
     command.account = (await account_named(rooms, name)).account
-    answers = await put_everywhere(shards, command)
+    answers = await put_at_once(shards, command)
     ended = [str(each.order_id) for answer in answers for each in answer.cancelled]
     return {"account_id": str(command.account), "cancelled": ended}

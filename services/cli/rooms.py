@@ -2,10 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
+
+import grpc
 
 from bourse.accounts import v1 as accounts
 from bourse.accounts.v1.rpc import AccountsServiceStub
@@ -26,6 +28,9 @@ T = TypeVar("T")
 
 PATIENCE_S: Final = 15.0
 """How long a room may take to answer a person."""
+
+REACH_S: Final = 5.0
+"""So long a shard is waited for where another one may be all that is needed."""
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
@@ -154,6 +159,8 @@ class Markets:
         known.sort(key=lambda each: each.instrument)
         self.markets = {each.symbol: self._market(each) for each in known}
         self.by_id = {each.instrument: self._market(each) for each in known}
+        self.silent: list[int] = []
+        """Shards that did not say what they know."""
 
     def _market(self, instrument: types.Instrument) -> Market:
         base, quote = instrument.base_asset, instrument.quote_asset
@@ -165,17 +172,18 @@ class Markets:
 
     def market(self, symbol: str) -> Market:
         """The market of a symbol, the newest if there are several. Raises Refused."""
-        return _known(self.markets, symbol.upper(), "instrument")
+        return _known(self.markets, symbol.upper(), "instrument", self.silent)
 
     def asset_numbered(self, number: int) -> types.Asset:
         """The asset of a number. One nobody knows is shown by its number, in its smallest unit."""
         return self._by_number.get(number) or types.Asset(asset=number, code=str(number))
 
 
-def _known(by_name: Mapping[str, T], name: str, what: str) -> T:
+def _known(by_name: Mapping[str, T], name: str, what: str, silent: Sequence[int] = ()) -> T:
     if name not in by_name:
         names = ", ".join(sorted(by_name)) or "none"
-        raise Refused(f"There is no {what} {name}. Known: {names}.")
+        but = "".join(f" Shard {number} does not answer." for number in silent)
+        raise Refused(f"There is no {what} {name}. Known: {names}.{but}")
     return by_name[name]
 
 
@@ -183,6 +191,24 @@ async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
     """What the cores of all shards know now."""
     known = await asyncio.gather(*(_markets_of(rooms, shard, timeout_s) for shard in rooms.shards))
     return Markets(*known)
+
+
+async def markets_in_reach(rooms: Rooms) -> Markets:
+    """What the cores of those shards know that answer, for what is about a market of one of them.
+
+    Raises what the first one says if none does.
+    """
+    said = await asyncio.gather(
+        *(_markets_of(rooms, shard, REACH_S) for shard in rooms.shards), return_exceptions=True
+    )
+    known = [each for each in said if isinstance(each, matching.WatchMarketsResponse)]
+    for each in said:
+        is_away = isinstance(each, grpc.aio.AioRpcError | Refused)
+        if isinstance(each, BaseException) and not (known and is_away):
+            raise each
+    markets = Markets(*known)
+    markets.silent = [shard for shard in rooms.shards if isinstance(said[shard], BaseException)]
+    return markets
 
 
 async def read_assets(rooms: Rooms, shard: int) -> list[types.Asset]:

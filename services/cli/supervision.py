@@ -14,7 +14,7 @@ import typer
 
 from bourse.matching import v1 as matching
 from services.cli.engine import open_session, refusal_sentence
-from services.cli.rooms import Markets, open_rooms, read_markets
+from services.cli.rooms import Markets, markets_in_reach, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
@@ -200,7 +200,7 @@ async def _put(
 ) -> dict[str, Any]:
     """Send a command about a market, which is made of the markets as they are."""
     async with open_rooms(data) as rooms:
-        markets = await read_markets(rooms)
+        markets = await markets_in_reach(rooms)
         market = markets.market(symbol)
         wanted = command(market, markets)
         async with open_session(rooms.channel("matching", shard_of(market.id))) as session:

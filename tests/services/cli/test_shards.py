@@ -1,32 +1,42 @@
 """Several shards at the command line: what goes to all of them, where a market is put, sums."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc.aio import AioRpcError
 from typer.testing import CliRunner
 
 from bourse.matching import v1 as matching
-from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
+from bourse.matching.v1.rpc import (
+    MATCHING_SERVICE,
+    ORDER_ENTRY_SERVICE,
+    MatchingServiceServicer,
+    add_MatchingServiceServicer_to_server,
+)
 from bourse.types import v1 as types
 from services.cli.__main__ import app
 from services.cli.balances import Cut, described
 from services.cli.bootstrap import ASSETS, use_rules
-from services.cli.engine import put_everywhere
+from services.cli.engine import put_at_once, put_everywhere
 from services.cli.folder import open_folder
 from services.cli.instrument import shard_for
-from services.cli.rooms import Markets
+from services.cli.rooms import Markets, Rooms, markets_in_reach
 from services.cli.status import COLUMNS, status_table
 from services.cli.stores import CONNECTIONS, connections_for
 from services.cli.terminal import Refused
 from services.runtime.choice import Choice
-from services.runtime.rpc import raw_service, serve
+from services.runtime.config import Settings
+from services.runtime.rpc import raw_service, serve, service
 from tests.services.cli.test_engine import Core
 
+Put = Callable[..., Awaitable[list[matching.SubmitResponse]]]
 
-def put(folder: Path, cores: list[Core]) -> None:
+
+def put(folder: Path, cores: list[Core], how: Put = put_everywhere) -> None:
     """Raise the rules in shards of these cores."""
 
     async def story() -> None:
@@ -40,7 +50,7 @@ def put(folder: Path, cores: list[Core]) -> None:
         try:
             async with asyncio.timeout(60), AsyncExitStack() as stack:
                 ways = [await stack.enter_async_context(Choice(each)) for each in addresses]
-                await put_everywhere(ways, use_rules(3))
+                await how(ways, use_rules(3))
         finally:
             for task in serving:
                 task.cancel()
@@ -74,6 +84,61 @@ def test_a_shard_that_refuses_is_named_and_keeps_nobody_from_it(tmp_path: Path) 
     with pytest.raises(Refused, match=r"Shard 1: .*\(shard_halted\) What others have, they keep\."):
         put(tmp_path, cores)
     assert [len(rules_in(core)) for core in cores] == [1, 1, 1]
+
+
+def test_what_is_urgent_waits_for_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.engine.PATIENCE_S", 5.0)
+    first_has_it = asyncio.Event()
+
+    class Slow(Core):
+        async def Submit(  # noqa: N802  the contract's name
+            self, requests: AsyncIterator[bytes], _context: object
+        ) -> AsyncIterator[bytes]:
+            await first_has_it.wait()
+            async for answer in super().Submit(requests, _context):
+                yield answer
+
+    class First(Core):
+        def _answer(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
+            if request.commands[0].HasField("use_rules"):
+                first_has_it.set()
+            return super()._answer(request)
+
+    cores = [First(), Slow()]
+    put(tmp_path, cores, put_at_once)
+    assert [len(rules_in(core)) for core in cores] == [1, 1]
+
+
+class Registry(MatchingServiceServicer):
+    """A shard that knows BTC-USD."""
+
+    async def WatchMarkets(  # noqa: N802  the contract's name
+        self, request: matching.WatchMarketsRequest, context: object
+    ) -> AsyncIterator[matching.WatchMarketsResponse]:
+        market = types.Instrument(symbol="BTC-USD", instrument=1024, base_asset=2, quote_asset=1)
+        yield matching.WatchMarketsResponse(assets=ASSETS, instruments=[market])
+
+
+def test_a_market_is_found_while_another_shard_is_away(tmp_path: Path) -> None:
+    addresses = [f"unix:{tmp_path / name}.sock" for name in ("here", "away")]
+
+    async def story() -> None:
+        face = service(MATCHING_SERVICE, add_MatchingServiceServicer_to_server, Registry())  # type: ignore[abstract]
+        serving = asyncio.create_task(serve(addresses[0], face))
+        while not (tmp_path / "here.sock").exists():  # noqa: ASYNC110  it says nothing
+            await asyncio.sleep(0.01)
+        rooms = Rooms(Settings(data=tmp_path, addresses={"matching": ";".join(addresses)}))
+        markets = await markets_in_reach(rooms)
+        assert markets.market("btc-usd").id == 1024
+        with pytest.raises(Refused, match=r"no instrument X-USD\..* Shard 1 does not answer\."):
+            markets.market("X-USD")
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        with pytest.raises(AioRpcError):
+            await markets_in_reach(rooms)
+        await rooms.close()
+
+    asyncio.run(story())
 
 
 def markets_at(*instruments: tuple[str, int]) -> Markets:
