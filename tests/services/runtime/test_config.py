@@ -36,9 +36,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_without_any_setting_all_is_in_the_data_folder(tmp_path: Path) -> None:
+def test_without_any_setting_all_is_in_the_data_folder(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder whose path is short enough for sockets, wherever tests have theirs."""
+    monkeypatch.chdir(data_folder)
     config = load(LedgerConfig, [])
-    data = tmp_path / "var"
+    data = data_folder / "var"
     assert config.data == data
     assert data.is_dir()
     assert config.batch_records == 500
