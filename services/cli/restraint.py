@@ -103,7 +103,9 @@ async def _set(data: Path, name: str, **wanted: int | None) -> dict[str, Any]:
         for setting, value in wanted.items():
             if value is not None:
                 setattr(put, setting, value)
-        await put_everywhere(rooms.cores, matching.Command(account=account, set_account=put))
+        # A suspension waits for no shard that is away.
+        send = put_at_once if wanted.get("suspended") else put_everywhere
+        await send(rooms.cores, matching.Command(account=account, set_account=put))
         return {"account_id": str(account), "name": name, **_plain(put)}
 
 
@@ -125,14 +127,19 @@ async def _settings(rooms: Rooms, account: int, shard: int = 0) -> matching.GetA
 
 
 async def differing(rooms: Rooms, shard: int, accounts: Sequence[int]) -> list[matching.Command]:
-    """What puts the settings of accounts in a shard as they are in shard 0, where they differ."""
+    """What puts the settings of accounts in a shard as they are in shard 0, where they differ.
+
+    But no suspension is lifted: shard 0 may have been away when somebody put it.
+    """
     here = await asyncio.gather(*(_settings(rooms, account, shard) for account in accounts))
     wanted = await asyncio.gather(*(_settings(rooms, account) for account in accounts))
-    return [
-        matching.Command(account=account, set_account=_put(theirs))
-        for account, ours, theirs in zip(accounts, here, wanted, strict=True)
-        if _put(ours) != _put(theirs)
-    ]
+    puts = []
+    for account, ours, theirs in zip(accounts, here, wanted, strict=True):
+        put = _put(theirs)
+        put.suspended |= ours.suspended
+        if put != _put(ours):
+            puts.append(matching.Command(account=account, set_account=put))
+    return puts
 
 
 async def settings_of(rooms: Rooms, accounts: Sequence[int]) -> dict[int, dict[str, Any]]:

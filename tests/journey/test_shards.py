@@ -96,8 +96,12 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     bourse("instrument", "phase", "ETH-USD", "post_only")
     assert bourse("account", "suspend", "alice")["fee_tier"] == 3
     account = int(bourse("account", "show", "alice")["account_id"])
-    assert asyncio.run(_lacks_after_a_put_cut_short(data, account)) == ["set_account"]
+    other = matching.SetAccount(fee_tier=7)
+    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, other)) == ["set_account"]
     assert bourse("shard", "settle", "--shard", "1") == {"shard": 1}
+    bourse("account", "suspend", "alice", "--lift")
+    kept = matching.SetAccount(fee_tier=3, suspended=True)
+    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, kept)) == []
     bourse("account", "deposit", "alice", "USD", "50", "--shard", "1")
     [before] = bourse("account", "show", "alice")["balances"]
     assert [each["amount"] for each in before["shards"]] == ["100", "50"]
@@ -109,12 +113,13 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     _whole(bourse)
 
 
-async def _lacks_after_a_put_cut_short(data: Path, account: int) -> list[str | None]:
-    """What has come to one shard only; from then on it lacks what shard 0 has."""
+async def _lacks_after_a_put_cut_short(
+    data: Path, account: int, other: matching.SetAccount
+) -> list[str | None]:
+    """What has come to one shard only; from then on it lacks what shard 0 has, but no lifting."""
     async with open_rooms(data) as rooms:
         assert [each async for each in lacking(rooms, 1)] == []
         async with open_session(rooms.channel("matching", 1)) as session:
-            other = matching.SetAccount(fee_tier=7)
             await session.ask(matching.Command(account=account, set_account=other))
         return [each.WhichOneof("kind") async for each in lacking(rooms, 1)]
 
