@@ -70,10 +70,11 @@ def build_broken_core(folder: Path) -> Path:
 
 
 class Drill:
-    """Postgres and the replicas of shard 0 in a data folder."""
+    """Postgres and the replicas of a shard in a data folder."""
 
-    def __init__(self, data: Path, broken: Path) -> None:
+    def __init__(self, data: Path, broken: Path, shard: int) -> None:
         self.data = data
+        self.shard = shard
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._broken = broken
         self._number = 0
@@ -81,6 +82,10 @@ class Drill:
     def address(self, name: str) -> str:
         """Where a replica listens."""
         return f"unix:{run_folder(self.data) / name}.sock"
+
+    def addresses(self, name: str) -> str:
+        """How this replica is named to whoever asks it: the shards before its own are nowhere."""
+        return ";".join([*["unix:/nowhere.sock"] * self.shard, self.address(name)])
 
     def launch(self, name: str, *, broken: bool) -> None:
         """Start a replica."""
@@ -90,6 +95,7 @@ class Drill:
             **os.environ,
             "BOURSE_DATA": str(self.data),
             "BOURSE_MATCHING_LISTEN": self.address(name),
+            "BOURSE_MATCHING_SHARD": str(self.shard),
         }
         if broken:
             environment[EXTENSION] = str(self._broken)
@@ -195,9 +201,9 @@ class Drill:
 
 
 @asynccontextmanager
-async def drilling(data: Path, broken: Path) -> AsyncIterator[Drill]:
+async def drilling(data: Path, broken: Path, shard: int) -> AsyncIterator[Drill]:
     """A drill with its Postgres; whatever was started is gone afterwards."""
-    drill = Drill(data, broken)
+    drill = Drill(data, broken, shard)
     await asyncio.to_thread(
         start_postgres, data, {"shared_buffers": "32MB", "max_wal_size": "256MB"}
     )

@@ -1,6 +1,7 @@
 """Two drills on real processes: a replica that differs from the others, and a core that fails.
 
-docs/reliability.md tells operators what to do in both; here it is done.
+docs/reliability.md tells operators what to do in both; here it is done, the one in shard 0, the
+other in shard 1.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def bourse(drill: Drill, *words: str) -> tuple[int, dict[str, Any], str]:
     """An operator's command: its exit code, what it said to a script, and to a person."""
     arguments = [*words, "--data", str(drill.data), "--json"]
+    arguments += ["--shard", str(drill.shard)] if drill.shard else []
     done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
     said = done.stdout.strip()
     return done.exit_code, json.loads(said) if said.startswith("{") else {}, done.output
@@ -55,8 +57,8 @@ def test_a_replica_that_differs_halts_all_until_it_is_known_who_was_right(
     tmp_path: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with drilling(tmp_path, broken) as drill:
-            monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", drill.address("right"))
+        async with drilling(tmp_path, broken, shard=0) as drill:
+            monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", drill.addresses("right"))
             drill.launch("right", broken=False)
             await drill.serving("right")
             await drill.until("right", leader=True)
@@ -124,8 +126,8 @@ def test_a_record_that_breaks_the_core_is_skipped_by_two_operators(
     tmp_path: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with drilling(tmp_path, broken) as drill:
-            monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", drill.address("one"))
+        async with drilling(tmp_path, broken, shard=1) as drill:
+            monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", drill.addresses("one"))
             for name in ("one", "two"):
                 drill.launch(name, broken=True)
                 await drill.serving(name)
@@ -143,7 +145,7 @@ async def both_stop(drill: Drill) -> int:
         await drill.credit("one", BREAKS_AT)
     for name in ("one", "two"):
         assert "bourse log skip" in await drill.given_up(name)
-    (folder,) = (drill.data / "stopped" / "0").iterdir()
+    (folder,) = (drill.data / "stopped" / str(drill.shard)).iterdir()
     offset = int(folder.name)
     about = [json.loads(file.read_text()) for file in folder.glob("*.json")]
     assert len(about) == 2
@@ -188,7 +190,7 @@ async def refusals_of(drill: Drill, offset: int) -> list[int]:
     """How the commands of a record were answered, as its events say."""
     log = await open_log(drill.settings().log)
     try:
-        topic, refusals = events_topic(0), []
+        topic, refusals = events_topic(drill.shard), []
         for at in range(await log.start(topic), await log.end(topic)):
             record = await log.one(topic, at)
             event = matching.EventRecord.FromString(record.body if record else b"")
