@@ -1,7 +1,8 @@
 """What all routes that send a command have in common: asking, and saying what became of it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Final
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
@@ -50,6 +51,10 @@ PLACING = (
     "quantity_off_lot",
 )
 """Codes of what places an order."""
+
+_NOTHING_HAPPENED: Final = 503
+_UNKNOWN: Final = 504
+_IN_PART: Final = "It was done in part, and the rest was not accepted. Ask again: twice is once."
 
 
 class Commands:
@@ -118,31 +123,16 @@ class Commands:
         at: dict[int, int] = {}
         failures: list[BaseException] = []
         for shard, answer in zip(shards, answers, strict=True):
+            failure = _failure(answer)
             if isinstance(answer, BaseException):
                 failures.append(answer)
                 continue
             at[shard.number] = answer.sequence
-            if not answer.outcome.refusal:
+            if failure is None:
                 return answer.outcome, at
             if answer.outcome.refusal not in GONE:
-                failures.append(problems.refused(answer.outcome, None))
-        raise failures[0] if failures else await self.gone(ask.account, name, at)
-
-    async def ask_all(self, ask: Ask, shards: Iterable[Shard], **kind: object) -> list[Answered]:
-        """Send the same to several shards side by side; each answers for itself.
-
-        Raises Problem for the first that did not do it, once all have answered.
-        """
-        asked = (self.ask(ask, shard, **kind) for shard in shards)
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        done: list[Answered] = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            if answer.outcome.refusal:
-                raise problems.refused(answer.outcome, None)
-            done.append(answer)
-        return done
+                failures.append(failure)
+        raise _worst(failures) if failures else await self.gone(ask.account, name, at)
 
     def at(self, number: int, answer: Answered) -> Sequences:
         """Where the shard of an id stood when it answered."""
@@ -170,6 +160,34 @@ class Commands:
     def after(self, ask: Ask) -> Sequences:
         """Reads see your writes: after all that this gateway has answered, and what was named."""
         return self._shards.after(ask.after)
+
+
+async def all_done(asked: Iterable[Awaitable[Answered]]) -> list[Answered]:
+    """The answers to commands that are one deed, asked side by side; each is decided for itself.
+
+    Raises Problem if one did not do it, once all have answered.
+    """
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    failures = [failure for answer in answers if (failure := _failure(answer)) is not None]
+    if not failures:
+        return [answer for answer in answers if isinstance(answer, Answered)]
+    worst = _worst(failures)
+    is_in_part = len(failures) < len(answers)
+    if is_in_part and isinstance(worst, Problem) and worst.kind.status == _NOTHING_HAPPENED:
+        raise Problem(worst.code, _IN_PART) from worst
+    raise worst
+
+
+def _failure(answer: Answered | BaseException) -> BaseException | None:
+    """Why a command was not done; None if it was."""
+    if isinstance(answer, BaseException):
+        return answer
+    return problems.refused(answer.outcome, None) if answer.outcome.refusal else None
+
+
+def _worst(failures: Sequence[BaseException]) -> BaseException:
+    """Which failure is the answer: that something may have happened goes before that it did not."""
+    return min(failures, key=lambda one: isinstance(one, Problem) and one.kind.status != _UNKNOWN)
 
 
 def _is_short(answer: Answered) -> bool:

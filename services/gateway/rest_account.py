@@ -8,7 +8,7 @@ from msgspec import UNSET
 from bourse.matching import v1 as matching
 from bourse.orders import v1 as history
 from services.gateway import shapes, translate
-from services.gateway.commands import EVERY, Commands
+from services.gateway.commands import EVERY, Commands, all_done
 from services.gateway.funds import Funds
 from services.gateway.markets import Markets
 from services.gateway.problems import Problem, invalid
@@ -126,7 +126,8 @@ class AccountRoutes:
             raise invalid("/timeout_ms", "It is 0, or 1000 to 86400000.")
         switch = matching.SetDeadMan(timeout_us=timeout_ms * 1000)
         shards = list(self._shards)
-        answers = await self._commands.ask_all(ask, shards, set_dead_man=switch)
+        asked = (self._commands.ask(ask, shard, set_dead_man=switch) for shard in shards)
+        answers = await all_done(asked)
         # Each shard counts by its own clock; the first to cancel is told.
         due_us = min(answer.time_us for answer in answers) + switch.timeout_us
         at = {shard.number: each.sequence for shard, each in zip(shards, answers, strict=True)}

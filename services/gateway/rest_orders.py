@@ -12,14 +12,14 @@ from bourse.types import v1 as types
 from services.domain.instruments import Market
 from services.domain.words import ORDER_STATE_OF
 from services.gateway import problems, shapes, shaping, translate
-from services.gateway.commands import EVERY, GONE, PLACING, Commands, default_id, named
+from services.gateway.commands import EVERY, GONE, PLACING, Commands, all_done, default_id, named
 from services.gateway.markets import Markets
 from services.gateway.pages import Cursors, Page, Place
 from services.gateway.problems import Problem
 from services.gateway.reading import Reader
 from services.gateway.reads import OrderName, Reads
 from services.gateway.rest import PREFIX, Ask, Reply, Route
-from services.gateway.shards import NONE_NAMED, Sequences, Shard, Shards, as_shown, heard, spoken
+from services.gateway.shards import Shard, Shards, as_shown, heard, spoken
 
 _NO_AMEND: Final = (
     "instrument_unknown",
@@ -117,15 +117,18 @@ class Orders:
     async def cancel_all(self, ask: Ask) -> Reply:
         """End all open orders. A symbol may stand for several instruments: all but one are old."""
         symbol = ask.query.instrument
-        cancelled: list[str] = []
-        at: Sequences = NONE_NAMED
-        for instrument in self._markets.ids_of(symbol) if isinstance(symbol, str) else [0]:
-            shards = [self._shards.of(instrument)] if instrument else list(self._shards)
-            command = matching.CancelAll(instrument=instrument)
-            answers = await self._commands.ask_all(ask, shards, cancel_all=command)
-            for shard, answer in zip(shards, answers, strict=True):
-                cancelled += map(str, answer.cancelled)
-                at = {**at, shard.number: answer.sequence}
+        wanted = [(shard, 0) for shard in self._shards]
+        if isinstance(symbol, str):
+            numbers = self._markets.ids_of(symbol)
+            wanted = [(self._shards.of(number), number) for number in numbers]
+        asked = (
+            self._commands.ask(ask, shard, cancel_all=matching.CancelAll(instrument=number))
+            for shard, number in wanted
+        )
+        answers = await all_done(asked)
+        cancelled = [str(order_id) for answer in answers for order_id in answer.cancelled]
+        told = zip(wanted, answers, strict=True)
+        at = {shard.number: answer.sequence for (shard, _), answer in told}
         return Reply(shapes.Cancelled(cancelled), at)
 
     async def get(self, ask: Ask) -> Reply:

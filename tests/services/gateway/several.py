@@ -42,6 +42,8 @@ class FarShard(rpc.MatchingServiceServicer):
         self.on_its_way = ""
         """The name of an order that a cancel finds, and a look before it does not."""
         self.placed = 0
+        self.status = matching.BATCH_STATUS_APPLIED
+        """What becomes of batches; sessions are opened all the same."""
         self.answers = asyncio.Event()
         """Questions after balances are answered; a shard that hangs does not."""
         self.answers.set()
@@ -49,6 +51,11 @@ class FarShard(rpc.MatchingServiceServicer):
     async def submit(self, requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
         async for encoded in requests:
             batch = matching.SubmitRequest.FromString(encoded)
+            if batch.session and self.status != matching.BATCH_STATUS_APPLIED:
+                yield matching.SubmitResponse(
+                    session=batch.session, number=batch.number, status=self.status
+                ).SerializeToString()
+                continue
             first = self.sequence + 1
             outcomes = [self._decide(command) for command in batch.commands]
             yield matching.SubmitResponse(
