@@ -58,6 +58,10 @@ _Submit: TypeAlias = (
 )
 
 
+class Unanswered(Refused):
+    """Whether it has happened, or will within the next moments, nobody knows."""
+
+
 class Session:
     """A session of the core. Not for several tasks at once."""
 
@@ -116,7 +120,7 @@ class Session:
                         last = error
                         self._drop()
                     await asyncio.sleep(AGAIN_S)
-        raise Refused(
+        raise Unanswered(
             f"Matching gave no answer in {PATIENCE_S:g} s, and what it was asked may have happened"
             f" or not ({_reason(last)}). Look before you ask again."
         )
@@ -228,7 +232,15 @@ def _stamped(command: matching.Command) -> matching.Command:
 
 
 def accepted(answer: matching.SubmitResponse) -> list[matching.Outcome]:
-    """The outcomes of an answer. Raises Refused if there are none, or one is a refusal."""
+    """The outcomes of an answer. Raises Refused if there are none, or one is a refusal.
+
+    Unanswered where a replica does not know itself what becomes of the batch.
+    """
+    if answer.status == matching.BATCH_STATUS_UNKNOWN:
+        raise Unanswered(
+            "Matching does not know what becomes of what it was asked: it may have happened, or"
+            " happen still. Look before you ask again."
+        )
     if answer.status not in (matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED):
         name = matching.BatchStatus.Name(answer.status).removeprefix("BATCH_STATUS_").lower()
         raise Refused(f"The engine did not take this: {name}. {answer.detail}".rstrip())

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+import grpc
 import typer
 
 from bourse.matching import v1 as matching
 from services.cli.desk import Desk, Operator, named, open_desk
-from services.cli.engine import open_session
+from services.cli.engine import Unanswered, open_session
 from services.cli.replicas import ROOM
 from services.cli.rooms import open_rooms
 from services.cli.settle import settle
@@ -28,11 +29,12 @@ from services.cli.terminal import (
     print_table,
     show,
 )
-from services.runtime.audit import NOT_RESUMED, PROVED, RESUMED, Deed
+from services.runtime.audit import NOT_RESUMED, PROVED, RESUME_UNKNOWN, RESUMED, Deed
 from services.runtime.replicas import ReplicaRow
 
 app = typer.Typer(help="The replicas of a shard, and the way on from a Halt.")
 
+ANSWER_S: Final = 5.0
 COLUMNS = ("replica", "host", ">sequence", "state", "at the Halt", "")
 
 
@@ -66,13 +68,13 @@ async def _status(data: Path, shard: int) -> dict[str, Any]:
         gone = set(states) - {row.replica for row in rows}
         replicas += [{"replica": name, "at_halt": states[name]} for name in sorted(gone)]
         published = await _published_hash(desk, halt.offset) if halt else ""
-        resumed = halt is not None and was_resumed(await desk.deeds(), halt.offset)
+        tried = last_try(await desk.deeds(), halt.offset) if halt else ""
     return {
         "halt_offset": halt.offset if halt else None,
         "published": published,
         "replicas": replicas,
-        "resumed": resumed,
-        "sentence": _sentence(halt, published, resumed, desk.said("bourse shard prove")),
+        "resumed": None if tried == RESUME_UNKNOWN else tried == RESUMED,
+        "sentence": _sentence(halt, published, tried, desk.said("bourse shard prove")),
     }
 
 
@@ -90,22 +92,29 @@ def _row(replica: dict[str, Any]) -> Sequence[str]:
     return replica["replica"][:12], host, sequence, now, replica["at_halt"], state
 
 
-def was_resumed(done: Sequence[Deed], halt_offset: int) -> bool:
-    """Whether operators have let the shard go on after the Halt in this record."""
+def last_try(done: Sequence[Deed], halt_offset: int) -> str:
+    """What came of the last try to let the shard go on after the Halt in this record; empty if
+    nobody has tried."""
     proofs = {d.number for d in done if d.detail.get("halt_offset") == halt_offset}
-    asked = [d for d in done if d.action in (RESUMED, NOT_RESUMED) and d.detail["proof"] in proofs]
-    return bool(asked) and asked[-1].action == RESUMED
+    tries = [d.action for d in done if d.action in _TRIES and d.detail["proof"] in proofs]
+    return tries[-1] if tries else ""
 
 
-def _sentence(halt: Halt | None, published: str, resumed: bool, prove: str) -> str:
+_TRIES: Final = (RESUMED, NOT_RESUMED, RESUME_UNKNOWN)
+
+
+def _sentence(halt: Halt | None, published: str, tried: str, prove: str) -> str:
     if halt is None:
         return "No replica has kept the state of a Halt here."
-    if resumed:
-        return f"Record {halt.offset} halted the shard, and it was resumed."
-    said = f"Record {halt.offset} halted the shard."
-    if len({*halt.states.values(), published} - {""}) > 1:
-        said += " The states differ:"
-    return f"{said} Published is {published or 'nothing yet'}; `{prove}` says who is right."
+    said = f"Record {halt.offset} halted the shard"
+    if tried == RESUMED:
+        return f"{said}, and it was resumed."
+    if tried == RESUME_UNKNOWN:
+        return f"{said}, and whether it was resumed is not known; `bourse status` shows it."
+    differ = " The states differ:" if len({*halt.states.values(), published} - {""}) > 1 else ""
+    return (
+        f"{said}.{differ} Published is {published or 'nothing yet'}; `{prove}` says who is right."
+    )
 
 
 def newest_halt(data: Path, shard: int = 0) -> Halt | None:
@@ -243,18 +252,56 @@ async def _resume(data: Path, shard: int, who: str, sequence: int) -> None:
         if why := why_not(await desk.replicas(), states, right, published):
             raise Refused(why)
         about = {"halt_sequence": sequence, "proof": proof.number}
+        if await _halted_by(data, shard) != sequence:
+            await _is_over(desk, who, offset, about)
+            return
         # Before it happens, so that nothing happens that nobody has put down.
         await desk.put_down(who, RESUMED, **about)
         try:
             await _ask(data, shard, matching.Command(resume=matching.Resume(sequence=sequence)))
+        except _OutcomeUnknown as unknown:
+            await desk.put_down(who, RESUME_UNKNOWN, **about)
+            raise Refused(
+                f"Whether the shard goes on is not known. {unknown} In half a minute it is decided:"
+                " `bourse status` shows then whether the shard is halted still. The same command"
+                " again does no harm, and puts down what has come of this one."
+            ) from unknown
         except Refused:
             await desk.put_down(who, NOT_RESUMED, **about)
             raise
 
 
+class _OutcomeUnknown(Exception):
+    """It was asked, and nobody has said what became of it."""
+
+
+async def _halted_by(data: Path, shard: int) -> int:
+    """The sequence of the Halt that holds; 0 if none does. Raises Refused if nobody says it."""
+    request = matching.GetStatusRequest()
+    async with open_rooms(data) as rooms:
+        try:
+            return (await rooms.core(shard).GetStatus(request, timeout=ANSWER_S)).halt_sequence
+        except grpc.aio.AioRpcError as error:
+            raise Refused(f"No replica of shard {shard} answers; nothing was asked.") from error
+
+
+async def _is_over(desk: Desk, who: str, offset: int, about: dict[str, int]) -> None:
+    """The Halt does not hold any more: what nobody knew of a try before is known now.
+
+    Raises Refused if there is no such try.
+    """
+    if last_try(await desk.deeds(), offset) != RESUME_UNKNOWN:
+        raise Refused(f"The Halt of {about['halt_sequence']} does not hold: nothing to resume.")
+    await desk.put_down(who, RESUMED, **about)
+
+
 async def _ask(data: Path, shard: int, command: matching.Command) -> None:
     async with open_rooms(data) as rooms, open_session(rooms.channel(ROOM, shard)) as session:
-        await session.ask(command)
+        try:
+            await session.ask(command)
+        except Unanswered as unanswered:
+            # Of a session that could not be opened it is known: then nothing was asked.
+            raise _OutcomeUnknown(str(unanswered)) from unanswered
 
 
 def proof_of(done: Sequence[Deed], sequence: int) -> Deed | None:

@@ -8,6 +8,7 @@ from services.runtime.postgres import Connection
 PROVED: Final = "prove"
 RESUMED: Final = "resume"
 NOT_RESUMED: Final = "resume refused"
+RESUME_UNKNOWN: Final = "resume unknown"
 SKIP_PROPOSED: Final = "skip proposed"
 SKIPPED: Final = "skip"
 

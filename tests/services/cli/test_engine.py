@@ -12,7 +12,7 @@ import pytest
 
 from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
-from services.cli.engine import open_session
+from services.cli.engine import Unanswered, open_session
 from services.cli.terminal import Refused
 from services.runtime.choice import Choice
 from services.runtime.rpc import raw_service, serve
@@ -120,3 +120,18 @@ def test_a_refusal_is_a_sentence_with_its_code(tmp_path: Path) -> None:
             await ask_once(address)
 
     run(core, tmp_path, story)
+
+
+def test_what_matching_itself_does_not_know_is_no_refusal(tmp_path: Path) -> None:
+    class Unsure(Core):
+        def _answer(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
+            answer = super()._answer(request)
+            if request.commands[0].HasField("set_phase"):
+                answer.status = matching.BATCH_STATUS_UNKNOWN
+            return answer
+
+    async def story(address: str) -> None:
+        with pytest.raises(Unanswered, match="it may have happened, or happen still"):
+            await ask_once(address)
+
+    run(Unsure(), tmp_path, story)

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from services.cli import shard, skips
 from services.cli.__main__ import app
-from services.cli.desk import open_desk
+from services.cli.desk import Desk, open_desk
 from services.cli.folder import open_folder
-from services.runtime.audit import NOT_RESUMED, PROVED, RESUMED, SKIP_PROPOSED, Deed
+from services.cli.terminal import Refused
+from services.runtime.audit import NOT_RESUMED, PROVED, RESUME_UNKNOWN, RESUMED, SKIP_PROPOSED, Deed
 from services.runtime.replicas import LIVE_US, ReplicaRow
 
 
@@ -76,9 +77,10 @@ def test_a_shard_was_resumed_if_the_last_try_was_taken() -> None:
     asked = Deed(2, 0, "ann", RESUMED, {"proof": 1})
     assert shard.proof_of([proof, asked], 3) == proof
     assert shard.proof_of([proof, asked], 4) is None
-    assert shard.was_resumed([proof, asked], 7)
-    assert not shard.was_resumed([proof, asked], 8)
-    assert not shard.was_resumed([proof, asked, Deed(3, 0, "ann", NOT_RESUMED, {"proof": 1})], 7)
+    assert shard.last_try([proof, asked], 7) == RESUMED
+    assert shard.last_try([proof, asked], 8) == ""
+    for came in (NOT_RESUMED, RESUME_UNKNOWN):
+        assert shard.last_try([proof, asked, Deed(3, 0, "ann", came, {"proof": 1})], 7) == came
 
 
 def test_the_newest_halt_is_told(tmp_path: Path) -> None:
@@ -97,12 +99,28 @@ def test_the_audit_of_a_house_that_sleeps_cannot_be_changed(tmp_path: Path) -> N
 
     async def story() -> None:
         async with open_desk(tmp_path) as desk:
-            await desk.put_down("ann", PROVED, halt_sequence=3)
+            await desk.put_down("ann", PROVED, halt_sequence=3, halt_offset=7)
+            await a_try_that_nobody_knew_of_is_put_down(desk)
             for change in ("update audit set who = 'bob'", "delete from audit", "truncate audit"):
                 with pytest.raises(asyncpg.RaiseError, match="never changed"):
                     await desk.rows.execute(change)
 
     asyncio.run(story())
     said = CliRunner().invoke(app, ["log", "audit", "--data", str(tmp_path), "--json"])
-    (deed,) = json.loads(said.stdout)["deeds"]
-    assert (deed["who"], deed["action"], deed["detail"]) == ("ann", PROVED, {"halt_sequence": 3})
+    deeds = json.loads(said.stdout)["deeds"]
+    assert [(deed["who"], deed["action"]) for deed in deeds] == [
+        ("ann", PROVED),
+        ("bob", RESUME_UNKNOWN),
+        ("cid", RESUMED),
+    ]
+    assert deeds[0]["detail"] == {"halt_sequence": 3, "halt_offset": 7}
+
+
+async def a_try_that_nobody_knew_of_is_put_down(desk: Desk) -> None:
+    """Once the Halt does not hold any more; what was refused, or not tried, is not."""
+    about = {"halt_sequence": 3, "proof": 1}
+    with pytest.raises(Refused, match="The Halt of 3 does not hold"):
+        await shard._is_over(desk, "bob", 7, about)
+    await desk.put_down("bob", RESUME_UNKNOWN, **about)
+    await shard._is_over(desk, "cid", 7, about)
+    assert shard.last_try(await desk.deeds(), 7) == RESUMED
