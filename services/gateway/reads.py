@@ -44,12 +44,17 @@ class OrderName(NamedTuple):
     client_order_id: str = ""
 
 
-async def read(call: Awaitable[AnswerT], channel: grpc.aio.Channel) -> AnswerT:
-    """The answer of a room. Raises Problem: lagging if it was reached, else unavailable."""
+async def read(
+    call: Awaitable[AnswerT], channel: grpc.aio.Channel, *, has_cursor: bool = False
+) -> AnswerT:
+    """The answer of a room. Raises Problem: lagging if it was reached, else unavailable.
+
+    `has_cursor`: a client's own words are in the question, and may be no cursor of the room's.
+    """
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        if has_cursor and error.code() is grpc.StatusCode.INVALID_ARGUMENT:
             raise invalid("/cursor", error.details() or "It is no cursor.") from None
         reached = channel.get_state() is grpc.ChannelConnectivity.READY
         raise unreachable(error, waited=reached) from None
@@ -199,7 +204,8 @@ class Reads:
 
     async def fills(self, request: orders.ListFillsRequest) -> orders.ListFillsResponse:
         """A page of fills."""
-        return await read(self._history.ListFills(request, timeout=READ_S), self._history_channel)
+        call = self._history.ListFills(request, timeout=READ_S)
+        return await read(call, self._history_channel, has_cursor=bool(request.cursor))
 
     async def shown_fill(self, fill: orders.Fill) -> shapes.Fill:
         """A fill in public words."""

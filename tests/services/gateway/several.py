@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
+
 from bourse.ledger import v1 as ledger
 from bourse.ledger.v1 import rpc as ledger_rpc
 from bourse.matching import v1 as matching
@@ -126,6 +128,7 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         """Shards from which money does not come in time."""
         self.cuts: list[dict[int, int]] = []
         self.transits: list[ledger.GetTransitResponse] = []
+        self.knows_all_shards = True
 
     async def MoveMoney(  # noqa: N802 - the contract's name
         self, request: ledger.MoveMoneyRequest, context: Any
@@ -144,6 +147,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
     async def GetTransit(  # noqa: N802 - the contract's name
         self, request: ledger.GetTransitRequest, context: Any
     ) -> ledger.GetTransitResponse:
+        if not self.knows_all_shards:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cut names each shard")
         self.cuts.append({one.shard: one.sequence for one in request.at})
         return self.transits.pop(0) if self.transits else ledger.GetTransitResponse()
 

@@ -197,3 +197,13 @@ def test_a_cut_that_never_fits_is_lagging(tmp_path: Path) -> None:
             assert len(world.ledger.cuts) == 4
 
     story(told)
+
+
+def test_a_ledger_that_does_not_know_of_a_shard_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 50) as world:
+            world.ledger.knows_all_shards = False
+            answer = await world.client.ask("GET", "/api/v1/balances", key="reader")
+            assert (answer.status, answer.code) == (503, "unavailable")
+
+    story(told)
