@@ -82,14 +82,13 @@ def write_birth(data: Path, birth: Birth) -> None:
     _write_whole(data / "bourse.json", asdict(birth), durable=True)
 
 
-def open_folder(data: Path, with_demo: bool, log: str = "", shards: int | None = None) -> Birth:
-    """The birth of a folder, written now if it is new or gets more shards. Raises Refused.
+def birth_of(data: Path, with_demo: bool, log: str = "", shards: int | None = None) -> Birth:
+    """What a folder is, or would be once it is opened. Raises Refused if it cannot be that.
 
     `log` is where its log shall be kept; empty: where it is, and Postgres in a new folder. `shards`
     is how many it shall have; None: as many as it has, and one in a new folder.
     """
-    kept = read_birth(data)
-    birth = kept or Birth(demo=with_demo, log=log or POSTGRES)
+    birth = read_birth(data) or Birth(demo=with_demo, log=log or POSTGRES)
     if log and log != birth.log:
         raise Refused(
             f"{data} was made with its log in {birth.log}, and a log does not move: leave out"
@@ -100,8 +99,16 @@ def open_folder(data: Path, with_demo: bool, log: str = "", shards: int | None =
             f"{data} has {birth.shards} shards, and {shards} are asked for: there may be more of"
             " them one day, never fewer, for the markets in them do not move."
         )
-    birth = with_shards(birth, shards or birth.shards)
-    if birth != kept:
+    return with_shards(birth, shards or birth.shards)
+
+
+def open_folder(data: Path, with_demo: bool, log: str = "", shards: int | None = None) -> Birth:
+    """The birth of a folder, written now if it is new or gets more shards. Raises Refused.
+
+    Whatever else may be refused is to be asked before, of `birth_of`: shards are never taken back.
+    """
+    birth = birth_of(data, with_demo, log, shards)
+    if birth != read_birth(data):
         write_birth(data, birth)
     return birth
 

@@ -19,7 +19,15 @@ from bourse.marketdata import v1 as marketdata
 from services.cli.bootstrap import bootstrap
 from services.cli.child import Severity
 from services.cli.edge import ask
-from services.cli.folder import KAFKA, Birth, claimed, complete, open_folder, read_birth
+from services.cli.folder import (
+    KAFKA,
+    Birth,
+    birth_of,
+    claimed,
+    complete,
+    open_folder,
+    read_birth,
+)
 from services.cli.house import House, Wanted
 from services.cli.probes import any_free_port, port_is_free
 from services.cli.replicas import MOST, MOST_SHARDS, place_shards, shards_asked_for
@@ -90,8 +98,8 @@ async def _up(
         port = _free_port(host, port)
         if log == KAFKA:
             have_kafka()
+        place_shards(data, birth_of(data, with_demo, log, shards).shards, replicas)
         birth = open_folder(data, with_demo, log, shards)
-        place_shards(data, birth.shards, replicas)
         kafka = await asyncio.to_thread(prepared_kafka, data) if birth.log == KAFKA else ""
         wanted = Wanted(data, host, port, with_demo and birth.demo, birth.demo, kafka)
         config = load(Settings, ["--data", str(data)])

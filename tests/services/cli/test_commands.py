@@ -13,7 +13,7 @@ from bourse.types import v1 as types
 from services.cli.__main__ import app
 from services.cli.account import read_amount
 from services.cli.doctor import examine
-from services.cli.folder import FORMAT, claimed, open_folder
+from services.cli.folder import FORMAT, claimed, open_folder, read_birth
 from services.cli.probes import any_free_port
 from services.cli.supervision import read_moment
 from services.cli.terminal import Refused, perform
@@ -98,6 +98,17 @@ def test_a_folder_of_a_newer_version_is_said(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     assert "written by a newer one" in answer.stderr
     assert "--data" in answer.stderr
+
+
+def test_a_folder_gets_no_shards_by_a_start_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_folder(tmp_path, with_demo=False)
+    monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", "unix:/a.sock;unix:/b.sock")
+    answer = bourse("up", "--data", tmp_path, "--port", "0", "--replicas", "2")
+    assert answer.exit_code == 1
+    assert "names 1 replicas, and --replicas asks for 2" in answer.stderr
+    assert read_birth(tmp_path) == before
 
 
 def test_a_second_up_is_said(tmp_path: Path) -> None:
