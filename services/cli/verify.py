@@ -97,10 +97,10 @@ async def _of_all_shards(rooms: Rooms, cores: "Sequence[Core]") -> AsyncIterator
             name = f"shard {core.shard}: {check.name}" if len(cores) > 1 else check.name
             yield check._replace(name=name)
     for core in cores[1:]:
-        yield await _settled_check(rooms, core.shard)
+        yield await settled_check(rooms, core.shard)
 
 
-async def _settled_check(rooms: Rooms, shard: int) -> Check:
+async def settled_check(rooms: Rooms, shard: int) -> Check:
     """What an operator changes for all shards comes to shard 0 last, so it is looked at twice."""
     name = f"shard {shard}: it has the rules, assets and account settings of shard 0"
     lacks = [each async for each in lacking(rooms, shard)]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from services.cli.rooms import Rooms
-from services.runtime.events import BEGINNING, Position, follow
+from services.cli.verify import settled_check
+from services.runtime.events import BEGINNING, follow
 from services.runtime.log import events_topic, open_log
+from tests.chaos.money import Told, at_rest, hold_money
 from tests.integration.holding import history, hold_to
 
 if TYPE_CHECKING:
@@ -20,24 +22,39 @@ async def hold(house: "House", clients: "Clients", report: "Report") -> None:
     rooms = house.rooms()
     try:
         _count(clients, report)
+        await at_rest(rooms)
         await _agrees(rooms, clients, report)
-        await _deposits(rooms, clients, report)
+        await _savings(rooms, clients, report)
         await _rest_orders(rooms, clients, report)
-        await _events(rooms, report)
+        told = [await _events(rooms, shard) for shard in rooms.shards]
+        report.checked.append("the event logs have no gap, and no order twice")
+        report.moves = sum(each.left for each in told)
+        await hold_money(rooms, clients, told)
+        report.checked.append(
+            "all money is what was deposited and traded, in the cores and in GET /balances, and"
+            " none is between shards"
+        )
     finally:
         await rooms.close()
 
 
 def _count(clients: "Clients", report: "Report") -> None:
-    journal = clients.traders.journal
-    report.orders, report.unknown = len(journal.accepted), len(journal.unknown)
-    report.not_taken = len(journal.nothing)
-    report.rest_orders, report.rest_repeats = len(clients.rest.accepted), clients.rest.repeats
-    report.deposits = clients.deposits.count
+    journals = [traders.journal for traders in clients.traders]
+    report.orders = sum(len(each.accepted) for each in journals)
+    report.unknown = sum(len(each.unknown) for each in journals)
+    report.not_taken = sum(len(each.nothing) for each in journals)
+    rest, savings, looks = clients.rest, clients.savings, clients.looks
+    report.rest_orders, report.rest_repeats = len(rest.accepted), rest.repeats
+    report.rest_short = rest.short
+    report.deposits, report.asked_moves = savings.deposits, dict(savings.moves.most_common())
+    report.looks, report.looks_in_transit = looks.count, looks.in_transit
 
 
 async def _agrees(rooms: Rooms, clients: "Clients", report: "Report") -> None:
-    await hold_to(rooms, clients.traders)
+    for traders in clients.traders:
+        await hold_to(rooms, traders)
+    settled = [await settled_check(rooms, shard) for shard in rooms.shards[1:]]
+    assert [check for check in settled if not check.ok] == []
     report.checked += [
         "every acknowledged order is in history, once, under the id it was given",
         "no order that was refused or not taken is anywhere",
@@ -45,15 +62,21 @@ async def _agrees(rooms: Rooms, clients: "Clients", report: "Report") -> None:
     ]
 
 
-async def _deposits(rooms: Rooms, clients: "Clients", report: "Report") -> None:
-    saved = clients.deposits
+async def _savings(rooms: Rooms, clients: "Clients", report: "Report") -> None:
+    saved = clients.savings
     asked = matching.GetBalancesRequest(account=saved.account)
-    core = await rooms.matching.GetBalances(asked)
     books = await rooms.ledger.ListBalances(ledger.ListBalancesRequest(account=saved.account))
-    in_core = sum(each.available_minor + each.held_minor for each in core.balances)
-    in_books = sum(each.posted_minor for each in books.balances)
-    assert (in_core, in_books) == (saved.done_minor,) * 2, "deposits: asked, in core, in the books"
-    report.checked.append("every deposit is in core and books exactly once")
+    for shard, slice_minor in enumerate(saved.slices_minor):
+        core = await rooms.core(shard).GetBalances(asked)
+        in_core = sum(each.available_minor + each.held_minor for each in core.balances)
+        in_books = sum(each.posted_minor for each in books.balances if each.shard == shard)
+        found = (in_core, in_books)
+        assert found == (slice_minor,) * 2, f"savings in shard {shard}: {found}, not {slice_minor}"
+    assert clients.looks.wrong == [], "balances that were shown while money came and moved"
+    report.checked += [
+        "every deposit, and every move asked for, is in core and books exactly once",
+        "balances that were read while money came and moved added up each time",
+    ]
 
 
 async def _rest_orders(rooms: Rooms, clients: "Clients", report: "Report") -> None:
@@ -62,26 +85,26 @@ async def _rest_orders(rooms: Rooms, clients: "Clients", report: "Report") -> No
     assert all(len(ids) == 1 for ids in found.values()), "an id by REST became two orders"
     wrong = [name for name, order_id in told.accepted.items() if [int(order_id)] != found.get(name)]
     assert wrong == [], "orders by REST that are not in history as they were answered"
-    assert not found.keys() & told.refused, "orders by REST that were refused"
+    assert found.keys() == told.accepted.keys(), "orders by REST that nobody was told of"
+    assert told.refused == {}, "orders by REST that were refused, with nothing wrong about them"
     report.checked.append("orders by REST, repeated until decided, are in history once")
 
 
-async def _events(rooms: Rooms, report: "Report") -> None:
-    """Read the event log from its beginning: `follow` itself stops at a gap."""
-    log, topic = await open_log(rooms.config.log), events_topic(0)
-    placed: dict[tuple[int, str], set[int]] = {}
+async def _events(rooms: Rooms, shard: int) -> Told:
+    """Read an event log from its beginning: `follow` itself stops at a gap."""
+    log, topic = await open_log(rooms.config.log), events_topic(shard)
+    told = Told()
     try:
-        start, end = await log.start(topic), await log.end(topic)
-        begin = BEGINNING if start == 0 else Position(start, None)
-        async with aclosing(follow(log, topic, begin)) as batches:
+        assert await log.start(topic) == 0, "the run was longer than what is kept"
+        end = await log.end(topic)
+        async with aclosing(follow(log, topic, BEGINNING)) as batches:
             async for batch in batches:
-                for event in (event for part in batch for event in part.record.orders):
-                    named = (event.order.account, event.order.client_order_id)
-                    placed.setdefault(named, set()).add(event.order.order_id)
+                for part in batch:
+                    told.hear(part.record)
                 if batch[-1].position.next_offset >= end:
                     break
     finally:
         await log.close()
-    twice = [name for (_, name), ids in placed.items() if name and len(ids) > 1]
+    twice = [name for (_, name), ids in told.placed.items() if name and len(ids) > 1]
     assert twice == [], "ids that became two orders on the log"
-    report.checked.append("the event log has no gap, and no order twice")
+    return told

@@ -23,6 +23,7 @@ PLACES: Final = (
     ("matching", "matching.before_publish"),
     ("matching", "matching.after_publish"),
     ("ledger", "ledger.in_transaction"),
+    ("ledger", "ledger.after_commit"),
     ("orders", "orders.in_transaction"),
     ("marketdata", "marketdata.after_block"),
 )
@@ -110,6 +111,20 @@ async def kill_everything(house: House, chance: Random) -> str:
     return "everything"
 
 
+async def end_shard(house: House, chance: Random) -> str:
+    """All replicas of a shard are away for a while, and the others have to do without it."""
+    shard = chance.randrange(house.shards)
+    names = house.replicas_of(shard)
+    house.held.update(names)
+    try:
+        for name in names:
+            house.kill(name)
+        await _last(chance, 5.0)
+    finally:
+        house.held.difference_update(names)
+    return f"shard {shard}"
+
+
 # --- stores -------------------------------------------------------------------------------------
 
 
@@ -143,20 +158,21 @@ async def tear_kafka(house: House, chance: Random) -> str:
     try:
         house.signal_kafka(signal.SIGKILL)
         await asyncio.sleep(0.2)
-        folder = house.data / "kafka" / "1" / "log" / f"{commands_topic(0)}-0"
+        topic = commands_topic(chance.randrange(house.shards))
+        folder = house.data / "kafka" / "1" / "log" / f"{topic}-0"
         with max(folder.glob("*.log")).open("ab") as segment:
             segment.write(chance.randbytes(chance.randint(1, 200)))
     finally:
         house.held.discard("kafka")
-    return "kafka"
+    return topic
 
 
 async def tear_snapshot(house: House, chance: Random) -> str:
     """The newest snapshot is half there, and whoever would start from it is killed."""
-    found = sorted(
-        (house.data / "snapshots").rglob("*.snapshot"), key=lambda file: file.stat().st_mtime
-    )
-    name = chance.choice(house.replicas)
+    shard = chance.randrange(house.shards)
+    folder = house.data / "snapshots" / str(shard)
+    found = sorted(folder.rglob("*.snapshot"), key=lambda file: file.stat().st_mtime)
+    name = chance.choice(house.replicas_of(shard))
     house.held.add(name)
     try:
         house.kill(name)
@@ -164,12 +180,13 @@ async def tear_snapshot(house: House, chance: Random) -> str:
             os.truncate(found[-1], chance.randint(0, found[-1].stat().st_size))
     finally:
         house.held.discard(name)
-    return found[-1].name if found else "none there"
+    return f"{name} {found[-1].name if found else 'none there'}"
 
 
 async def fill_disk(house: House, chance: Random) -> str:
     """Not a byte is left for anybody, for a while."""
-    ballast = house.data / "ballast"
+    # A file of its own: it may be filled twice at once.
+    ballast = house.data / f"ballast-{chance.getrandbits(32)}"
     await asyncio.to_thread(fill, ballast)
     try:
         await _last(chance, 3.0)
@@ -233,6 +250,7 @@ EVERYWHERE: Final = (
     Fault("a clock is stepped", 6, step_clock),
 )
 ON_A_DISK_OF_ITS_OWN: Final = (Fault("the disk is full", 3, fill_disk),)
+ON_SEVERAL_SHARDS: Final = (Fault("a shard is away", 6, end_shard),)
 ON_KAFKA: Final = (
     Fault("kill -9 of Kafka", 5, kill_kafka),
     Fault("Kafka stands still", 5, freeze_kafka),

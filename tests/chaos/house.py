@@ -11,15 +11,18 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from services.cli.bootstrap import bootstrap
+from services.cli.bootstrap import FIRST_MARKET, NewMarket, add_missing_markets, bootstrap
 from services.cli.probes import any_free_port
+from services.cli.replicas import places
 from services.cli.rooms import Rooms
+from services.cli.stores import connections_for
 from services.runtime.config import Settings, load, run_folder
 from services.runtime.crash import VARIABLE
 from services.runtime.embedded import (
@@ -46,13 +49,30 @@ STUCK_LOOK_S: Final = 2.0
 LOOK_S: Final = 0.05
 
 
+def markets(shards: int) -> list[NewMarket]:
+    """One in each shard."""
+    others = [
+        FIRST_MARKET._replace(symbol=f"{FIRST_MARKET.symbol}-{shard}") for shard in range(1, shards)
+    ]
+    return [FIRST_MARKET, *others]
+
+
 class House:
     """Everything that runs. `stop` leaves nothing behind, in whatever state it is."""
 
-    def __init__(self, data: Path, replicas: int = 2, log: str = "postgres") -> None:
+    def __init__(
+        self, data: Path, replicas: int = 2, log: str = "postgres", shards: int = 1
+    ) -> None:
+        """`replicas` of each shard."""
         self.data = data
         self.log = log
-        self.replicas = tuple(f"matching-{number + 1}" for number in range(replicas))
+        self.shards = shards
+        self.places = [
+            place for shard in range(shards) for place in places("," * (replicas - 1), shard)
+        ]
+        self.replicas = tuple(place.name for place in self.places)
+        self.markets = tuple(market.symbol for market in markets(shards))
+        """By shard. All trade the same for the same."""
         self.processes = (*self.replicas, *ROOMS, "clickhouse")
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.held: set[str] = set()
@@ -84,6 +104,8 @@ class House:
         await self.all_serving()
         rooms = self.rooms()
         await bootstrap(rooms)
+        for shard, market in enumerate(markets(self.shards)):
+            await add_missing_markets(rooms, [market], shard)
         await rooms.close()
 
     async def stop(self) -> None:
@@ -102,7 +124,13 @@ class House:
 
     async def start_postgres(self) -> None:
         """Have Postgres running."""
-        settings = {"shared_buffers": "64MB", "max_wal_size": "512MB", "min_wal_size": "64MB"}
+        count = len(self.replicas) // self.shards
+        settings = {
+            "shared_buffers": "64MB",
+            "max_wal_size": "512MB",
+            "min_wal_size": "64MB",
+            "max_connections": str(connections_for([count] * self.shards)),
+        }
         self._postgres = await asyncio.to_thread(start_postgres, self.data, settings)
 
     async def start_kafka(self) -> None:
@@ -138,10 +166,12 @@ class House:
             f"BOURSE_{each.upper()}_ADDRESS": address for each, address in self.wired().items()
         }
         listens = {} if room == "clickhouse" else {f"BOURSE_{room.upper()}_LISTEN": self.own(name)}
+        shards = {place.name: place.shard for place in self.places}
         return {
             **os.environ,
             **addresses,
             **listens,
+            "BOURSE_MATCHING_SHARD": str(shards.get(name, 0)),
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "CHAOS_CLOCK": str(clock),
             "BOURSE_DATA": str(self.data),
@@ -166,8 +196,17 @@ class House:
     def wired(self) -> dict[str, str]:
         """Where every room is found by wire; all replicas of matching."""
         found = {room: f"unix:{self._near / room}.sock" for room in ROOMS}
-        replicas = ",".join(f"unix:{self._near / name}.sock" for name in self.replicas)
-        return {**found, "matching": replicas}
+        return {**found, "matching": self._cores(lambda name: f"unix:{self._near / name}.sock")}
+
+    def _cores(self, address: Callable[[str], str]) -> str:
+        """All replicas of all shards, as the settings name them."""
+        return ";".join(
+            ",".join(map(address, self.replicas_of(shard))) for shard in range(self.shards)
+        )
+
+    def replicas_of(self, shard: int) -> list[str]:
+        """The names of a shard's replicas."""
+        return [place.name for place in self.places if place.shard == shard]
 
     def _log_address(self) -> str:
         if self.log == "kafka":
@@ -199,7 +238,7 @@ class House:
     def rooms(self) -> Rooms:
         """Channels straight to the rooms."""
         own = {room: self.own(room) for room in ROOMS}
-        return self._rooms({**own, "matching": ",".join(map(self.own, self.replicas))})
+        return self._rooms({**own, "matching": self._cores(self.own)})
 
     def wired_rooms(self) -> Rooms:
         """Channels by the wires, as everybody else has them."""

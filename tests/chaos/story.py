@@ -1,7 +1,8 @@
 """A house under load and faults from a seed; what its clients were told, held against what is.
 
-While faults go on, three kinds of clients write down what they are answered. Every few faults there
-is a rest in which the house must come back by itself: every room serves, and an order is answered.
+While faults go on, clients write down what they are answered: traders of each shard, one who orders
+by REST in all of them, and one who saves, and looks at what is there. Every few faults there is a
+rest in which the house must come back by itself: every room serves, and an order is answered.
 At the end it comes to rest, and its log, its books and its history must agree with one another and
 with what the clients wrote down.
 """
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,10 +21,16 @@ from bourse.accounts import v1 as accounts
 from services.cli.key import new_key
 from services.cli.rooms import Rooms
 from tests.chaos import checks
-from tests.chaos.faults import EVERYWHERE, ON_A_DISK_OF_ITS_OWN, ON_KAFKA, Fault
+from tests.chaos.faults import (
+    EVERYWHERE,
+    ON_A_DISK_OF_ITS_OWN,
+    ON_KAFKA,
+    ON_SEVERAL_SHARDS,
+    Fault,
+)
 from tests.chaos.house import House
-from tests.chaos.journals import Deposits, RestOrders
-from tests.integration.trading import USD, Traders
+from tests.chaos.journals import BTC_PURSE, DECIMALS, USD_PURSE, Looks, RestOrders, Savings
+from tests.integration.trading import BTC, USD, Traders
 
 REST_AFTER = 8
 """Faults between two rests."""
@@ -30,7 +38,7 @@ REST_AFTER = 8
 COMES_BACK_S = 60.0
 
 AT_ONCE = 12
-"""Orders each trader keeps under way: a load, but not one that hides what faults do."""
+"""Orders that all traders keep under way: a load, but not one that hides what faults do."""
 
 
 @dataclass
@@ -39,6 +47,7 @@ class Report:
 
     seed: int
     log: str
+    shards: int = 1
     injected: Counter[str] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -48,7 +57,14 @@ class Report:
     not_taken: int = 0
     rest_orders: int = 0
     rest_repeats: int = 0
+    rest_short: int = 0
     deposits: int = 0
+    asked_moves: dict[str, int] = field(default_factory=dict)
+    """Of those that a client asked for, how many ended in which way."""
+    moves: int = 0
+    """Of all, those that the logs have the debits of."""
+    looks: int = 0
+    looks_in_transit: int = 0
     checked: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     longest_rest_s: float = 0.0
@@ -71,7 +87,8 @@ async def run(
     house: House, seed: int, faults: int, *, own_disk: bool = False, tell: Tell = lambda _: None
 ) -> Report:
     """So many faults, from a seed. The house is stopped at the end, whatever happens."""
-    report, chance, began = Report(seed, house.log), Random(seed), time.monotonic()
+    report, chance = Report(seed, house.log, house.shards), Random(seed)
+    began = time.monotonic()
     try:
         await house.start()
         async with _clients(house, seed) as clients:
@@ -94,6 +111,8 @@ def _kinds(house: House, own_disk: bool) -> list[Fault]:
         kinds += ON_A_DISK_OF_ITS_OWN
     if house.log == "kafka":
         kinds += ON_KAFKA
+    if house.shards > 1:
+        kinds += ON_SEVERAL_SHARDS
     return kinds
 
 
@@ -101,8 +120,10 @@ def _kinds(house: House, own_disk: bool) -> list[Fault]:
 class Clients:
     """Those who ask the house, and what they were told."""
 
-    traders: Traders
-    deposits: Deposits
+    traders: list[Traders]
+    """By shard."""
+    savings: Savings
+    looks: Looks
     rest: RestOrders
     rest_account: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,22 +133,20 @@ class Clients:
 async def _clients(house: House, seed: int) -> AsyncIterator[Clients]:
     """Accounts with money, and their owners at work until the block ends."""
     straight, rooms = house.rooms(), house.wired_rooms()
-    traders = Traders(rooms, seed)
-    await traders.open()
-    saver, by_rest = [await _account(straight, f"{name}-{seed}") for name in ("saver", "rest")]
-    await traders.deposit(by_rest, USD, 10**15)
-    key = await new_key(straight, by_rest, (accounts.SCOPE_READ, accounts.SCOPE_TRADE))
-    orders = RestOrders(straight.url, key._asdict())
-    clients = Clients(traders, Deposits(saver, USD), orders, by_rest)
-    chance = Random(seed + 1)
+    clients = await _made(house, straight, rooms, seed)
+    chance, stop = Random(seed + 1), clients.stop
     working = [
-        asyncio.create_task(traders.trade(clients.stop, AT_ONCE)),
-        asyncio.create_task(clients.deposits.go_on(rooms, clients.stop, chance)),
-        asyncio.create_task(clients.rest.go_on(clients.stop, chance)),
+        *(
+            asyncio.create_task(traders.trade(stop, AT_ONCE // house.shards))
+            for traders in clients.traders
+        ),
+        asyncio.create_task(clients.savings.go_on(rooms, stop, chance)),
+        asyncio.create_task(clients.looks.go_on(stop)),
+        asyncio.create_task(clients.rest.go_on(stop, chance)),
     ]
     try:
         yield clients
-        clients.stop.set()
+        stop.set()
         async with asyncio.timeout(120):
             await asyncio.gather(*working)
     finally:
@@ -136,6 +155,23 @@ async def _clients(house: House, seed: int) -> AsyncIterator[Clients]:
         await asyncio.gather(*working, return_exceptions=True)
         await straight.close()
         await rooms.close()
+
+
+async def _made(house: House, straight: Rooms, rooms: Rooms, seed: int) -> Clients:
+    traders = [Traders(rooms, seed + shard, shard=shard) for shard in range(house.shards)]
+    for each in traders:
+        await each.open()
+    saver, by_rest = [await _account(straight, f"{name}-{seed}") for name in ("saver", "rest")]
+    # All of it lies in one shard, and is wanted in the others.
+    for asset, units in ((USD, USD_PURSE), (BTC, BTC_PURSE)):
+        await traders[-1].deposit(by_rest, asset, units * 10**DECIMALS)
+    read, trade = accounts.SCOPE_READ, accounts.SCOPE_TRADE
+    looking = await new_key(straight, saver, (read,))
+    trading = await new_key(straight, by_rest, (read, trade))
+    savings = Savings(saver, USD, [0] * house.shards)
+    looks = Looks(straight.url, looking._asdict(), savings, "USD")
+    orders = RestOrders(straight.url, trading._asdict(), house.markets)
+    return Clients(traders, savings, looks, orders, by_rest)
 
 
 async def _account(rooms: Rooms, name: str) -> int:
@@ -179,20 +215,21 @@ async def _quiet(house: House, clients: Clients, report: Report) -> None:
     """With nothing wrong any more, the house must come back by itself: rooms, then answers."""
     began = time.monotonic()
     await house.all_serving()
-    journal = clients.traders.journal
-    accepted, by_rest = len(journal.accepted), len(clients.rest.accepted)
-    saved = clients.deposits.count
-    await _until(lambda: len(journal.accepted) > accepted, "no order was acknowledged")
-    await _until(lambda: len(clients.rest.accepted) > by_rest, "no order by REST was decided")
-    await _until(lambda: clients.deposits.count > saved, "no deposit was made")
+    for traders in clients.traders:
+        accepted = partial(len, traders.journal.accepted)
+        await _grows(accepted, f"no order of shard {traders.shard} was acknowledged")
+    await _grows(lambda: len(clients.rest.accepted), "no order by REST was decided")
+    await _grows(lambda: clients.savings.deposits, "no deposit was made")
+    await _grows(lambda: clients.looks.count, "no balances were read")
     report.longest_rest_s = max(report.longest_rest_s, time.monotonic() - began)
 
 
-async def _until(it_is_so: Callable[[], bool], else_say: str) -> None:
-    """Wait for what must come by itself. Raises AssertionError if it does not."""
+async def _grows(count: Callable[[], int], else_say: str) -> None:
+    """Wait for one more, which must come by itself. Raises AssertionError if it does not."""
+    before = count()
     with suppress(TimeoutError):
         async with asyncio.timeout(COMES_BACK_S):
             # Clients do not know that we wait for them.
-            while not it_is_so():  # noqa: ASYNC110
+            while count() == before:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-    assert it_is_so(), f"with nothing wrong any more, {else_say} in {COMES_BACK_S:g} s"
+    assert count() > before, f"with nothing wrong any more, {else_say} in {COMES_BACK_S:g} s"

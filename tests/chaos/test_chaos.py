@@ -25,7 +25,9 @@ def disk(data_folder: Path) -> Iterator[bool]:
 
 @pytest.mark.timeout(300)
 def test_a_house_under_faults_keeps_every_promise(data_folder: Path, disk: bool) -> None:
-    report = asyncio.run(run(House(data_folder), SEED, FAULTS, own_disk=disk))
+    house = House(data_folder, shards=2)
+    report = asyncio.run(run(house, SEED, FAULTS, own_disk=disk))
     assert report.violations == [], "\n".join(report.trace)
     assert report.faults == FAULTS
     assert report.orders > 100
+    assert report.moves > 10

@@ -7,15 +7,15 @@ from tests.integration.trading import Journal, Traders
 
 
 async def hold_to(rooms: Rooms, traders: Traders) -> None:
-    """Every acknowledgement against history, and every invariant of the house."""
+    """Every acknowledgement against history, and every invariant of their shard."""
     journal = traders.journal
-    found = await history(rooms, traders.accounts, journal.last_sequence)
+    found = await history(rooms, traders.accounts, journal.last_sequence, traders.shard)
     missing = journal.accepted.keys() - found.keys()
     assert missing == set(), f"{len(missing)} acknowledged orders are not in history"
     extra = found.keys() & (journal.nothing | journal.refused)
     assert extra == set(), "what was refused, or not taken, did nothing"
     _compare(journal, found)
-    broken = [check async for check in all_checks(rooms, Core()) if not check.ok]
+    broken = [check async for check in all_checks(rooms, Core(traders.shard)) if not check.ok]
     assert broken == []
 
 
@@ -27,17 +27,18 @@ def _compare(journal: Journal, found: dict[str, list[int]]) -> None:
     assert wrong == []
 
 
-async def history(rooms: Rooms, accounts: list[int], after_sequence: int) -> dict[str, list[int]]:
-    """Client order id to order ids of everything history has."""
+async def history(
+    rooms: Rooms, accounts: list[int], after_sequence: int, shard: int = 0
+) -> dict[str, list[int]]:
+    """Client order id to order ids of everything history has, once it has come so far."""
     found: dict[str, list[int]] = {}
     for account in accounts:
-        cursor, first = 0, True
-        while first or cursor:
-            request = orders.ListOrdersRequest(
-                account=account, limit=1000, cursor=cursor, after_sequence=after_sequence
-            )
-            page = await rooms.orders.ListOrders(request)
-            for order in page.orders:
+        page, first = "", True
+        while first or page:
+            request = orders.ListOrdersRequest(account=account, limit=1000, page=page)
+            request.after.add(shard=shard, sequence=after_sequence)
+            told = await rooms.orders.ListOrders(request)
+            for order in told.orders:
                 found.setdefault(order.client_order_id, []).append(order.order_id)
-            cursor, first = page.next_cursor, False
+            page, first = told.next_page, False
     return found

@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bourse.accounts import v1 as accounts
@@ -16,6 +17,7 @@ from services.gateway.state import Answer, Answered, Undecided
 from services.runtime.clock import SystemClock
 
 INSTRUMENT = 1024
+"""The first of shard 0; that of another shard has its number added."""
 USD, BTC = 1, 2
 PURSE_MINOR = 10**15
 
@@ -43,14 +45,20 @@ class Journal:
 
 
 class Traders:
-    """Some accounts with money, and orders of theirs that meet each other around one price."""
+    """Some accounts with money, and orders of theirs that meet each other around one price.
 
-    def __init__(self, rooms: Rooms, seed: int, count: int = 4) -> None:
+    All of it in the first market of one shard.
+    """
+
+    def __init__(self, rooms: Rooms, seed: int, count: int = 4, shard: int = 0) -> None:
         self.journal = Journal()
+        self.shard = shard
+        self.deposited: Counter[tuple[int, int]] = Counter()
+        """Minor units by account and asset."""
         self._rooms = rooms
         self._random = random.Random(seed)
         self._count = count
-        self.replicas = rooms.channel("matching")
+        self.replicas = rooms.channel("matching", shard)
         self._entry = OrderEntry(self.replicas, SystemClock(), 2_000)
         self._numbers = 0
         self._seed = seed
@@ -75,8 +83,10 @@ class Traders:
             account=account,
             asset=asset,
             amount_minor=amount_minor,
+            shard=self.shard,
         )
         await self._rooms.ledger.CreateTransfer(request)
+        self.deposited[account, asset] += amount_minor
 
     async def trade(self, stop: asyncio.Event, at_once: int = 40) -> None:
         """Keep `at_once` orders under way until told to stop, then wait for their answers."""
@@ -107,7 +117,7 @@ class Traders:
         account = self._random.choice(self.accounts)
         command = self._command(account)
         place = command.place_order
-        place.instrument, place.client_order_id = INSTRUMENT, name
+        place.instrument, place.client_order_id = INSTRUMENT + self.shard, name
         place.side = self._random.choice((types.SIDE_BUY, types.SIDE_SELL))
         place.type, place.time_in_force = types.ORDER_TYPE_LIMIT, types.TIME_IN_FORCE_GTC
         place.price_ticks = 10_000 + self._random.randint(-20, 20)

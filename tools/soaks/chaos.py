@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("faults", type=int, help="how many faults")
     parser.add_argument("--seed", type=int, help="where to begin; else anywhere")
     parser.add_argument("--log", choices=["postgres", "kafka"], default="postgres")
-    parser.add_argument("--replicas", type=int, default=2, help="of matching, 1..9")
+    parser.add_argument("--shards", type=int, default=1, help="of matching, 1..16")
+    parser.add_argument("--replicas", type=int, default=2, help="of each shard, 1..9")
     parser.add_argument("--keep", type=Path, help="a folder for the rooms' own words")
     parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
 
@@ -44,7 +45,7 @@ def soak(given: argparse.Namespace) -> bool:
     if not own_disk:
         _console.print("The disk is not filled: only root can mount one that may be.")
     try:
-        house = House(data, given.replicas, given.log)
+        house = House(data, given.replicas, given.log, given.shards)
         report = _shown(house, seed, given.faults, own_disk)
         _keep(data, given.keep)
     finally:
@@ -76,7 +77,8 @@ def _say(report: Report, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report.as_json()))
         return
-    table = Table("injected", "times", title=f"seed {report.seed}, log on {report.log}")
+    where = f"log on {report.log}, shards: {report.shards}"
+    table = Table("injected", "times", title=f"seed {report.seed}, {where}")
     for name, times in report.injected.most_common():
         table.add_row(name, str(times))
     out = Console()
@@ -87,6 +89,12 @@ def _say(report: Report, as_json: bool) -> None:
         f" {report.not_taken:,} not taken; {report.rest_orders:,} by REST with"
         f" {report.rest_repeats:,} repeats; {report.deposits:,} deposits; at the longest"
         f" {report.longest_rest_s:.1f} s until the house was whole again"
+    )
+    out.print(
+        f"{report.looks:,} times balances were read, {report.looks_in_transit:,} of them with money"
+        f" between shards; {report.moves:,} moves, of which a client asked for"
+        f" {sum(report.asked_moves.values()):,}: {report.asked_moves}; {report.rest_short:,} times"
+        " money did not come to an order in time"
     )
     for held in report.checked:
         out.print(f"[green]holds[/]  {held}")
