@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from grpc.aio import AioRpcError
 
 from bourse.matching import v1 as matching
 from services.cli.engine import put_at_once, put_everywhere
-from services.cli.rooms import PATIENCE_S, Rooms, account_named, markets_in_reach, open_rooms
+from services.cli.rooms import (
+    PATIENCE_S,
+    REACH_S,
+    Rooms,
+    account_named,
+    markets_in_reach,
+    open_rooms,
+)
 from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, perform, show
 from services.domain.ids import shard_of
 from services.runtime.choice import Choice
@@ -96,17 +104,49 @@ def limits(
 
 
 async def _set(data: Path, name: str, **wanted: int | None) -> dict[str, Any]:
-    """Change settings. All of them travel together, so the others are read first."""
     async with open_rooms(data) as rooms:
         account = (await account_named(rooms, name)).account
-        put = _put(await _settings(rooms, account))
-        for setting, value in wanted.items():
-            if value is not None:
-                setattr(put, setting, value)
-        # A suspension waits for no shard that is away.
-        send = put_at_once if wanted.get("suspended") else put_everywhere
-        await send(rooms.cores, matching.Command(account=account, set_account=put))
+        put = await put_settings(rooms, account, **wanted)
         return {"account_id": str(account), "name": name, **_plain(put)}
+
+
+async def put_settings(rooms: Rooms, account: int, **wanted: int | None) -> matching.SetAccount:
+    """Change settings of an account; those that are None stay as they are. Raises Refused.
+
+    All of them travel together, so the others are read first. A suspension waits for no shard that
+    is away, and nothing but its own end lifts it.
+    """
+    is_urgent = bool(wanted.get("suspended"))
+    put = await _as_they_are(rooms, account, is_urgent=is_urgent)
+    for setting, value in wanted.items():
+        if value is not None:
+            setattr(put, setting, value)
+    send = put_at_once if is_urgent else put_everywhere
+    await send(rooms.cores, matching.Command(account=account, set_account=put))
+    return put
+
+
+async def _as_they_are(rooms: Rooms, account: int, *, is_urgent: bool) -> matching.SetAccount:
+    """What puts the settings as shard 0 has them or, if it is urgent, the first that answers.
+
+    Who is suspended in any shard is: shard 0 may have been away when somebody put it.
+    """
+    patience_s = {0: PATIENCE_S} if not is_urgent else {}
+    said = await asyncio.gather(
+        *(
+            _settings(rooms, account, shard, patience_s.get(shard, REACH_S))
+            for shard in rooms.shards
+        ),
+        return_exceptions=True,
+    )
+    known = [each for each in said if isinstance(each, matching.GetAccountResponse)]
+    for shard, each in enumerate(said):
+        is_needed = not known or (shard == 0 and not is_urgent)
+        if isinstance(each, BaseException) and (is_needed or not isinstance(each, AioRpcError)):
+            raise each
+    put = _put(known[0])
+    put.suspended = any(each.suspended for each in known)
+    return put
 
 
 def _plain(said: matching.SetAccount | matching.GetAccountResponse) -> dict[str, Any]:
@@ -120,10 +160,12 @@ def _put(now: matching.GetAccountResponse) -> matching.SetAccount:
     return matching.SetAccount(**{setting: getattr(now, setting) for setting in _SETTINGS})
 
 
-async def _settings(rooms: Rooms, account: int, shard: int = 0) -> matching.GetAccountResponse:
+async def _settings(
+    rooms: Rooms, account: int, shard: int = 0, patience_s: float = PATIENCE_S
+) -> matching.GetAccountResponse:
     """Of an account in a shard. Shard 0 is asked for what holds in all of them."""
     request = matching.GetAccountRequest(account=account)
-    return await rooms.core(shard).GetAccount(request, timeout=PATIENCE_S)
+    return await rooms.core(shard).GetAccount(request, timeout=patience_s)
 
 
 async def differing(rooms: Rooms, shard: int, accounts: Sequence[int]) -> list[matching.Command]:

@@ -24,6 +24,7 @@ from services.cli.bootstrap import ASSETS, use_rules
 from services.cli.engine import put_at_once, put_everywhere
 from services.cli.folder import open_folder
 from services.cli.instrument import shard_for
+from services.cli.restraint import put_settings
 from services.cli.rooms import Markets, Rooms, markets_in_reach
 from services.cli.status import COLUMNS, status_table
 from services.cli.stores import CONNECTIONS, connections_for
@@ -107,6 +108,79 @@ def test_what_is_urgent_waits_for_no_shard(tmp_path: Path, monkeypatch: pytest.M
     cores = [First(), Slow()]
     put(tmp_path, cores, put_at_once)
     assert [len(rules_in(core)) for core in cores] == [1, 1]
+
+
+class Keeper(Core, MatchingServiceServicer):
+    """A shard that knows the settings of an account, and takes new ones."""
+
+    def __init__(self, **settings: int) -> None:
+        super().__init__()
+        self.settings = matching.SetAccount(**settings)  # type: ignore[arg-type]
+
+    async def GetAccount(  # noqa: N802  the contract's name
+        self, request: matching.GetAccountRequest, context: object
+    ) -> matching.GetAccountResponse:
+        now = self.settings
+        return matching.GetAccountResponse(suspended=now.suspended, fee_tier=now.fee_tier)
+
+    def _answer(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
+        if request.commands[0].HasField("set_account"):
+            self.settings = request.commands[0].set_account
+        return super()._answer(request)
+
+
+def put_account(folder: Path, shards: list[Keeper | None], **wanted: int) -> None:
+    """Change settings of an account in these shards; None is away."""
+    sockets = [folder / f"{number}.sock" for number in range(len(shards))]
+
+    async def story() -> None:
+        serving = [
+            asyncio.create_task(
+                serve(
+                    f"unix:{socket}",
+                    raw_service(ORDER_ENTRY_SERVICE, {"Submit": shard.Submit}),
+                    service(MATCHING_SERVICE, add_MatchingServiceServicer_to_server, shard),
+                )
+            )
+            for socket, shard in zip(sockets, shards, strict=True)
+            if shard is not None
+        ]
+        there = [socket for socket, shard in zip(sockets, shards, strict=True) if shard]
+        while not all(socket.exists() for socket in there):  # noqa: ASYNC110  they say nothing
+            await asyncio.sleep(0.01)
+        addresses = ";".join(f"unix:{socket}" for socket in sockets)
+        rooms = Rooms(Settings(data=folder, addresses={"matching": addresses}))
+        try:
+            await put_settings(rooms, 1000, **wanted)
+        finally:
+            await rooms.close()
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("away", [0, 1])
+def test_a_suspension_waits_for_no_shard(
+    away: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.engine.PATIENCE_S", 1.0)
+    there = Keeper(fee_tier=3)  # type: ignore[abstract]  # it is asked for nothing else
+    shards = [None, there] if away == 0 else [there, None]
+    with pytest.raises(Refused, match=rf"Shard {away}: "):
+        put_account(tmp_path, shards, suspended=True)
+    assert there.settings == matching.SetAccount(suspended=True, fee_tier=3)
+
+
+def test_nothing_but_its_own_end_lifts_a_suspension(tmp_path: Path) -> None:
+    """Shard 0 was away when the account was suspended."""
+    shards = [Keeper(fee_tier=3), Keeper(fee_tier=3, suspended=True)]  # type: ignore[abstract]
+    put_account(tmp_path, [*shards], fee_tier=4)
+    assert [each.settings.fee_tier for each in shards] == [4, 4]
+    assert [each.settings.suspended for each in shards] == [True, True]
+    put_account(tmp_path, [*shards], suspended=False)
+    assert [each.settings.suspended for each in shards] == [False, False]
 
 
 class Registry(MatchingServiceServicer):
