@@ -1143,12 +1143,14 @@ enum {
   READER_PLACE_NEXT_OFFSET = 3, READER_PLACE_NEXT_OFFSET_TAG = 24,
   READER_PLACE_LAG_RECORDS = 4, READER_PLACE_LAG_RECORDS_TAG = 32,
   READER_PLACE_LAG_MS = 5, READER_PLACE_LAG_MS_TAG = 40,
+  READER_PLACE_STOPPED = 6, READER_PLACE_STOPPED_TAG = 50,
 };
 #define READER_PLACE_FIELDS(X) \
   X(shard, 1, UINT32, ) \
   X(sequence, 2, UINT64, ) \
   X(next_offset, 3, UINT64, ) \
   X(lag_records, 4, UINT64, ) \
-  X(lag_ms, 5, UINT64, )
+  X(lag_ms, 5, UINT64, ) \
+  X(stopped, 6, STRING, )
 
 #endif

@@ -11,7 +11,7 @@ from services.runtime.config import load
 from services.runtime.log import open_log
 from services.runtime.main import launch, run
 from services.runtime.postgres import open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
@@ -22,18 +22,18 @@ async def main() -> None:
     clock, shards = SystemClock(), range(config.shards)
     log = await open_log(config.log)
     pool = await open_postgres(config.postgres, "ledger")
-    await open_events(log, pool, config.shards)
     keeper = Bookkeeper(pool, config.shards)
+    every = [LedgerReader(log, shard, keeper, config.pause_s) for shard in shards]
+    readers = Readers(log, clock, every)
+    await readers.check(pool)
     await keeper.open()
     cores = [Choice(config.address_of("matching", shard)) for shard in shards]
     outboxes = [Outbox(pool, cores[shard], shard, keeper.numbered[shard]) for shard in shards]
-    every = [LedgerReader(log, shard, keeper, config.pause_s) for shard in shards]
-    readers = Readers(log, clock, every)
     server = Ledger(pool, keeper, readers, config, clock)
     entry = service(rpc.LEDGER_SERVICE, rpc.add_LedgerServiceServicer_to_server, server)
     await run(
         serve(config.listen_address(), entry),
-        *(reader.run() for reader in every),
+        *readers.run(),
         *(outbox.run() for outbox in outboxes),
         bring_home(keeper, clock),
         *readers.keep("ledger", config.postgres, telemetry),

@@ -254,6 +254,15 @@ class LedgerReader:
         self._keeper = keeper
         self._pause_s = pause_s
 
+    @property
+    def stopped(self) -> str:
+        """Why nothing more of the shard is posted; empty while it is."""
+        return self._keeper.stopped[self._shard]
+
+    async def stop(self, why: str) -> None:
+        """Post nothing more of the shard."""
+        await self._keeper.stop(self._shard, why)
+
     def reached(self) -> Reached:
         """Up to where the shard is posted."""
         place = self._keeper.places[self._shard]

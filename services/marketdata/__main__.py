@@ -12,7 +12,7 @@ from services.runtime.config import load
 from services.runtime.log import Log, open_log
 from services.runtime.main import launch, run
 from services.runtime.postgres import Pool, open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
@@ -22,17 +22,18 @@ async def main() -> None:
     telemetry = start_telemetry("marketdata", config.telemetry)
     log = await open_log(config.log)
     pool = await open_postgres(config.postgres, "marketdata")
-    await open_events(log, pool, config.shards)
     every = [_reader(log, pool, shard, config) for shard in range(config.shards)]
-    for reader in every:
-        await reader.open()
     readers = Readers(log, SystemClock(), every)
+    await readers.check(pool)
+    for reader in every:
+        await readers.guard(reader, reader.open())
     server = Marketdata(readers, config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
-    parts = [part for one in every for part in (one.run(), one.keep(), one.tell())]
+    parts = [part for one in every if not one.stopped for part in (one.keep(), one.tell())]
     try:
         await run(
             serve(config.listen_address(), entry),
+            *readers.run(),
             *parts,
             *readers.keep("marketdata", config.postgres, telemetry),
             telemetry=telemetry,

@@ -1,7 +1,7 @@
 """Follows the event log into memory, from there to the watchers, and in blocks to the tape."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Final
 
@@ -18,7 +18,7 @@ from services.marketdata.tape import Block, Tape
 from services.runtime.events import BEGINNING, EventPart, follow
 from services.runtime.holds import Held
 from services.runtime.log import Log
-from services.runtime.readers import Reached
+from services.runtime.readers import Progress, Reached
 
 _AGAIN_S: Final = 0.2
 _ANSWER_S: Final = 10.0
@@ -45,8 +45,15 @@ class Watcher:
         """Wait in line. Once the line is too long nothing more is taken: the stream ends."""
         if self._overrun:
             return
-        self._overrun = self._queue.qsize() >= self._limit
-        self._queue.put_nowait(None if self._overrun else said)
+        if self._queue.qsize() >= self._limit:
+            self.end()
+        else:
+            self._queue.put_nowait(said)
+
+    def end(self) -> None:
+        """Nothing more is taken: the stream ends."""
+        self._overrun = True
+        self._queue.put_nowait(None)
 
     async def get(self) -> marketdata.WatchResponse | None:
         """The next to go out; None when the stream must end."""
@@ -72,16 +79,22 @@ class MarketdataReader:
         self._room = asyncio.Event()
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
-        self._moved = asyncio.Condition()
         self._watchers: set[Watcher] = set()
         self._new_watchers: list[Watcher] = []
         self._position = BEGINNING
         self.tape = tape
         self.topic = tape.topic
+        self._progress = Progress(tape.topic)
         self.markets = Markets()
 
     async def open(self) -> None:
-        """Finish what a crash left of the tape, and read back what memory holds of it."""
+        """Finish what a crash left of the tape, and read back what memory holds of it.
+
+        Raises TapeLost, ClickHouseUnavailable, and what reading the log raises.
+        """
+        await self.tape.take_over()
+        if self.stopped:
+            return
         await self.tape.open(self._log)
         place, client = self.tape.place, self.tape.client
         self._position = place.position
@@ -96,6 +109,17 @@ class MarketdataReader:
                     interval,
                     await store.last_candles(client, instrument, interval, _FOREVER, kept),
                 )
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing more of the shard is taken in; empty while it is."""
+        return self._progress.stopped
+
+    async def stop(self, why: str) -> None:
+        """Take in nothing more; whoever watches is told no more."""
+        await self._progress.stop(why)
+        for watcher in (*self._watchers, *self._new_watchers):
+            watcher.end()
 
     async def run(self) -> None:
         """Begin with the core's books and follow. Matching out of reach is waited for.
@@ -112,7 +136,7 @@ class MarketdataReader:
                     self._take(part)
                 self._look_if_ready(end, known)
                 self._news.set()
-                await self._say_moved()
+                await self._progress.tell()
                 await self._have_room()
 
     def _take(self, part: EventPart) -> None:
@@ -180,7 +204,7 @@ class MarketdataReader:
             await self.tape.write(block)
             if block.trades:
                 self.markets.stored(block.trades[-1].trade_id)
-            await self._say_moved()
+            await self._progress.tell()
 
     async def _block_is_due(self) -> None:
         try:
@@ -236,7 +260,8 @@ class MarketdataReader:
             self._new_watchers.clear()
 
     async def watch(self, after_sequence: int) -> AsyncIterator[marketdata.WatchResponse]:
-        """Everything, from the next tick on. Ends when whoever listens is too slow.
+        """Everything, from the next tick on. Ends when whoever listens is too slow, and when
+        nothing more is taken in.
 
         `after_sequence` is the last one of a stream before: the trades that came after it and were
         missed are in the beginning.
@@ -259,24 +284,12 @@ class MarketdataReader:
 
     # --- Waiting ------------------------------------------------------------------------
 
-    async def _say_moved(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
-
     async def passed(self, sequence: int, patience_s: float) -> bool:
-        """Wait until everything up to `sequence` is known; False if that takes too long."""
-        return await self._until(lambda: self.markets.sequence >= sequence, patience_s)
+        """Wait until everything up to `sequence` is known; False if that takes too long, or would
+        for ever."""
+        return await self._progress.until(lambda: self.markets.sequence >= sequence, patience_s)
 
     async def stored(self, sequence: int, patience_s: float) -> bool:
-        """Wait until everything up to `sequence` is on the tape; False if that takes too long."""
-        return await self._until(lambda: self.tape.place.sequence >= sequence, patience_s)
-
-    async def _until(self, come: Callable[[], bool], patience_s: float) -> bool:
-        if come():
-            return True
-        try:
-            async with asyncio.timeout(patience_s), self._moved:
-                await self._moved.wait_for(come)
-        except TimeoutError:
-            return False
-        return True
+        """Wait until everything up to `sequence` is on the tape; False if that takes too long, or
+        would for ever."""
+        return await self._progress.until(lambda: self.tape.place.sequence >= sequence, patience_s)

@@ -38,8 +38,11 @@ class Marketdata(rpc.MarketdataServiceServicer):
     ) -> AsyncIterator[marketdata.WatchResponse]:
         """Everything public of a shard, as it happens."""
         reader = await self._readers.of(request.shard, context)
-        async for said in reader.watch(request.after_sequence):
-            yield said
+        if not reader.stopped:
+            async for said in reader.watch(request.after_sequence):
+                yield said
+        if reader.stopped:
+            await self._readers.miss(reader, context)
         await context.abort(
             grpc.StatusCode.RESOURCE_EXHAUSTED, "The stream fell behind; watch again."
         )
@@ -110,8 +113,9 @@ class Marketdata(rpc.MarketdataServiceServicer):
     ) -> marketdata.VerifyResponse:
         """Check the tape of a shard against itself, and memory against the tape."""
         reader = await self._readers.of(request.shard, context)
-        if not await reader.stored(request.sequence, self._config.verify_patience_s):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+        patience_s = self._config.verify_patience_s
+        if reader.stopped or not await reader.stored(request.sequence, patience_s):
+            await self._readers.miss(reader, context)
         try:
             return await checks.all_checks(reader.tape, reader.markets, request.sequence)
         except TapeUnavailable as error:
@@ -120,13 +124,15 @@ class Marketdata(rpc.MarketdataServiceServicer):
     async def _reader_of(self, request: _Asked, context: Context) -> MarketdataReader | None:
         """The reader of an instrument's shard, once it has come to the sequence asked for.
 
+        Of one that has stopped nothing is served: it would look like a market without trades.
         None if there is no such shard, and so no such instrument.
         """
         reader = self._readers.get(shard_of(request.instrument))
         if reader is None:
             return None
-        if not await reader.passed(request.after_sequence, self._config.patience_s):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+        patience_s = self._config.patience_s
+        if reader.stopped or not await reader.passed(request.after_sequence, patience_s):
+            await self._readers.miss(reader, context)
         return reader
 
 

@@ -16,7 +16,7 @@ from services.marketdata.state import Auction, Trade, auctions_of, trades_of
 from services.runtime.clickhouse import ClickHouseUnavailable, open_clickhouse
 from services.runtime.crash import crash_point
 from services.runtime.events import BEGINNING, EventKey, Position, follow
-from services.runtime.final import NeedsMending
+from services.runtime.final import ShardNeedsMending
 from services.runtime.log import Log, events_topic
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, hold, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
@@ -32,7 +32,7 @@ AnswerT = TypeVar("AnswerT")
 _log = structlog.get_logger("marketdata")
 
 
-class TapeLost(NeedsMending):
+class TapeLost(ShardNeedsMending):
     """The tape is not the one that was written, and the log does not reach back to its start."""
 
 
@@ -87,13 +87,16 @@ class Tape:
         assert self._client is not None, "the tape is opened before it is read"
         return self._client
 
-    async def open(self, log: Log) -> None:
-        """Become the writer, finish the block that was on its way, and see that it is this tape.
-
-        Raises TapeLost, ClickHouseUnavailable.
-        """
+    async def take_over(self) -> None:
+        """Become the writer, and know where the tape stands."""
         self.place = await take_over(self._pool, self.topic)
         self.end = await store.end(self._pool, self.topic)
+
+    async def open(self, log: Log) -> None:
+        """Finish the block that was on its way, and see that it is this tape.
+
+        Raises TapeLost, ClickHouseUnavailable, and what reading the log raises.
+        """
         await self._connect(None, _START_S)
         await store.make_tables(self.client)
         if self.place.position == BEGINNING and await log.start(self.topic) > 0:

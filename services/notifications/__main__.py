@@ -9,7 +9,7 @@ from services.runtime.config import load
 from services.runtime.log import open_log
 from services.runtime.main import launch, run
 from services.runtime.postgres import open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import serve, service
 from services.runtime.telemetry import start_telemetry
 
@@ -19,18 +19,18 @@ async def main() -> None:
     telemetry = start_telemetry("notifications", config.telemetry)
     log = await open_log(config.log)
     pool = await open_postgres(config.postgres, "notifications")
-    await open_events(log, pool, config.shards)
     every = [NotificationsReader(log, shard, pool, config) for shard in range(config.shards)]
+    readers = Readers(log, SystemClock(), every)
+    await readers.check(pool)
     for reader in every:
         await reader.open()
-    readers = Readers(log, SystemClock(), every)
     server = Notifications(readers, config.backlog)
     entry = service(
         rpc.NOTIFICATIONS_SERVICE, rpc.add_NotificationsServiceServicer_to_server, server
     )
     await run(
         serve(config.listen_address(), entry),
-        *(reader.run() for reader in every),
+        *readers.run(),
         *readers.keep("notifications", config.postgres, telemetry),
         telemetry=telemetry,
     )

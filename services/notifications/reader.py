@@ -17,7 +17,7 @@ from services.runtime.holds import Held
 from services.runtime.log import Log, events_topic
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
-from services.runtime.readers import Reached
+from services.runtime.readers import Progress, Reached
 
 _log = structlog.get_logger()
 
@@ -113,6 +113,7 @@ class NotificationsReader:
         self._in_doubt = False
         self._caught_up = asyncio.Event()
         self._end = 0
+        self._progress = Progress(self.topic)
         self.position = BEGINNING
         self.sequence = 0
 
@@ -122,6 +123,16 @@ class NotificationsReader:
         self.position, self.sequence = self._place.position, self._place.sequence
         self._end = await self._log.end(self.topic)
         self._note_progress()
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing more of the shard is told; empty while it is."""
+        return self._progress.stopped
+
+    async def stop(self, why: str) -> None:
+        """Tell nothing more. Who subscribes from now on stands where it is, as do those before."""
+        await self._progress.stop(why)
+        self._caught_up.set()
 
     async def run(self) -> None:
         """Follow for ever. Raises WriterReplaced, EventsError, and what Log.read raises."""
@@ -221,9 +232,16 @@ class NotificationsReader:
                 del self._live[listener.account]
 
     async def listen(self, listener: Listener, after: str, answers: Answers) -> None:
-        """Tell a listener all that came after its cursor, then everything as it happens."""
+        """Tell a listener all that came after its cursor, then everything as it happens.
+
+        Nothing of a shard that has stopped, however much is there: what follows its cursor is told
+        once that is mended, and no cursor is called gone by a log that is not what it must be.
+        """
         await self._caught_up.wait()
         cursor = parse_cursor(after) if after else None
+        if self.stopped and (cursor or not after):
+            listener.started(cursor or self._now())
+            return
         if after and not await self._known(cursor):
             listener.gone()
             return

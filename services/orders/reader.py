@@ -20,7 +20,7 @@ from services.runtime.holds import Held
 from services.runtime.log import Log
 from services.runtime.place import NOWHERE, Place, PlaceMoved, advance, find, take_over
 from services.runtime.postgres import AWAY, Pool, transaction
-from services.runtime.readers import Reached
+from services.runtime.readers import Progress, Reached
 
 _AGAIN_S: Final = 0.2
 
@@ -51,13 +51,22 @@ class OrdersReader:
         self.topic = topic
         self._pool = pool
         self._pause_s = pause_s
-        self._moved = asyncio.Condition()
+        self._progress = Progress(topic)
         self.place = NOWHERE
         """Up to where everything is in the tables."""
 
     async def open(self) -> None:
         """Become the writer."""
         self.place = await take_over(self._pool, self.topic)
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing more of the shard is taken in; empty while it is."""
+        return self._progress.stopped
+
+    async def stop(self, why: str) -> None:
+        """Take in nothing more."""
+        await self._progress.stop(why)
 
     def reached(self) -> Reached:
         """Up to where everything is in the tables."""
@@ -114,16 +123,9 @@ class OrdersReader:
 
     async def _move(self, place: Place) -> None:
         self.place = place
-        async with self._moved:
-            self._moved.notify_all()
+        await self._progress.tell()
 
     async def passed(self, sequence: int, patience_s: float) -> bool:
-        """Wait until everything up to `sequence` is in the tables; False if that takes too long."""
-        if self.place.sequence >= sequence:
-            return True
-        try:
-            async with asyncio.timeout(patience_s), self._moved:
-                await self._moved.wait_for(lambda: self.place.sequence >= sequence)
-        except TimeoutError:
-            return False
-        return True
+        """Wait until everything up to `sequence` is in the tables; False if that takes too long,
+        or would for ever."""
+        return await self._progress.until(lambda: self.place.sequence >= sequence, patience_s)

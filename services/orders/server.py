@@ -100,7 +100,7 @@ class Orders(rpc.OrdersServiceServicer):
                 await store.put_asked(connection, piece.open_orders)
             reader = await self._readers.of(shard, context)
             if not await reader.passed(sequence, self._config.verify_patience_s):
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+                await self._readers.miss(reader, context)
             async with store.standing_still(connection):
                 return await checks.all_checks(connection, reader.topic, shard, sequence)
 
@@ -110,8 +110,9 @@ class Orders(rpc.OrdersServiceServicer):
         named = [(await self._readers.of(one.shard, context), one.sequence) for one in wanted]
         patience_s = self._config.patience_s
         waits = [reader.passed(sequence, patience_s) for reader, sequence in named]
-        if not all(await asyncio.gather(*waits)):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+        for (reader, _), has_come in zip(named, await asyncio.gather(*waits), strict=True):
+            if not has_come:
+                await self._readers.miss(reader, context)
         return self._readers.at()
 
 

@@ -4,7 +4,7 @@ A consumer keeps its `Position` where it keeps what it made of the events, in on
 publishers may have published the same part, so what is at or below the last key is skipped; nothing
 else may ever be missing, so at a gap a consumer stops.
 
-    EventsError           the event log is not what it must be; stop, and let a person look
+    EventsError           the event log is not what it must be: no further, and let a person look
       GapInEvents         a part is missing
       EventUnreadable     a record is not an event record of this shard
 """
@@ -16,11 +16,11 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import DecodeError
 
 from bourse.matching import v1 as matching
-from services.runtime.final import NeedsMending
+from services.runtime.final import ShardNeedsMending
 from services.runtime.log import Log, Record, still_has
 
 
-class EventsError(NeedsMending):
+class EventsError(ShardNeedsMending):
     """The event log is not what it must be; says why in a sentence."""
 
 

@@ -3,6 +3,9 @@
 Whatever exception stands for one derives from `NeedsMending`, beside its own kind. A process that
 ends with one says its sentence and leaves with `GIVEN_UP`; whoever keeps it running does not start
 it again.
+
+    NeedsMending            starting again would not help
+      ShardNeedsMending     it is about one shard: a process that follows others goes on with those
 """
 
 from typing import Final
@@ -13,3 +16,7 @@ GIVEN_UP: Final = 2
 
 class NeedsMending(Exception):
     """Starting again would not help. The message is a sentence that says what a person can do."""
+
+
+class ShardNeedsMending(NeedsMending):
+    """The log of one shard, or what was made of it, is not what it must be."""

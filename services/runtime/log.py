@@ -20,7 +20,7 @@ import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from services.runtime.final import NeedsMending
+from services.runtime.final import ShardNeedsMending
 
 if TYPE_CHECKING:
     from services.runtime.config import LogConfig
@@ -80,7 +80,7 @@ class TopicUnknown(LogError):
     """Nothing was done: nobody has created this topic."""
 
 
-class CutAway(LogError, NeedsMending):
+class CutAway(LogError, ShardNeedsMending):
     """The record asked for has been cut off the log. `start` is the oldest offset still there."""
 
     def __init__(self, topic: str, offset: int, start: int) -> None:
@@ -91,7 +91,7 @@ class CutAway(LogError, NeedsMending):
         self.start = start
 
 
-class PastEnd(LogError, NeedsMending):
+class PastEnd(LogError, ShardNeedsMending):
     """A reader stands beyond the end of the log. `end` is the next offset to be given."""
 
     def __init__(self, topic: str, offset: int, end: int) -> None:
@@ -102,7 +102,7 @@ class PastEnd(LogError, NeedsMending):
         self.end = end
 
 
-class RolledBack(LogError, NeedsMending):
+class RolledBack(LogError, ShardNeedsMending):
     """The record that was read last is not in the log any more, or another one is in its place."""
 
     def __init__(self, topic: str, offset: int, end: int) -> None:
@@ -114,7 +114,7 @@ class RolledBack(LogError, NeedsMending):
         )
 
 
-class TopicUnsound(LogError, NeedsMending):
+class TopicUnsound(LogError, ShardNeedsMending):
     """A topic is not as this log makes it. Says what was found, and how to put it right."""
 
 

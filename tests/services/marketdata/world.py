@@ -21,7 +21,7 @@ from services.runtime.config import ClickHouseConfig, PostgresConfig
 from services.runtime.log import Log
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import Shard
 
@@ -117,7 +117,6 @@ async def room(
         data=folder, clickhouse=clickhouse, database=database, **(quick | settings)
     )
     pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "marketdata")
-    await open_events(log, pool, shards)
     cores = [open_channel(core_at(folder, number)) for number in range(shards)]
     readers = [
         MarketdataReader(
@@ -125,15 +124,18 @@ async def room(
         )
         for number, core in enumerate(cores)
     ]
-    server = Marketdata(Readers(log, SystemClock(), readers), config)
+    every = Readers(log, SystemClock(), readers)
+    server = Marketdata(every, config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
     address = f"unix:{folder}/marketdata.sock"
     running: list[asyncio.Task[None]] = []
     try:
+        await every.check(pool)
         for reader in readers:
-            await reader.open()
-        parts = [part for one in readers for part in (one.run(), one.keep(), one.tell())]
-        running += [asyncio.create_task(part) for part in (serve(address, entry), *parts)]
+            await every.guard(reader, reader.open())
+        parts = [part for one in readers if not one.stopped for part in (one.keep(), one.tell())]
+        parts += [serve(address, entry), *every.run()]
+        running += [asyncio.create_task(part) for part in parts]
         async with open_channel(address) as channel:
             await channel.channel_ready()
             yield Room(log, readers, rpc.MarketdataServiceStub(channel), folder)

@@ -20,7 +20,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, Shard
 
@@ -33,16 +33,17 @@ async def room(dsn: str, folder: Path, log: MemoryLog) -> AsyncIterator[Stub]:
     """The room of two shards as its `__main__` wires it, but for the log."""
     config = NotificationsConfig(data=folder, block_records=4)
     pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "notifications")
-    await open_events(log, pool, 2)
     readers = [NotificationsReader(log, shard, pool, config) for shard in range(2)]
+    every = Readers(log, SystemClock(), readers)
+    await every.check(pool)
     for reader in readers:
         await reader.open()
-    server = Notifications(Readers(log, SystemClock(), readers), config.backlog)
+    server = Notifications(every, config.backlog)
     entry = service(
         rpc.NOTIFICATIONS_SERVICE, rpc.add_NotificationsServiceServicer_to_server, server
     )
     address = f"unix:{folder}/notifications.sock"
-    parts = (serve(address, entry), *(reader.run() for reader in readers))
+    parts = (serve(address, entry), *every.run())
     running = [asyncio.create_task(part) for part in parts]
     try:
         async with open_channel(address) as channel:

@@ -23,10 +23,11 @@ from services.orders.server import Orders
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
 from services.runtime.events import GapInEvents
+from services.runtime.log import events_topic
 from services.runtime.memory_log import MemoryLog
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, open_postgres
-from services.runtime.readers import Readers, open_events
+from services.runtime.readers import Readers
 from services.runtime.rpc import open_channel, serve, service
 from tests.services.shard import ALICE, BOB, BTC_USD, CAROL, TOPIC, Shard, in_parts
 
@@ -58,14 +59,16 @@ async def room(dsn: str, folder: Path, log: MemoryLog, shards: int = 1) -> Async
     """The room as its `__main__` wires it, but for the log."""
     config = OrdersConfig(data=folder, pause_s=0.001, patience_s=0.2)
     pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "orders")
-    topics = await open_events(log, pool, shards)
+    topics = [events_topic(shard) for shard in range(shards)]
     readers = [OrdersReader(log, topic, pool, config.pause_s) for topic in topics]
+    every = Readers(log, SystemClock(), readers)
+    await every.check(pool)
     for reader in readers:
         await reader.open()
-    server = Orders(pool, Readers(log, SystemClock(), readers), config)
+    server = Orders(pool, every, config)
     entry = service(rpc.ORDERS_SERVICE, rpc.add_OrdersServiceServicer_to_server, server)
     address = f"unix:{folder}/orders.sock"
-    parts = (serve(address, entry), *(reader.run() for reader in readers))
+    parts = (serve(address, entry), *every.run())
     running = [asyncio.create_task(part) for part in parts]
     try:
         async with open_channel(address) as channel:

@@ -14,7 +14,14 @@ class Still:
 
     def __init__(self, shard: int, sequence: int, next_offset: int) -> None:
         self.topic = events_topic(shard)
+        self.stopped = ""
         self._reached = Reached(sequence, next_offset)
+
+    async def stop(self, why: str) -> None:
+        self.stopped = why
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
     def reached(self) -> Reached:
         return self._reached

@@ -1092,6 +1092,11 @@ class ReaderPlace(betterproto2.Message):
     Age of the oldest event record not yet taken in, milliseconds; 0 if there is none.
     """
 
+    stopped: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    Empty, or why nothing more of the shard is taken in until somebody has mended that; of the other shards it is.
+    """
+
 
 default_message_pool.register_message("bourse.types.v1", "ReaderPlace", ReaderPlace)
 
