@@ -18,7 +18,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import MatchingServiceStub
 from services.cli.terminal import Refused
 from services.runtime.choice import Choice
-from services.runtime.config import run_folder
+from services.runtime.config import run_folder, shard_name
 
 ROOM: Final = "matching"
 VARIABLE: Final = "BOURSE_MATCHING_ADDRESS"
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 def places(addresses: str, shard: int = 0) -> list[Place]:
     """The replicas of a shard at some addresses, named in their order."""
-    first = ROOM if shard == 0 else f"{ROOM}-s{shard}"
+    first = shard_name(shard)
     return [
         Place(first if number == 1 else f"{first}-{number}", address.strip(), shard)
         for number, address in enumerate(addresses.split(","), start=1)

@@ -15,5 +15,3 @@ REFUSAL_CODES: Final[Mapping[int, str]] = {
     if number != 0
 }
 """Refusals of the core by number: `REFUSAL_MARKET_NOT_OPEN` is `market_not_open`."""
-
-REFUSAL_OF: Final[Mapping[str, int]] = {code: number for number, code in REFUSAL_CODES.items()}

@@ -15,6 +15,7 @@ from services.domain.ids import shard_of
 from services.gateway import shapes
 from services.gateway.entry import OrderEntry
 from services.runtime.choice import Choice
+from services.runtime.config import shard_name
 
 Sequences: TypeAlias = Mapping[int, int]
 """A sequence for each shard that is named, by the shard's number."""
@@ -28,7 +29,7 @@ class Shard:
     def __init__(self, number: int, addresses: str, clock: Clock, capacity: int) -> None:
         """`addresses` are those of its replicas, as `Choice` takes them."""
         self.number = number
-        self.name = f"matching-s{number}" if number else "matching"
+        self.name = shard_name(number)
         # Questions go where the orders go: what was answered there is known there.
         self.replicas = Choice(addresses)
         self.entry = OrderEntry(self.replicas, clock, capacity)

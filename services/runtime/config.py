@@ -289,6 +289,11 @@ def kafka_place_file(data: Path) -> Path:
     return data / "kafka" / "place.json"
 
 
+def shard_name(shard: int) -> str:
+    """What the first process of a shard of matching is called, wherever it is spoken of."""
+    return f"matching-s{shard}" if shard else "matching"
+
+
 def run_folder(data: Path) -> Path:
     """The folder of the sockets of a data folder, made if it is missing, only ours to enter.
 
