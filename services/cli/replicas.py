@@ -18,7 +18,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import MatchingServiceStub
 from services.cli.terminal import Refused
 from services.runtime.choice import Choice
-from services.runtime.config import run_folder, shard_name
+from services.runtime.config import places_of_shards, run_folder, shard_name
 
 ROOM: Final = "matching"
 VARIABLE: Final = "BOURSE_MATCHING_ADDRESS"
@@ -56,12 +56,12 @@ def room_of(name: str) -> str:
 def shards_asked_for(shards: int | None) -> int | None:
     """How many shards the command line or the environment names; None: neither does.
 
-    Raises Refused if they name different numbers.
+    Raises Refused if they name different numbers, ConfigError if a place is empty.
     """
     named = os.environ.get(VARIABLE)
     if not named:
         return shards
-    there = len(named.split(";"))
+    there = len(places_of_shards(named))
     if shards not in (None, there):
         raise Refused(
             f"{VARIABLE} names {there} shards, and --shards asks for {shards}. Leave one of them"
@@ -81,7 +81,7 @@ def place_shards(data: Path, shards: int, replicas: int | None) -> None:
         if shards > 1 or replicas is not None:
             os.environ[VARIABLE] = _sockets(data, shards, replicas or 1)
         return
-    groups = named.split(";")
+    groups = places_of_shards(named)
     if len(groups) != shards:
         raise Refused(f"{VARIABLE} names {len(groups)} shards, and {data} has {shards}.")
     for group in groups:

@@ -189,7 +189,8 @@ class Settings(BaseSettings):
     @property
     def shards(self) -> int:
         """How many shards there are: BOURSE_MATCHING_ADDRESS names each, separated by `;`."""
-        return self.addresses.get("matching", "").count(";") + 1
+        named = self.addresses.get("matching")
+        return len(places_of_shards(named)) if named else 1
 
     def address_of(self, room: str, shard: int = 0) -> str:
         """Where to find a room: `unix:/…` or `host:port`, several replicas separated by commas.
@@ -199,15 +200,16 @@ class Settings(BaseSettings):
         """
         if room not in ROOMS:
             raise ConfigError(f"There is no room called {room}.")
-        places = self.addresses.get(room) or f"unix:{run_folder(self.data) / room}.sock"
+        address = self.addresses.get(room) or f"unix:{run_folder(self.data) / room}.sock"
         if room != "matching":
-            return places
-        if shard >= self.shards:
+            return address
+        places = places_of_shards(address)
+        if shard >= len(places):
             raise ConfigError(
                 f"BOURSE_MATCHING_ADDRESS has no place for shard {shard}: the shards are separated"
                 " by semicolons."
             )
-        return places.split(";")[shard].strip()
+        return places[shard]
 
     def listen_address(self) -> str:
         """Where this process listens."""
@@ -246,6 +248,8 @@ def load(kind: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT
         config = kind() if chosen.data is None else kind(data=chosen.data)
     except ValidationError as error:
         raise ConfigError(_sentence(kind, error)) from None
+    # Said now, and not wherever it is first looked for.
+    _ = config.shards
     data = config.data.expanduser().resolve()
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -287,6 +291,17 @@ def _complete_log(config: LogConfig, data: Path) -> LogConfig:
 def kafka_place_file(data: Path) -> Path:
     """Where it is written at which ports the embedded Kafka of a data folder listens."""
     return data / "kafka" / "place.json"
+
+
+def places_of_shards(address: str) -> list[str]:
+    """The places of each shard in BOURSE_MATCHING_ADDRESS, its replicas separated by commas.
+
+    Raises ConfigError if one is empty: a separator too many would be one more shard for good.
+    """
+    groups = [group.strip() for group in address.split(";")]
+    if not all(place.strip() for group in groups for place in group.split(",")):
+        raise ConfigError("BOURSE_MATCHING_ADDRESS has an empty place: a separator too many.")
+    return groups
 
 
 def shard_name(shard: int) -> str:

@@ -19,7 +19,7 @@ from services.cli.replicas import (
 )
 from services.cli.rooms import Rooms
 from services.cli.terminal import Refused
-from services.runtime.config import Settings, load
+from services.runtime.config import ConfigError, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,9 @@ def test_the_environment_and_the_command_line_name_as_many_shards(
     assert os.environ[VARIABLE] == "one:1,one:2;two:1,two:2", "what is named stays"
     with pytest.raises(Refused, match="names 2 shards, and --shards asks for 1"):
         shards_asked_for(1)
+    monkeypatch.setenv(VARIABLE, "one:1;")
+    with pytest.raises(ConfigError, match="a separator too many"):
+        shards_asked_for(None)
     monkeypatch.setenv(VARIABLE, "one:1,one:2;two:1")
     with pytest.raises(Refused, match="names 1 replicas, and --replicas asks for 2"):
         place_shards(tmp_path, 2, 2)

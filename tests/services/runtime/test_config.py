@@ -162,3 +162,10 @@ def test_matching_has_a_place_for_each_shard(
     assert load(MatchingConfig, ["--data", str(tmp_path)]).listen_address() == "two:1"
     with pytest.raises(ConfigError, match="no place for shard 2"):
         config.address_of("matching", 2)
+
+
+@pytest.mark.parametrize("places", ["one:1;", ";one:1", "one:1;;two:1", "one:1,;two:1", " ; "])
+def test_a_separator_too_many_is_no_shard(places: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOURSE_MATCHING_ADDRESS", places)
+    with pytest.raises(ConfigError, match="BOURSE_MATCHING_ADDRESS has an empty place"):
+        load(MatchingConfig, [])
