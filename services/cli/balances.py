@@ -106,18 +106,22 @@ def _slice(asset: types.Asset, shard: int, balance: matching.Balance) -> dict[st
 
 async def read_cut(rooms: Rooms, account: int) -> Cut:
     """What an account has in all shards, and between them. Raises Refused."""
-    after = dict.fromkeys(rooms.shards, 0)
+    said: dict[int, matching.GetBalancesResponse] = {}
+    again = dict.fromkeys(rooms.shards, 0)
     for _ in range(READS):
-        said = await asyncio.gather(*(_balances(rooms, account, *each) for each in after.items()))
+        answers = await asyncio.gather(
+            *(_balances(rooms, account, *each) for each in again.items())
+        )
+        said |= zip(again, answers, strict=True)
         at = [
-            types.ShardSequence(shard=shard, sequence=each.sequence)
-            for shard, each in zip(rooms.shards, said, strict=True)
+            types.ShardSequence(shard=shard, sequence=said[shard].sequence)
+            for shard in rooms.shards
         ]
         transit = await _transit(rooms, account, at)
         if not transit.read_again:
-            shards = [{each.asset: each for each in answer.balances} for answer in said]
+            shards = [{each.asset: each for each in said[n].balances} for n in rooms.shards]
             return Cut(shards, _amounts(transit), at)
-        after |= {each.shard: each.sequence for each in transit.read_again}
+        again = {each.shard: each.sequence for each in transit.read_again}
     raise Refused("Money goes between the shards faster than they are read. Try again.")
 
 
