@@ -89,11 +89,6 @@ class Rooms:
         return MarketdataServiceStub(self.channel("marketdata"))
 
     @property
-    def matching(self) -> MatchingServiceStub:
-        """What shard 0 can be asked: it is the one that knows what all shards have alike."""
-        return self.core(0)
-
-    @property
     def notifications(self) -> NotificationsServiceStub:
         """The private streams."""
         return NotificationsServiceStub(self.channel("notifications"))

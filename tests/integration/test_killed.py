@@ -81,7 +81,7 @@ async def _kill_at(house: House, room: str, place: str) -> None:
     if "snapshot" in place:
         await house.serving(room)
         rooms = house.rooms()
-        asked = rooms.matching.TakeSnapshot(matching.TakeSnapshotRequest())
+        asked = rooms.core(0).TakeSnapshot(matching.TakeSnapshotRequest())
         await asyncio.wait([asyncio.ensure_future(asked)])
         await rooms.close()
         # Whether events were waiting at that moment is chance: kill it if they were not.
