@@ -171,7 +171,7 @@ async def _list(data: Path) -> dict[str, Any]:
                 for name, number in types.HouseAccount.items()
                 if number
             ],
-            "sequence": books.sequence,
+            "sequence": books.at[0].sequence,
             **_sequences(books),
         }
 

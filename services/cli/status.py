@@ -41,22 +41,6 @@ SHARD: Final = ">shard"
 """The column behind the room, where there are several shards."""
 
 
-class _Reader(Protocol):
-    """What the status of every room that follows the log says."""
-
-    sequence: int
-    next_offset: int
-    lag_records: int
-    lag_ms: int
-
-
-class _Placed(_Reader, Protocol):
-    """One that says so shard by shard."""
-
-    @property
-    def places(self) -> Sequence[types.ReaderPlace]: ...
-
-
 def status(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Say what runs, how far each room is behind the log, and where the log stands."""
     said = perform(_read(data))
@@ -173,29 +157,26 @@ async def _ask(rooms: Rooms, room: str) -> dict[str, Any]:
 
 async def _ledger(rooms: Rooms) -> dict[str, Any]:
     said = await rooms.ledger.GetStatus(ledger.GetStatusRequest(), timeout=ANSWER_S)
-    transfers = {"transfers_under_way": said.transfers_under_way, "stopped": said.stopped}
-    books = [each.place for each in said.shards]
-    stopped = "; ".join(each.stopped for each in said.shards if each.stopped)
     return {
-        **_place(said, books),
-        **transfers,
-        "stopped": said.stopped or stopped,
+        **_placed([each.place for each in said.shards]),
+        "transfers_under_way": said.transfers_under_way,
         "moves_under_way": said.moves_under_way,
     }
 
 
 async def _orders(rooms: Rooms) -> dict[str, Any]:
-    return _placed(await rooms.orders.GetStatus(orders.GetStatusRequest(), timeout=ANSWER_S))
+    request = orders.GetStatusRequest()
+    return _placed((await rooms.orders.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _marketdata(rooms: Rooms) -> dict[str, Any]:
     request = marketdata.GetStatusRequest()
-    return _placed(await rooms.marketdata.GetStatus(request, timeout=ANSWER_S))
+    return _placed((await rooms.marketdata.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _notifications(rooms: Rooms) -> dict[str, Any]:
     request = notifications.GetStatusRequest()
-    return _placed(await rooms.notifications.GetStatus(request, timeout=ANSWER_S))
+    return _placed((await rooms.notifications.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _accounts(rooms: Rooms) -> dict[str, Any]:
@@ -206,23 +187,28 @@ async def _gateway(rooms: Rooms) -> dict[str, Any]:
     return {"serving": True} if await is_serving(rooms.channel("gateway")) else {}
 
 
-def _placed(said: _Placed) -> dict[str, Any]:
-    return _place(said, said.places)
-
-
-def _place(said: _Reader, places: Sequence[types.ReaderPlace]) -> dict[str, Any]:
-    """Where a room is in shard 0, and in each of those it speaks of."""
-    told = [{"shard": each.shard, **_figures(each)} for each in places]
-    first = _figures(places[0] if places else said)
-    return {**first, "places": told or [{"shard": 0, **first}]}
-
-
-def _figures(said: _Reader) -> dict[str, Any]:
+def _placed(places: Sequence[types.ReaderPlace]) -> dict[str, Any]:
+    """Where a room is in shard 0, and in each; and why, of the shards it follows no further."""
+    stopped = [
+        f"shard {each.shard}: {each.stopped}" if len(places) > 1 else each.stopped
+        for each in places
+        if each.stopped
+    ]
     return {
-        "sequence": said.sequence,
-        "next_offset": said.next_offset,
-        "lag_records": said.lag_records,
-        "lag_ms": said.lag_ms,
+        **_figures(places[0]),
+        "stopped": "; ".join(stopped),
+        "places": [
+            {"shard": each.shard, **_figures(each), "stopped": each.stopped} for each in places
+        ],
+    }
+
+
+def _figures(place: types.ReaderPlace) -> dict[str, Any]:
+    return {
+        "sequence": place.sequence,
+        "next_offset": place.next_offset,
+        "lag_records": place.lag_records,
+        "lag_ms": place.lag_ms,
     }
 
 
@@ -263,13 +249,16 @@ def _rows(said: Mapping[str, Any]) -> list[Sequence[str]]:
 
 
 def _rows_by_shard(kept: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """A row for each shard that it follows; the first has what it is itself."""
+    """A row for each shard that it follows; the first has what it is itself.
+
+    Why one has stopped stands in the row of that shard.
+    """
     places = kept.get("places") or [{}]
     for number, place in enumerate(places):
         name, state, pid, *figures, restarts, remark = _row({**kept, **place})
         shard = str({**kept, **place}.get("shard", ""))
         if number:
-            yield "", shard, "", "", *figures, "", ""
+            yield "", shard, "", "", *figures, "", remark
         else:
             yield name, shard, state, pid, *figures, restarts, remark
 

@@ -14,7 +14,7 @@ from services.domain.words import ORDER_STATE_OF
 from services.gateway import problems, shapes, shaping, translate
 from services.gateway.commands import EVERY, GONE, PLACING, Commands, all_done, default_id, named
 from services.gateway.markets import Markets
-from services.gateway.pages import Cursors, Page, Place
+from services.gateway.pages import Page, Place, newest, place_of, read_cursor, write_cursor
 from services.gateway.problems import Problem
 from services.gateway.reading import Reader
 from services.gateway.reads import OrderName, Reads
@@ -42,7 +42,6 @@ class Orders:
         self._commands = commands
         self._markets = markets
         self._reads = reads
-        self._cursors = Cursors(is_several=shards.is_several)
 
     def routes(self) -> Sequence[Route]:
         """The lines of the public API that are served here."""
@@ -139,17 +138,17 @@ class Orders:
     async def find(self, ask: Ask) -> Reply:
         """Orders, newest first: those that stand from the engines, all others from history."""
         query = ask.query
-        below = self._cursors.read(query.cursor)
+        below = read_cursor(query.cursor)
         symbol = query.instrument
         wanted = self._markets.ids_of(symbol) if isinstance(symbol, str) else []
         listed = self._open if query.state in _OF_STANDING else self._past
         page = await listed(ask, wanted, below)
         shown = [await self._reads.shown(order) for order in page.orders]
-        last = self._cursors.place(page.orders[-1]) if page.more and page.orders else None
+        last = place_of(page.orders[-1]) if page.more and page.orders else None
         named = self._shards.of(self._markets.find(symbol).id).number if wanted else 0
         orders = shapes.Orders(
             shown,
-            self._cursors.write(last) if last else None,
+            write_cursor(last) if last else None,
             page.at[named],
             as_shown(page.at) if self._shards.is_several else UNSET,
         )
@@ -168,12 +167,12 @@ class Orders:
             for order in each.orders
             if (query.state == "open" or order.state == types.ORDER_STATE_WAITING)
             and (not wanted or order.instrument in wanted)
-            and (below is None or self._cursors.place(order) < below)
+            and (below is None or place_of(order) < below)
             and query.from_us <= order.created_us
             and (not query.to_us or order.created_us < query.to_us)
         ]
         at = {shard.number: each.sequence for shard, each in zip(asked, told, strict=True)}
-        return self._cursors.page(orders, query.limit, at, more=False)
+        return newest(orders, query.limit, at, more=False)
 
     def _where(self, instruments: Sequence[int]) -> list[Shard]:
         """The shards of some instruments, or all."""
@@ -188,7 +187,6 @@ class Orders:
         query, after = ask.query, self._commands.after(ask)
         asked = {shard.number: after[shard.number] for shard in self._where(wanted)}
         state = ORDER_STATE_OF[query.state] if isinstance(query.state, str) else 0
-        several = below is not None and self._shards.is_several
         pages = [
             await self._reads.past_orders(
                 history.ListOrdersRequest(
@@ -198,8 +196,7 @@ class Orders:
                     from_us=query.from_us,
                     to_us=query.to_us,
                     limit=query.limit,
-                    cursor=below.order_id if below and not several else 0,
-                    page=self._cursors.write(below) if below and several else "",
+                    page=write_cursor(below) if below else "",
                     after=spoken(asked),
                 )
             )
@@ -209,7 +206,7 @@ class Orders:
         at = {number: min(each[number] for each in told) for number in asked}
         orders = (order for page in pages for order in page.orders)
         more = any(page.next_page for page in pages)
-        return self._cursors.page(orders, query.limit, at, more=more)
+        return newest(orders, query.limit, at, more=more)
 
 
 def _not_amended(outcome: matching.Outcome, market: Market, order: types.Order) -> Problem:

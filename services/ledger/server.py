@@ -180,8 +180,7 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.ListBalancesResponse:
         """Balances of one account or of all, as of the last posted sequence."""
         books = self._keeper.books
-        at = self._readers.at()
-        answer = ledger.ListBalancesResponse(sequence=at[0].sequence, at=at)
+        answer = ledger.ListBalancesResponse(at=self._readers.at())
         for (account, asset, shard), posted in sorted(books.balances.items()):
             if request.account in (0, account):
                 answer.balances.add(account=account, asset=asset, shard=shard, posted_minor=posted)
@@ -210,23 +209,13 @@ class Ledger(rpc.LedgerServiceServicer):
         async with self._pool.acquire() as connection:
             transfers = await store.count_under_way(connection)
             moving = await moves.count_under_way(connection)
+        books = self._keeper.books
         shards = [
-            ledger.ShardBooks(
-                place=place,
-                balance_hash=self._keeper.books.balance_hash(place.shard),
-                stopped=self._keeper.stopped[place.shard],
-            )
+            ledger.ShardBooks(place=place, balance_hash=books.balance_hash(place.shard))
             for place in places
         ]
-        first = shards[0]
         return ledger.GetStatusResponse(
-            sequence=first.place.sequence,
-            next_offset=first.place.next_offset,
-            lag_records=first.place.lag_records,
-            lag_ms=first.place.lag_ms,
             transfers_under_way=transfers,
-            balance_hash=first.balance_hash,
-            stopped=first.stopped,
             shards=shards,
             moves_under_way=moving,
         )

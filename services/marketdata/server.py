@@ -98,15 +98,7 @@ class Marketdata(rpc.MarketdataServiceServicer):
         self, request: marketdata.GetStatusRequest, context: Context
     ) -> marketdata.GetStatusResponse:
         """How far the tape has come."""
-        places = await self._readers.places()
-        first = places[0]
-        return marketdata.GetStatusResponse(
-            sequence=first.sequence,
-            next_offset=first.next_offset,
-            lag_records=first.lag_records,
-            lag_ms=first.lag_ms,
-            places=places,
-        )
+        return marketdata.GetStatusResponse(places=await self._readers.places())
 
     async def Verify(
         self, request: marketdata.VerifyRequest, context: Context

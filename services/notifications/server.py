@@ -42,15 +42,7 @@ class Notifications(rpc.NotificationsServiceServicer):
         self, request: notifications.GetStatusRequest, context: Context
     ) -> notifications.GetStatusResponse:
         """How far notifications have come."""
-        places = await self._readers.places()
-        first = places[0]
-        return notifications.GetStatusResponse(
-            sequence=first.sequence,
-            next_offset=first.next_offset,
-            lag_records=first.lag_records,
-            lag_ms=first.lag_ms,
-            places=places,
-        )
+        return notifications.GetStatusResponse(places=await self._readers.places())
 
 
 class _Subscription(NamedTuple):

@@ -12,7 +12,14 @@ from bourse.types import v1 as types
 from services.orders import checks, store
 from services.orders.config import OrdersConfig
 from services.orders.reader import OrdersReader
-from services.orders.state import NEWEST, FillCursor, OrderCursor, parse_cursor, parse_page
+from services.orders.state import (
+    NEWEST_FILL,
+    NEWEST_ORDER,
+    FillCursor,
+    OrderCursor,
+    parse_cursor,
+    parse_page,
+)
 from services.runtime.postgres import Pool
 from services.runtime.readers import Readers
 from services.runtime.rpc import Context
@@ -39,55 +46,39 @@ class Orders(rpc.OrdersServiceServicer):
         found = await store.one_order(
             self._pool, request.account, min(request.order_id, _TOP), request.client_order_id
         )
-        return orders.GetOrderResponse(
-            found=found is not None, order=found, sequence=at[0].sequence, at=at
-        )
+        return orders.GetOrderResponse(found=found is not None, order=found, at=at)
 
     async def ListOrders(
         self, request: orders.ListOrdersRequest, context: Context
     ) -> orders.ListOrdersResponse:
         """Orders of an account, newest first."""
-        below = parse_page(request.page) if request.page else None
-        if request.page and below is None:
+        below = parse_page(request.page) if request.page else NEWEST_ORDER
+        if below is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the page is none of ours")
         at = await self._after(request, context)
         limit = _limit(request.limit)
         page = await store.some_orders(self._pool, request, below, limit)
-        answer = orders.ListOrdersResponse(orders=page, sequence=at[0].sequence, at=at)
-        if len(page) == limit:
-            last = page[-1]
-            answer.next_cursor = last.order_id
-            answer.next_page = OrderCursor(last.created_us, last.order_id).text()
-        return answer
+        more = _place_of_order(page[-1]).text() if len(page) == limit else ""
+        return orders.ListOrdersResponse(orders=page, next_page=more, at=at)
 
     async def ListFills(
         self, request: orders.ListFillsRequest, context: Context
     ) -> orders.ListFillsResponse:
         """Fills of an account, newest first."""
-        below = parse_cursor(request.cursor) if request.cursor else NEWEST
+        below = parse_cursor(request.cursor) if request.cursor else NEWEST_FILL
         if below is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cursor is none of ours")
         at = await self._after(request, context)
         limit = _limit(request.limit)
         page = await store.some_fills(self._pool, request, below, limit)
-        more = _place_of(page[-1]).text() if len(page) == limit else ""
-        return orders.ListFillsResponse(
-            fills=page, next_cursor=more, sequence=at[0].sequence, at=at
-        )
+        more = _place_of_fill(page[-1]).text() if len(page) == limit else ""
+        return orders.ListFillsResponse(fills=page, next_cursor=more, at=at)
 
     async def GetStatus(
         self, request: orders.GetStatusRequest, context: Context
     ) -> orders.GetStatusResponse:
         """How far history has come."""
-        places = await self._readers.places()
-        first = places[0]
-        return orders.GetStatusResponse(
-            sequence=first.sequence,
-            next_offset=first.next_offset,
-            lag_records=first.lag_records,
-            lag_ms=first.lag_ms,
-            places=places,
-        )
+        return orders.GetStatusResponse(places=await self._readers.places())
 
     async def StreamVerify(
         self, requests: AsyncIterator[orders.StreamVerifyRequest], context: Context
@@ -106,8 +97,8 @@ class Orders(rpc.OrdersServiceServicer):
 
     async def _after(self, request: _Asked, context: Context) -> list[types.ShardSequence]:
         """Wait for what a read names; what is read from now on has at least what is returned."""
-        wanted = [types.ShardSequence(sequence=request.after_sequence), *request.after]
-        named = [(await self._readers.of(one.shard, context), one.sequence) for one in wanted]
+        after = request.after
+        named = [(await self._readers.of(one.shard, context), one.sequence) for one in after]
         patience_s = self._config.patience_s
         waits = [reader.passed(sequence, patience_s) for reader, sequence in named]
         for (reader, _), has_come in zip(named, await asyncio.gather(*waits), strict=True):
@@ -116,7 +107,11 @@ class Orders(rpc.OrdersServiceServicer):
         return self._readers.at()
 
 
-def _place_of(fill: orders.Fill) -> FillCursor:
+def _place_of_order(order: types.Order) -> OrderCursor:
+    return OrderCursor(order.created_us, order.order_id)
+
+
+def _place_of_fill(fill: orders.Fill) -> FillCursor:
     return FillCursor(fill.time_us, fill.trade_id, fill.maker)
 
 

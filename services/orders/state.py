@@ -185,7 +185,11 @@ class FillCursor(NamedTuple):
         return f"{self.time_us}.{self.trade_id}.{int(self.maker)}"
 
 
-NEWEST: Final = FillCursor(2**63 - 1, 2**63 - 1, True)
+_TOP: Final = 2**63 - 1
+
+NEWEST_ORDER: Final = OrderCursor(_TOP, _TOP)
+"""Before the first page."""
+NEWEST_FILL: Final = FillCursor(_TOP, _TOP, True)
 """Before the first page."""
 
 _PAGE: Final = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
@@ -205,7 +209,7 @@ def parse_cursor(text: str) -> FillCursor | None:
 
 
 def _time_and_id(found: re.Match[str]) -> tuple[int, int]:
-    return min(int(found[1]), NEWEST.time_us), min(int(found[2]), NEWEST.trade_id)
+    return min(int(found[1]), _TOP), min(int(found[2]), _TOP)
 
 
 def difference(ours: types.Order | None, theirs: types.Order | None, sequence: int) -> str | None:

@@ -190,33 +190,11 @@ def _page(
 
 
 async def some_orders(
-    pool: Pool, request: orders.ListOrdersRequest, below: OrderCursor | None, limit: int
+    pool: Pool, request: orders.ListOrdersRequest, below: OrderCursor, limit: int
 ) -> list[types.Order]:
-    """Orders of an account below a place, newest first; None: behind the one that `cursor` names,
-    which is for one shard: ids of several are in no order."""
-    below = below or await _place_of(pool, request.account, request.cursor)
+    """Orders of an account below a place, newest first."""
     text, asked = orders_page(request, below, limit)
     return [order_of(row) for row in await pool.fetch(text, *asked)]
-
-
-_PLACE_OF: Final = """
-    select created_us, order_id from orders where account = $1 and order_id <= $2
-    order by order_id desc limit 1
-"""
-
-
-async def _place_of(pool: Pool, account: int, order_id: int) -> OrderCursor:
-    """The place that a page is below; the top for no order.
-
-    What is no order of the account stands right above the next lower one that is.
-    """
-    if not order_id:
-        return OrderCursor(_TOP, _TOP)
-    row = await pool.fetchrow(_PLACE_OF, account, min(order_id, _TOP))
-    if row is None:
-        return OrderCursor(0, 0)
-    found = int(row["order_id"])
-    return OrderCursor(row["created_us"], found + (found != order_id))
 
 
 async def some_fills(

@@ -77,9 +77,8 @@ class Day:
 
     async def history(self, name: str, order_id: int) -> orders.OrderWithFills:
         """An order with its fills, as history has it once it knows all that was asked here."""
-        request = orders.GetOrderRequest(
-            account=self._people[name], order_id=order_id, after_sequence=self.sequence
-        )
+        request = orders.GetOrderRequest(account=self._people[name], order_id=order_id)
+        request.after.add(sequence=self.sequence)
         return (await self.rooms.orders.GetOrder(request, timeout=10)).order
 
     async def auction(self) -> tuple[int, int, int]:

@@ -51,7 +51,7 @@ class History:
     """What history says of one order, or that it has not come that far."""
 
     def __init__(self) -> None:
-        self.says = orders.GetOrderResponse(found=False, sequence=9)
+        self.says = orders.GetOrderResponse(found=False)
         self.lags = False
         self.asked: list[orders.GetOrderRequest] = []
 
@@ -136,7 +136,7 @@ def test_an_open_order_is_shown_with_the_fills_up_to_its_last_change(tmp_path: P
             engine.says.found = True
             engine.says.order.CopyFrom(OPEN)
             engine.says.order.filled_lots = 1
-            history.says = orders.GetOrderResponse(found=True, sequence=12)
+            history.says = orders.GetOrderResponse(found=True)
             for sequence in (7, 8):
                 history.says.order.fills.add(
                     trade_id=sequence, instrument=1024, fee_asset=2, sequence=sequence
@@ -155,7 +155,7 @@ def test_an_ended_order_that_is_remembered_comes_from_history_by_its_number(
         async with rooms(tmp_path) as (engine, history, client):
             engine.says.found = True
             engine.says.order.order_id = 1024
-            history.says = orders.GetOrderResponse(found=True, sequence=12)
+            history.says = orders.GetOrderResponse(found=True)
             history.says.order.order.CopyFrom(OPEN)
             history.says.order.order.state = types.ORDER_STATE_FILLED
             answer = await look(client)

@@ -65,7 +65,6 @@ async def all_is_right(running: Room, *shards: Shard) -> None:
     status = await running.ask.GetStatus(marketdata.GetStatusRequest())
     places = [(one.shard, one.sequence, one.next_offset) for one in status.places]
     assert places == [(s.model.shard, s.sequence, len(s.records)) for s in shards]
-    assert (status.sequence, status.next_offset) == places[0][1:]
 
 
 def test_what_is_asked_of_an_instrument_is_answered_by_its_shard(

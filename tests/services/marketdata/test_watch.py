@@ -112,8 +112,9 @@ def test_sequences_pass_when_nothing_trades(stores: Stores, tmp_path: Path) -> N
         await running.hear(shard)
         await listening
         status = await running.ask.GetStatus(marketdata.GetStatusRequest())
-        assert (status.sequence, status.lag_records) == (shard.sequence, 0)
-        assert status.next_offset == len(shard.records)
+        [place] = status.places
+        assert (place.sequence, place.lag_records) == (shard.sequence, 0)
+        assert place.next_offset == len(shard.records)
 
     tell(stores, tmp_path, story)
 

@@ -123,7 +123,6 @@ async def places_are(ask: Stub, *shards: Shard) -> None:
     status = await ask.GetStatus(notifications.GetStatusRequest())
     places = [(p.shard, p.sequence, p.next_offset, p.lag_records) for p in status.places]
     assert places == [(s.model.shard, s.sequence, len(s.records), 0) for s in shards]
-    assert (status.sequence, status.next_offset) == places[0][1:3]
 
 
 async def index_is_whole(dsn: str) -> None:

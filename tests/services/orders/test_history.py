@@ -191,14 +191,14 @@ def test_orders_come_in_pages_newest_first(postgres: str, tmp_path: Path) -> Non
         ids = [order.order_id for order in reversed(placed)]
 
         async def pages(limit: int, **asked: Any) -> list[list[int]]:
-            found, cursor = [], 0
+            found, below = [], ""
             while True:
                 page = await running.ask.ListOrders(
-                    orders.ListOrdersRequest(account=ALICE, limit=limit, cursor=cursor, **asked)
+                    orders.ListOrdersRequest(account=ALICE, limit=limit, page=below, **asked)
                 )
                 found.append([order.order_id for order in page.orders])
-                assert page.sequence == shard.sequence
-                if not (cursor := page.next_cursor):
+                assert page.at == [types.ShardSequence(sequence=shard.sequence)]
+                if not (below := page.next_page):
                     return found
 
         assert await pages(4) == [ids[:4], ids[4:8], ids[8:]]
@@ -253,13 +253,12 @@ def test_a_read_waits_for_its_sequence_and_then_says_that_it_lags(
 ) -> None:
     async def story(running: Room, shard: Shard) -> None:
         order = shard.buy(ALICE, 1, 9_000)
-        late = orders.GetOrderRequest(
-            account=ALICE, order_id=order.order_id, after_sequence=shard.sequence
-        )
+        after = [types.ShardSequence(sequence=shard.sequence)]
+        late = orders.GetOrderRequest(account=ALICE, order_id=order.order_id, after=after)
         for ask in (
             running.ask.GetOrder(late),
-            running.ask.ListOrders(orders.ListOrdersRequest(account=ALICE, after_sequence=99)),
-            running.ask.ListFills(orders.ListFillsRequest(account=ALICE, after_sequence=99)),
+            running.ask.ListOrders(orders.ListOrdersRequest(account=ALICE, after=after)),
+            running.ask.ListFills(orders.ListFillsRequest(account=ALICE, after=after)),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as lagging:
                 await ask
@@ -269,7 +268,7 @@ def test_a_read_waits_for_its_sequence_and_then_says_that_it_lags(
         await shard.publish(running.log)
         answer = await waiting
         assert answer.found
-        assert answer.sequence == shard.sequence
+        assert answer.at == after
 
     tell(postgres, tmp_path, story)
 
@@ -280,8 +279,8 @@ def test_sequences_pass_without_orders_too(postgres: str, tmp_path: Path) -> Non
         shard.tick()
         await running.hear(shard)
         status = await running.ask.GetStatus(orders.GetStatusRequest())
-        assert (status.sequence, status.lag_records, status.lag_ms) == (shard.sequence, 0, 0)
-        assert status.next_offset == len(shard.records)
+        place = types.ReaderPlace(sequence=shard.sequence, next_offset=len(shard.records))
+        assert status.places == [place]
 
     tell(postgres, tmp_path, story)
 

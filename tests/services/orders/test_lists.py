@@ -10,14 +10,20 @@ from pydantic import SecretStr
 
 from bourse.orders import v1 as orders
 from services.orders import store
-from services.orders.state import NEWEST, FillCursor, OrderCursor, parse_cursor, parse_page
+from services.orders.state import (
+    NEWEST_FILL,
+    NEWEST_ORDER,
+    FillCursor,
+    OrderCursor,
+    parse_cursor,
+    parse_page,
+)
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import Pool, open_postgres
 
 ROWS = 60_000
 ACCOUNTS, INSTRUMENTS = 3, 5
 ALICE, THIRD = 1000, 3 * 1024
-TOP = OrderCursor(2**63 - 1, 2**63 - 1)
 
 # Order n is created in microsecond n, by one account after the other; one in two has traded.
 FILL = f"""
@@ -112,7 +118,7 @@ def test_a_page_of_orders_comes_off_its_index(
     async def story(pool: Pool) -> None:
         request = orders.ListOrdersRequest(account=ALICE, **asked)  # type: ignore[arg-type]
         middle = int(ROWS * (place or 0))
-        at = TOP if place is None else OrderCursor(middle, middle * 1024)
+        at = NEWEST_ORDER if place is None else OrderCursor(middle, middle * 1024)
         steps = await plan_of(pool, store.orders_page(request, at, 100), mode)
         check_plan(steps, index, filtered="state" in asked)
 
@@ -128,7 +134,7 @@ def test_a_page_of_fills_comes_off_its_index(
     async def story(pool: Pool) -> None:
         request = orders.ListFillsRequest(account=ALICE, **asked)  # type: ignore[arg-type]
         middle = FillCursor(int(ROWS * (place or 0)), int(ROWS * (place or 0)) * 1024, True)
-        page = store.fills_page(request, NEWEST if place is None else middle, 100)
+        page = store.fills_page(request, NEWEST_FILL if place is None else middle, 100)
         steps = await plan_of(pool, page, mode)
         # The fills of one order are few: they are found first, and sorted then.
         check_plan(steps, index, filtered="order_id" in asked)
@@ -154,11 +160,11 @@ def test_a_page_far_down_costs_what_the_first_one_does(history: str) -> None:
 
     async def story(pool: Pool) -> None:
         request = orders.ListOrdersRequest(account=ALICE)
-        first = await blocks(pool, store.orders_page(request, TOP, 100))
+        first = await blocks(pool, store.orders_page(request, NEWEST_ORDER, 100))
         far_down = await blocks(pool, store.orders_page(request, OrderCursor(900, 900 * 1024), 100))
         assert far_down <= first + 5
         fills = orders.ListFillsRequest(account=ALICE)
-        first = await blocks(pool, store.fills_page(fills, NEWEST, 100))
+        first = await blocks(pool, store.fills_page(fills, NEWEST_FILL, 100))
         cursor = FillCursor(900, 900 * 1024, True)
         assert await blocks(pool, store.fills_page(fills, cursor, 100)) <= first + 5
 
@@ -170,7 +176,7 @@ def test_pages_are_whole_and_in_order_whatever_is_asked_for(history: str) -> Non
         for asked, _ in ORDER_LISTS:
             request = orders.ListOrdersRequest(account=ALICE, **asked)  # type: ignore[arg-type]
             found: list[int] = []
-            below = None
+            below = NEWEST_ORDER
             while True:
                 page = await store.some_orders(pool, request, below, 997)
                 found += [order.order_id for order in page]
@@ -196,14 +202,16 @@ def test_a_cursor_need_not_be_an_order_of_the_account(history: str) -> None:
     """A symbol of several instruments is merged from several lists; so may a client's be."""
 
     async def story(pool: Pool) -> None:
-        async def after(cursor: int) -> list[int]:
-            request = orders.ListOrdersRequest(account=ALICE, cursor=cursor)
-            return [order.order_id for order in await store.some_orders(pool, request, None, 2)]
+        async def after(created_us: int, order_id: int) -> list[int]:
+            request = orders.ListOrdersRequest(account=ALICE)
+            page = await store.some_orders(pool, request, OrderCursor(created_us, order_id), 2)
+            return [order.order_id for order in page]
 
-        assert await after(9 * 1024) == [6 * 1024, 3 * 1024]
-        assert await after(10 * 1024) == [9 * 1024, 6 * 1024]
-        assert await after(2**64 - 1) == [ROWS * 1024, (ROWS - 3) * 1024]
-        assert await after(1) == []
+        assert await after(9, 9 * 1024) == [6 * 1024, 3 * 1024]
+        assert await after(9, 10 * 1024) == [9 * 1024, 6 * 1024]
+        assert await after(10, 10 * 1024) == [9 * 1024, 6 * 1024]
+        assert await after(*NEWEST_ORDER) == [ROWS * 1024, (ROWS - 3) * 1024]
+        assert await after(1, 1024) == []
 
     tell(history, story)
 
@@ -234,7 +242,7 @@ def test_what_is_no_page_is_refused(text: str) -> None:
 
 
 def test_a_cursor_reads_as_it_was_written() -> None:
-    for cursor in (NEWEST, FillCursor(0, 1024, False)):
+    for cursor in (NEWEST_FILL, FillCursor(0, 1024, False)):
         assert parse_cursor(cursor.text()) == cursor
-    for place in (TOP, OrderCursor(0, 1024)):
+    for place in (NEWEST_ORDER, OrderCursor(0, 1024)):
         assert parse_page(place.text()) == place

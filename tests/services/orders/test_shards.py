@@ -120,7 +120,6 @@ def test_a_read_waits_for_each_shard_that_it_names(postgres: str, tmp_path: Path
             (0, first.sequence),
             (1, second.sequence),
         ]
-        assert answer.sequence == first.sequence
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
             await running.ask.ListFills(orders.ListFillsRequest(account=BOB, after=[{"shard": 2}]))
         assert unknown.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -157,9 +156,6 @@ def test_each_shard_goes_on_from_its_own_place(postgres: str, tmp_path: Path) ->
 
     async def places(running: Room) -> list[tuple[int, int, int]]:
         status = await running.ask.GetStatus(orders.GetStatusRequest())
-        place = status.places[0]
-        flat = (status.sequence, status.next_offset, status.lag_records, status.lag_ms)
-        assert flat == (place.sequence, place.next_offset, place.lag_records, place.lag_ms)
         return [(one.shard, one.sequence, one.next_offset) for one in status.places]
 
     async def main() -> None:

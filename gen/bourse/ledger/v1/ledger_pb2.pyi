@@ -104,14 +104,12 @@ class Transit(_message.Message):
     def __init__(self, account: _Optional[int] = ..., asset: _Optional[int] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class ShardBooks(_message.Message):
-    __slots__ = ("place", "balance_hash", "stopped")
+    __slots__ = ("place", "balance_hash")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     BALANCE_HASH_FIELD_NUMBER: _ClassVar[int]
-    STOPPED_FIELD_NUMBER: _ClassVar[int]
     place: _nouns_pb2.ReaderPlace
     balance_hash: int
-    stopped: str
-    def __init__(self, place: _Optional[_Union[_nouns_pb2.ReaderPlace, _Mapping]] = ..., balance_hash: _Optional[int] = ..., stopped: _Optional[str] = ...) -> None: ...
+    def __init__(self, place: _Optional[_Union[_nouns_pb2.ReaderPlace, _Mapping]] = ..., balance_hash: _Optional[int] = ...) -> None: ...
 
 class Posting(_message.Message):
     __slots__ = ("seq", "account", "asset", "shard", "amount_minor", "kind", "time_us")

@@ -93,14 +93,12 @@ class ListBalancesRequest(_message.Message):
     def __init__(self, account: _Optional[int] = ...) -> None: ...
 
 class ListBalancesResponse(_message.Message):
-    __slots__ = ("balances", "sequence", "at")
+    __slots__ = ("balances", "at")
     BALANCES_FIELD_NUMBER: _ClassVar[int]
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     balances: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerBalance]
-    sequence: int
     at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
-    def __init__(self, balances: _Optional[_Iterable[_Union[_ledger_pb2.LedgerBalance, _Mapping]]] = ..., sequence: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+    def __init__(self, balances: _Optional[_Iterable[_Union[_ledger_pb2.LedgerBalance, _Mapping]]] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class ListPostingsRequest(_message.Message):
     __slots__ = ("account", "asset", "limit", "cursor")
@@ -127,26 +125,14 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "transfers_under_way", "balance_hash", "stopped", "shards", "moves_under_way")
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
-    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("transfers_under_way", "shards", "moves_under_way")
     TRANSFERS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
-    BALANCE_HASH_FIELD_NUMBER: _ClassVar[int]
-    STOPPED_FIELD_NUMBER: _ClassVar[int]
     SHARDS_FIELD_NUMBER: _ClassVar[int]
     MOVES_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
-    sequence: int
-    next_offset: int
-    lag_records: int
-    lag_ms: int
     transfers_under_way: int
-    balance_hash: int
-    stopped: str
     shards: _containers.RepeatedCompositeFieldContainer[_ledger_pb2.ShardBooks]
     moves_under_way: int
-    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., transfers_under_way: _Optional[int] = ..., balance_hash: _Optional[int] = ..., stopped: _Optional[str] = ..., shards: _Optional[_Iterable[_Union[_ledger_pb2.ShardBooks, _Mapping]]] = ..., moves_under_way: _Optional[int] = ...) -> None: ...
+    def __init__(self, transfers_under_way: _Optional[int] = ..., shards: _Optional[_Iterable[_Union[_ledger_pb2.ShardBooks, _Mapping]]] = ..., moves_under_way: _Optional[int] = ...) -> None: ...
 
 class CoreTotal(_message.Message):
     __slots__ = ("account", "asset", "total_minor")

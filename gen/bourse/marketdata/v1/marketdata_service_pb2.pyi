@@ -95,18 +95,10 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "places")
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
-    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("places",)
     PLACES_FIELD_NUMBER: _ClassVar[int]
-    sequence: int
-    next_offset: int
-    lag_records: int
-    lag_ms: int
     places: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ReaderPlace]
-    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., places: _Optional[_Iterable[_Union[_nouns_pb2.ReaderPlace, _Mapping]]] = ...) -> None: ...
+    def __init__(self, places: _Optional[_Iterable[_Union[_nouns_pb2.ReaderPlace, _Mapping]]] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ("sequence", "shard")

@@ -73,7 +73,7 @@ class MarketdataServiceServicer:
 
     def Watch(self, request, context):
         """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
-        trades, tickers, candles and auctions.
+        trades, tickers, candles and auctions. Ends with FAILED_PRECONDITION where nothing more of the shard is taken in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,7 +18,7 @@ class MarketdataServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.WatchRequest, _marketdata_service_pb2.WatchResponse]
     """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
-    trades, tickers, candles and auctions.
+    trades, tickers, candles and auctions. Ends with FAILED_PRECONDITION where nothing more of the shard is taken in.
     """
     ListTrades: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListTradesRequest, _marketdata_service_pb2.ListTradesResponse]
     """Trades of an instrument, newest first."""
@@ -41,7 +41,7 @@ class MarketdataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_marketdata_service_pb2.WatchRequest, _abc.AsyncIterator[_marketdata_service_pb2.WatchResponse]],
     ) -> _abc.AsyncIterator[_marketdata_service_pb2.WatchResponse]:
         """Everything public, as it happens: a snapshot of each book and auction and the trades that were missed first, then updates,
-        trades, tickers, candles and auctions.
+        trades, tickers, candles and auctions. Ends with FAILED_PRECONDITION where nothing more of the shard is taken in.
         """
 
     @_abc_1.abstractmethod

@@ -26,23 +26,23 @@ from bourse.notifications.v1 import notifications_pb2 as bourse_dot_notification
 from bourse.types.v1 import nouns_pb2 as bourse_dot_types_dot_v1_dot_nouns__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3bourse/notifications/v1/notifications_service.proto\x12\x17\x62ourse.notifications.v1\x1a+bourse/notifications/v1/notifications.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\"b\n\rFollowRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\x0c\n\x04\x64rop\x18\x04 \x01(\x08\x12\r\n\x05shard\x18\x05 \x01(\r\"\xab\x01\n\x0e\x46ollowResponse\x12\x14\n\x0csubscription\x18\x01 \x01(\x04\x12\x35\n\x06status\x18\x02 \x01(\x0e\x32%.bourse.notifications.v1.FollowStatus\x12<\n\rnotifications\x18\x03 \x03(\x0b\x32%.bourse.notifications.v1.Notification\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\"\x12\n\x10GetStatusRequest\"\x8d\x01\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\x12,\n\x06places\x18\x05 \x03(\x0b\x32\x1c.bourse.types.v1.ReaderPlace*g\n\x0c\x46ollowStatus\x12\x1d\n\x19\x46OLLOW_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_STATUS_STARTED\x10\x01\x12\x1d\n\x19\x46OLLOW_STATUS_CURSOR_GONE\x10\x02\x32\xd9\x01\n\x14NotificationsService\x12]\n\x06\x46ollow\x12&.bourse.notifications.v1.FollowRequest\x1a\'.bourse.notifications.v1.FollowResponse(\x01\x30\x01\x12\x62\n\tGetStatus\x12).bourse.notifications.v1.GetStatusRequest\x1a*.bourse.notifications.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3bourse/notifications/v1/notifications_service.proto\x12\x17\x62ourse.notifications.v1\x1a+bourse/notifications/v1/notifications.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\"b\n\rFollowRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\x0c\n\x04\x64rop\x18\x04 \x01(\x08\x12\r\n\x05shard\x18\x05 \x01(\r\"\xab\x01\n\x0e\x46ollowResponse\x12\x14\n\x0csubscription\x18\x01 \x01(\x04\x12\x35\n\x06status\x18\x02 \x01(\x0e\x32%.bourse.notifications.v1.FollowStatus\x12<\n\rnotifications\x18\x03 \x03(\x0b\x32%.bourse.notifications.v1.Notification\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\"\x12\n\x10GetStatusRequest\"s\n\x11GetStatusResponse\x12,\n\x06places\x18\x05 \x03(\x0b\x32\x1c.bourse.types.v1.ReaderPlaceJ\x04\x08\x01\x10\x05R\x08sequenceR\x0bnext_offsetR\x0blag_recordsR\x06lag_ms*g\n\x0c\x46ollowStatus\x12\x1d\n\x19\x46OLLOW_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46OLLOW_STATUS_STARTED\x10\x01\x12\x1d\n\x19\x46OLLOW_STATUS_CURSOR_GONE\x10\x02\x32\xd9\x01\n\x14NotificationsService\x12]\n\x06\x46ollow\x12&.bourse.notifications.v1.FollowRequest\x1a\'.bourse.notifications.v1.FollowResponse(\x01\x30\x01\x12\x62\n\tGetStatus\x12).bourse.notifications.v1.GetStatusRequest\x1a*.bourse.notifications.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bourse.notifications.v1.notifications_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FOLLOWSTATUS']._serialized_start=592
-  _globals['_FOLLOWSTATUS']._serialized_end=695
+  _globals['_FOLLOWSTATUS']._serialized_start=565
+  _globals['_FOLLOWSTATUS']._serialized_end=668
   _globals['_FOLLOWREQUEST']._serialized_start=154
   _globals['_FOLLOWREQUEST']._serialized_end=252
   _globals['_FOLLOWRESPONSE']._serialized_start=255
   _globals['_FOLLOWRESPONSE']._serialized_end=426
   _globals['_GETSTATUSREQUEST']._serialized_start=428
   _globals['_GETSTATUSREQUEST']._serialized_end=446
-  _globals['_GETSTATUSRESPONSE']._serialized_start=449
-  _globals['_GETSTATUSRESPONSE']._serialized_end=590
-  _globals['_NOTIFICATIONSSERVICE']._serialized_start=698
-  _globals['_NOTIFICATIONSSERVICE']._serialized_end=915
+  _globals['_GETSTATUSRESPONSE']._serialized_start=448
+  _globals['_GETSTATUSRESPONSE']._serialized_end=563
+  _globals['_NOTIFICATIONSSERVICE']._serialized_start=671
+  _globals['_NOTIFICATIONSSERVICE']._serialized_end=888
 # @@protoc_insertion_point(module_scope)

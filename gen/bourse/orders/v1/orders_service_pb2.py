@@ -27,7 +27,7 @@ from bourse.types.v1 import nouns_pb2 as bourse_dot_types_dot_v1_dot_nouns__pb2
 from bourse.types.v1 import words_pb2 as bourse_dot_types_dot_v1_dot_words__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%bourse/orders/v1/orders_service.proto\x12\x10\x62ourse.orders.v1\x1a\x1d\x62ourse/orders/v1/orders.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\x1a\x1b\x62ourse/types/v1/words.proto\"\x94\x01\n\x0fGetOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x04 \x01(\x04\x12-\n\x05\x61\x66ter\x18\x05 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"\x90\x01\n\x10GetOrderResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12/\n\x05order\x18\x02 \x01(\x0b\x32 .bourse.orders.v1.OrderWithFills\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"\xf8\x01\n\x11ListOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x12\n\ninstrument\x18\x02 \x01(\r\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.bourse.types.v1.OrderState\x12\x0f\n\x07\x66rom_us\x18\x04 \x01(\x03\x12\r\n\x05to_us\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x07 \x01(\x04\x12\x16\n\x0e\x61\x66ter_sequence\x18\x08 \x01(\x04\x12-\n\x05\x61\x66ter\x18\t \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\x12\x0c\n\x04page\x18\n \x01(\t\"\xa2\x01\n\x12ListOrdersResponse\x12&\n\x06orders\x18\x01 \x03(\x0b\x32\x16.bourse.types.v1.Order\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\x12\x11\n\tnext_page\x18\x05 \x01(\t\"\xcf\x01\n\x10ListFillsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x12\n\ninstrument\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\x04\x12\x0f\n\x07\x66rom_us\x18\x04 \x01(\x03\x12\r\n\x05to_us\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x07 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x08 \x01(\x04\x12-\n\x05\x61\x66ter\x18\t \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"\x8d\x01\n\x11ListFillsResponse\x12%\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x16.bourse.orders.v1.Fill\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\"\x12\n\x10GetStatusRequest\"\x8d\x01\n\x11GetStatusResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\x12\x13\n\x0blag_records\x18\x03 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x04\x12,\n\x06places\x18\x05 \x03(\x0b\x32\x1c.bourse.types.v1.ReaderPlace\"c\n\x13StreamVerifyRequest\x12+\n\x0bopen_orders\x18\x01 \x03(\x0b\x32\x16.bourse.types.v1.Order\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05shard\x18\x03 \x01(\r\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"a\n\x14StreamVerifyResponse\x12\'\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x17.bourse.orders.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06trades\x18\x03 \x01(\x04\x32\xc8\x03\n\rOrdersService\x12Q\n\x08GetOrder\x12!.bourse.orders.v1.GetOrderRequest\x1a\".bourse.orders.v1.GetOrderResponse\x12W\n\nListOrders\x12#.bourse.orders.v1.ListOrdersRequest\x1a$.bourse.orders.v1.ListOrdersResponse\x12T\n\tListFills\x12\".bourse.orders.v1.ListFillsRequest\x1a#.bourse.orders.v1.ListFillsResponse\x12T\n\tGetStatus\x12\".bourse.orders.v1.GetStatusRequest\x1a#.bourse.orders.v1.GetStatusResponse\x12_\n\x0cStreamVerify\x12%.bourse.orders.v1.StreamVerifyRequest\x1a&.bourse.orders.v1.StreamVerifyResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%bourse/orders/v1/orders_service.proto\x12\x10\x62ourse.orders.v1\x1a\x1d\x62ourse/orders/v1/orders.proto\x1a\x1b\x62ourse/types/v1/nouns.proto\x1a\x1b\x62ourse/types/v1/words.proto\"\x92\x01\n\x0fGetOrderRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x10\n\x08order_id\x18\x02 \x01(\x04\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12-\n\x05\x61\x66ter\x18\x05 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequenceJ\x04\x08\x04\x10\x05R\x0e\x61\x66ter_sequence\"\x8e\x01\n\x10GetOrderResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12/\n\x05order\x18\x02 \x01(\x0b\x32 .bourse.orders.v1.OrderWithFills\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequenceJ\x04\x08\x03\x10\x04R\x08sequence\"\xf4\x01\n\x11ListOrdersRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x12\n\ninstrument\x18\x02 \x01(\r\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.bourse.types.v1.OrderState\x12\x0f\n\x07\x66rom_us\x18\x04 \x01(\x03\x12\r\n\x05to_us\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\r\x12-\n\x05\x61\x66ter\x18\t \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\x12\x0c\n\x04page\x18\n \x01(\tJ\x04\x08\x07\x10\x08J\x04\x08\x08\x10\tR\x06\x63ursorR\x0e\x61\x66ter_sequence\"\x9e\x01\n\x12ListOrdersResponse\x12&\n\x06orders\x18\x01 \x03(\x0b\x32\x16.bourse.types.v1.Order\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequence\x12\x11\n\tnext_page\x18\x05 \x01(\tJ\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x0bnext_cursorR\x08sequence\"\xcd\x01\n\x10ListFillsRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\r\x12\x12\n\ninstrument\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\x04\x12\x0f\n\x07\x66rom_us\x18\x04 \x01(\x03\x12\r\n\x05to_us\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x07 \x01(\t\x12-\n\x05\x61\x66ter\x18\t \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequenceJ\x04\x08\x08\x10\tR\x0e\x61\x66ter_sequence\"\x8b\x01\n\x11ListFillsResponse\x12%\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x16.bourse.orders.v1.Fill\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12*\n\x02\x61t\x18\x04 \x03(\x0b\x32\x1e.bourse.types.v1.ShardSequenceJ\x04\x08\x03\x10\x04R\x08sequence\"\x12\n\x10GetStatusRequest\"s\n\x11GetStatusResponse\x12,\n\x06places\x18\x05 \x03(\x0b\x32\x1c.bourse.types.v1.ReaderPlaceJ\x04\x08\x01\x10\x05R\x08sequenceR\x0bnext_offsetR\x0blag_recordsR\x06lag_ms\"c\n\x13StreamVerifyRequest\x12+\n\x0bopen_orders\x18\x01 \x03(\x0b\x32\x16.bourse.types.v1.Order\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05shard\x18\x03 \x01(\r\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"a\n\x14StreamVerifyResponse\x12\'\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x17.bourse.orders.v1.Check\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06trades\x18\x03 \x01(\x04\x32\xc8\x03\n\rOrdersService\x12Q\n\x08GetOrder\x12!.bourse.orders.v1.GetOrderRequest\x1a\".bourse.orders.v1.GetOrderResponse\x12W\n\nListOrders\x12#.bourse.orders.v1.ListOrdersRequest\x1a$.bourse.orders.v1.ListOrdersResponse\x12T\n\tListFills\x12\".bourse.orders.v1.ListFillsRequest\x1a#.bourse.orders.v1.ListFillsResponse\x12T\n\tGetStatus\x12\".bourse.orders.v1.GetStatusRequest\x1a#.bourse.orders.v1.GetStatusResponse\x12_\n\x0cStreamVerify\x12%.bourse.orders.v1.StreamVerifyRequest\x1a&.bourse.orders.v1.StreamVerifyResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,27 +35,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bourse.orders.v1.orders_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETORDERREQUEST']._serialized_start=149
-  _globals['_GETORDERREQUEST']._serialized_end=297
-  _globals['_GETORDERRESPONSE']._serialized_start=300
-  _globals['_GETORDERRESPONSE']._serialized_end=444
-  _globals['_LISTORDERSREQUEST']._serialized_start=447
-  _globals['_LISTORDERSREQUEST']._serialized_end=695
-  _globals['_LISTORDERSRESPONSE']._serialized_start=698
-  _globals['_LISTORDERSRESPONSE']._serialized_end=860
-  _globals['_LISTFILLSREQUEST']._serialized_start=863
-  _globals['_LISTFILLSREQUEST']._serialized_end=1070
-  _globals['_LISTFILLSRESPONSE']._serialized_start=1073
-  _globals['_LISTFILLSRESPONSE']._serialized_end=1214
-  _globals['_GETSTATUSREQUEST']._serialized_start=1216
-  _globals['_GETSTATUSREQUEST']._serialized_end=1234
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1237
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1378
-  _globals['_STREAMVERIFYREQUEST']._serialized_start=1380
-  _globals['_STREAMVERIFYREQUEST']._serialized_end=1479
-  _globals['_CHECK']._serialized_start=1481
-  _globals['_CHECK']._serialized_end=1530
-  _globals['_STREAMVERIFYRESPONSE']._serialized_start=1532
-  _globals['_STREAMVERIFYRESPONSE']._serialized_end=1629
-  _globals['_ORDERSSERVICE']._serialized_start=1632
-  _globals['_ORDERSSERVICE']._serialized_end=2088
+  _globals['_GETORDERREQUEST']._serialized_end=295
+  _globals['_GETORDERRESPONSE']._serialized_start=298
+  _globals['_GETORDERRESPONSE']._serialized_end=440
+  _globals['_LISTORDERSREQUEST']._serialized_start=443
+  _globals['_LISTORDERSREQUEST']._serialized_end=687
+  _globals['_LISTORDERSRESPONSE']._serialized_start=690
+  _globals['_LISTORDERSRESPONSE']._serialized_end=848
+  _globals['_LISTFILLSREQUEST']._serialized_start=851
+  _globals['_LISTFILLSREQUEST']._serialized_end=1056
+  _globals['_LISTFILLSRESPONSE']._serialized_start=1059
+  _globals['_LISTFILLSRESPONSE']._serialized_end=1198
+  _globals['_GETSTATUSREQUEST']._serialized_start=1200
+  _globals['_GETSTATUSREQUEST']._serialized_end=1218
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1220
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1335
+  _globals['_STREAMVERIFYREQUEST']._serialized_start=1337
+  _globals['_STREAMVERIFYREQUEST']._serialized_end=1436
+  _globals['_CHECK']._serialized_start=1438
+  _globals['_CHECK']._serialized_end=1487
+  _globals['_STREAMVERIFYRESPONSE']._serialized_start=1489
+  _globals['_STREAMVERIFYRESPONSE']._serialized_end=1586
+  _globals['_ORDERSSERVICE']._serialized_start=1589
+  _globals['_ORDERSSERVICE']._serialized_end=2045
 # @@protoc_insertion_point(module_scope)

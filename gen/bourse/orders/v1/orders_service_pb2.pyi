@@ -10,41 +10,35 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GetOrderRequest(_message.Message):
-    __slots__ = ("account", "order_id", "client_order_id", "after_sequence", "after")
+    __slots__ = ("account", "order_id", "client_order_id", "after")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
-    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     account: int
     order_id: int
     client_order_id: str
-    after_sequence: int
     after: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
-    def __init__(self, account: _Optional[int] = ..., order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., after_sequence: _Optional[int] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+    def __init__(self, account: _Optional[int] = ..., order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class GetOrderResponse(_message.Message):
-    __slots__ = ("found", "order", "sequence", "at")
+    __slots__ = ("found", "order", "at")
     FOUND_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     found: bool
     order: _orders_pb2.OrderWithFills
-    sequence: int
     at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
-    def __init__(self, found: _Optional[bool] = ..., order: _Optional[_Union[_orders_pb2.OrderWithFills, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+    def __init__(self, found: _Optional[bool] = ..., order: _Optional[_Union[_orders_pb2.OrderWithFills, _Mapping]] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("account", "instrument", "state", "from_us", "to_us", "limit", "cursor", "after_sequence", "after", "page")
+    __slots__ = ("account", "instrument", "state", "from_us", "to_us", "limit", "after", "page")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     FROM_US_FIELD_NUMBER: _ClassVar[int]
     TO_US_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
-    CURSOR_FIELD_NUMBER: _ClassVar[int]
-    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
     account: int
@@ -53,28 +47,22 @@ class ListOrdersRequest(_message.Message):
     from_us: int
     to_us: int
     limit: int
-    cursor: int
-    after_sequence: int
     after: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
     page: str
-    def __init__(self, account: _Optional[int] = ..., instrument: _Optional[int] = ..., state: _Optional[_Union[_words_pb2.OrderState, str]] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., limit: _Optional[int] = ..., cursor: _Optional[int] = ..., after_sequence: _Optional[int] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ..., page: _Optional[str] = ...) -> None: ...
+    def __init__(self, account: _Optional[int] = ..., instrument: _Optional[int] = ..., state: _Optional[_Union[_words_pb2.OrderState, str]] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., limit: _Optional[int] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ..., page: _Optional[str] = ...) -> None: ...
 
 class ListOrdersResponse(_message.Message):
-    __slots__ = ("orders", "next_cursor", "sequence", "at", "next_page")
+    __slots__ = ("orders", "at", "next_page")
     ORDERS_FIELD_NUMBER: _ClassVar[int]
-    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.Order]
-    next_cursor: int
-    sequence: int
     at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
     next_page: str
-    def __init__(self, orders: _Optional[_Iterable[_Union[_nouns_pb2.Order, _Mapping]]] = ..., next_cursor: _Optional[int] = ..., sequence: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ..., next_page: _Optional[str] = ...) -> None: ...
+    def __init__(self, orders: _Optional[_Iterable[_Union[_nouns_pb2.Order, _Mapping]]] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ..., next_page: _Optional[str] = ...) -> None: ...
 
 class ListFillsRequest(_message.Message):
-    __slots__ = ("account", "instrument", "order_id", "from_us", "to_us", "limit", "cursor", "after_sequence", "after")
+    __slots__ = ("account", "instrument", "order_id", "from_us", "to_us", "limit", "cursor", "after")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -82,7 +70,6 @@ class ListFillsRequest(_message.Message):
     TO_US_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
-    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     account: int
     instrument: int
@@ -91,39 +78,28 @@ class ListFillsRequest(_message.Message):
     to_us: int
     limit: int
     cursor: str
-    after_sequence: int
     after: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
-    def __init__(self, account: _Optional[int] = ..., instrument: _Optional[int] = ..., order_id: _Optional[int] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ..., after_sequence: _Optional[int] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+    def __init__(self, account: _Optional[int] = ..., instrument: _Optional[int] = ..., order_id: _Optional[int] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ..., after: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class ListFillsResponse(_message.Message):
-    __slots__ = ("fills", "next_cursor", "sequence", "at")
+    __slots__ = ("fills", "next_cursor", "at")
     FILLS_FIELD_NUMBER: _ClassVar[int]
     NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     fills: _containers.RepeatedCompositeFieldContainer[_orders_pb2.Fill]
     next_cursor: str
-    sequence: int
     at: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ShardSequence]
-    def __init__(self, fills: _Optional[_Iterable[_Union[_orders_pb2.Fill, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., sequence: _Optional[int] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
+    def __init__(self, fills: _Optional[_Iterable[_Union[_orders_pb2.Fill, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., at: _Optional[_Iterable[_Union[_nouns_pb2.ShardSequence, _Mapping]]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("sequence", "next_offset", "lag_records", "lag_ms", "places")
-    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
-    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
-    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("places",)
     PLACES_FIELD_NUMBER: _ClassVar[int]
-    sequence: int
-    next_offset: int
-    lag_records: int
-    lag_ms: int
     places: _containers.RepeatedCompositeFieldContainer[_nouns_pb2.ReaderPlace]
-    def __init__(self, sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., places: _Optional[_Iterable[_Union[_nouns_pb2.ReaderPlace, _Mapping]]] = ...) -> None: ...
+    def __init__(self, places: _Optional[_Iterable[_Union[_nouns_pb2.ReaderPlace, _Mapping]]] = ...) -> None: ...
 
 class StreamVerifyRequest(_message.Message):
     __slots__ = ("open_orders", "sequence", "shard")

@@ -321,39 +321,9 @@ class GetStatusResponse(betterproto2.Message):
     How far the ledger has come.
     """
 
-    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
-    """
-    Last sequence of shard 0 that is posted.
-    """
-
-    next_offset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Next event record of shard 0 to read.
-    """
-
-    lag_records: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    Event records of shard 0 not yet posted.
-    """
-
-    lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
-    """
-    Age of the oldest of these, milliseconds; 0 if there is none.
-    """
-
     transfers_under_way: "int" = betterproto2.field(5, betterproto2.TYPE_UINT64)
     """
     Transfers under way, of all shards.
-    """
-
-    balance_hash: "int" = betterproto2.field(6, betterproto2.TYPE_FIXED64)
-    """
-    Sum of the hashes of all totals of shard 0.
-    """
-
-    stopped: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
-    """
-    Empty, or why posting of shard 0 stopped.
     """
 
     shards: "list[ShardBooks]" = betterproto2.field(
@@ -486,11 +456,6 @@ class ListBalancesResponse(betterproto2.Message):
     )
     """
     Ascending by account, asset, shard.
-    """
-
-    sequence: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Last sequence of shard 0 that is posted.
     """
 
     at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
@@ -751,17 +716,12 @@ class ShardBooks(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Where they stand.
+    Where they stand, and why if nothing more is posted.
     """
 
     balance_hash: "int" = betterproto2.field(2, betterproto2.TYPE_FIXED64)
     """
     Sum of the hashes of all totals of the shard.
-    """
-
-    stopped: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
-    """
-    Empty, or why posting stopped.
     """
 
 

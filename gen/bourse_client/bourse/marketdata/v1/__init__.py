@@ -294,26 +294,6 @@ class GetStatusResponse(betterproto2.Message):
     How far market data has come.
     """
 
-    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
-    """
-    Last sequence stored.
-    """
-
-    next_offset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Next event record to read.
-    """
-
-    lag_records: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    Event records not yet stored.
-    """
-
-    lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
-    """
-    Age of the oldest event record not yet stored, milliseconds; 0 if there is none.
-    """
-
     places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, repeated=True
     )
@@ -461,7 +441,8 @@ class ListTradesRequest(betterproto2.Message):
 
     after_sequence: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
     """
-    Wait, at most 2 s, until market data has passed this sequence; UNAVAILABLE if it has not by then. 0: at once.
+    Wait, at most 2 s, until market data has passed this sequence; UNAVAILABLE if it has not by then. 0: at once. Where nothing
+    more of the instrument's shard is taken in: FAILED_PRECONDITION, whatever is asked.
     """
 
 

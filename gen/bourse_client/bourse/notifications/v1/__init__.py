@@ -35,7 +35,8 @@ class FollowStatus(betterproto2.Enum):
 
     STARTED = 1
     """
-    The subscription stands; notifications follow from here on.
+    The subscription stands; notifications follow from here on. Where nothing more of the shard is taken in, they do once that
+    was mended: on a later stream, behind this cursor.
     """
 
     CURSOR_GONE = 2
@@ -178,26 +179,6 @@ default_message_pool.register_message(
 class GetStatusResponse(betterproto2.Message):
     """
     How far notifications have come.
-    """
-
-    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
-    """
-    Last sequence told.
-    """
-
-    next_offset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Next event record to read.
-    """
-
-    lag_records: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    Event records not yet told.
-    """
-
-    lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
-    """
-    Age of the oldest event record not yet told, milliseconds; 0 if there is none.
     """
 
     places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(

@@ -147,16 +147,12 @@ class GetOrderRequest(betterproto2.Message):
     The newest order of that name.
     """
 
-    after_sequence: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
-    """
-    Wait, at most 2 s, until history has passed this sequence; UNAVAILABLE if it has not by then. 0: at once.
-    """
-
     after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    Wait, at most 2 s, until history has passed all of these; UNAVAILABLE if it has not by then.
+    Wait, at most 2 s, until history has passed all of these; UNAVAILABLE if it has not by then, FAILED_PRECONDITION at once if
+    it never will, for nothing more of one of these shards is taken in.
     """
 
 
@@ -181,11 +177,6 @@ class GetOrderResponse(betterproto2.Message):
     )
     """
     The order.
-    """
-
-    sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    How far history had come.
     """
 
     at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
@@ -219,26 +210,6 @@ default_message_pool.register_message(
 class GetStatusResponse(betterproto2.Message):
     """
     How far history has come.
-    """
-
-    sequence: "int" = betterproto2.field(1, betterproto2.TYPE_UINT64)
-    """
-    Last sequence stored.
-    """
-
-    next_offset: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Next event record to read.
-    """
-
-    lag_records: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    Event records not yet stored.
-    """
-
-    lag_ms: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
-    """
-    Age of the oldest event record not yet stored, milliseconds; 0 if there is none.
     """
 
     places: "list[__types__v1__.ReaderPlace]" = betterproto2.field(
@@ -295,11 +266,6 @@ class ListFillsRequest(betterproto2.Message):
     Opaque place of the page before; empty for the first page.
     """
 
-    after_sequence: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
-    """
-    As in GetOrderRequest.
-    """
-
     after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, repeated=True
     )
@@ -329,11 +295,6 @@ class ListFillsResponse(betterproto2.Message):
     next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
     Where the next page starts; empty at the end.
-    """
-
-    sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    How far history had come.
     """
 
     at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
@@ -387,16 +348,6 @@ class ListOrdersRequest(betterproto2.Message):
     At most this many, 1..1000.
     """
 
-    cursor: "int" = betterproto2.field(7, betterproto2.TYPE_UINT64)
-    """
-    Only orders created before this one: the next_cursor of the page before; 0 for the first page.
-    """
-
-    after_sequence: "int" = betterproto2.field(8, betterproto2.TYPE_UINT64)
-    """
-    As in GetOrderRequest.
-    """
-
     after: "list[__types__v1__.ShardSequence]" = betterproto2.field(
         9, betterproto2.TYPE_MESSAGE, repeated=True
     )
@@ -426,16 +377,6 @@ class ListOrdersResponse(betterproto2.Message):
     )
     """
     The page.
-    """
-
-    next_cursor: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
-    """
-    Where the next page starts; 0 at the end.
-    """
-
-    sequence: "int" = betterproto2.field(3, betterproto2.TYPE_UINT64)
-    """
-    How far history had come.
     """
 
     at: "list[__types__v1__.ShardSequence]" = betterproto2.field(
