@@ -17,8 +17,9 @@ import pytest
 from services.runtime.clickhouse import open_clickhouse
 from services.runtime.config import ClickHouseConfig, clickhouse_address, postgres_dsn
 from services.runtime.embedded import EmbeddedPostgres, start_postgres, stop_postgres
-from services.runtime.embedded_kafka import start_kafka, stop_kafka
+from services.runtime.embedded_kafka import prepare_kafka, start_kafka, stop_kafka
 from tests.kafka import HEAP_MB, forget_topics, need_kafka
+from tests.kafka_doors import Doors
 
 _numbers = itertools.count()
 
@@ -84,22 +85,40 @@ async def _execute(data: Path, statement: str) -> None:
         await connection.close()
 
 
+class Kafka(NamedTuple):
+    """A running broker."""
+
+    address: str
+    """Of the door that asks nobody who he is."""
+    doors: Doors
+
+
 @pytest.fixture(scope="session")
-def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one broker for the whole session. Tests that kill it start their own."""
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One broker for the whole session. Tests that kill it start their own."""
     need_kafka()
     data = tmp_path_factory.mktemp("kafka")
+    place = prepare_kafka(data)
+    doors = Doors(data, place)
     try:
-        yield start_kafka(data, heap_mb=HEAP_MB, quick=True).address
+        start_kafka(data, heap_mb=HEAP_MB, quick=True, settings=doors.settings())
+        asyncio.run(doors.introduce())
+        yield Kafka(place.address, doors)
     finally:
         stop_kafka(data, "immediate")
 
 
 @pytest.fixture
-def kafka(kafka_server: str) -> str:
+def kafka(kafka_server: Kafka) -> str:
     """The address of a Kafka without a topic, for this test alone."""
-    forget_topics(kafka_server)
-    return kafka_server
+    forget_topics(kafka_server.address)
+    return kafka_server.address
+
+
+@pytest.fixture
+def kafka_doors(kafka: str, kafka_server: Kafka) -> Doors:
+    """The other ways into that Kafka."""
+    return kafka_server.doors
 
 
 class ClickHouse(NamedTuple):

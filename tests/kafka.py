@@ -11,8 +11,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 from pydantic import SecretStr
 
 from services.runtime.config import LogConfig
+from services.runtime.kafka_access import Access
 from services.runtime.kafka_jars import KafkaMissing, fetch_kafka
-from services.runtime.kafka_link import Access, Link
+from services.runtime.kafka_link import Link
 
 HEAP_MB: Final = 256
 

@@ -18,8 +18,9 @@ from services.runtime.embedded import (
     stop_postgres,
 )
 from services.runtime.embedded_kafka import prepare_kafka
+from services.runtime.kafka_access import Access
 from services.runtime.kafka_jars import KafkaMissing, fetch_kafka, kafka_jars
-from services.runtime.kafka_link import Access, count_brokers
+from services.runtime.kafka_link import count_brokers
 from services.runtime.log import LogError
 
 LOOK_S: Final = 2.0

@@ -93,7 +93,9 @@ class LogConfig(Section):
     tls_cert: str = ""
     """Kafka: a file with our own certificate, where the brokers want one; empty: none."""
     tls_key: str = ""
-    """Kafka: the file of its key, without a passphrase; empty: it is in the certificate's file."""
+    """Kafka: the file of its key; empty: it is in the certificate's file."""
+    tls_key_password: SecretStr = SecretStr("")
+    """Kafka: the passphrase of that key; empty: it has none."""
     sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
     """Kafka: how we say who we are; empty: we do not. PLAIN sends the password: only with TLS."""
     sasl_user: str = ""
@@ -102,13 +104,28 @@ class LogConfig(Section):
     """Kafka: our password."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "LogConfig":
+    def _copies_fit(self) -> "LogConfig":
         if self.min_isr > self.replication:
             raise ValueError("LOG_MIN_ISR is above LOG_REPLICATION: nothing could be appended")
+        return self
+
+    @model_validator(mode="after")
+    def _name_fits(self) -> "LogConfig":
         if self.sasl_mechanism == "PLAIN" and not self.tls_ca:
             raise ValueError("LOG_SASL_MECHANISM PLAIN needs LOG_TLS_CA: it sends the password")
         if self.sasl_mechanism and not (self.sasl_user and self.sasl_password):
             raise ValueError("LOG_SASL_MECHANISM needs LOG_SASL_USER and LOG_SASL_PASSWORD")
+        # Whoever wrote a password down believes that it is used.
+        if not self.sasl_mechanism and (self.sasl_user or self.sasl_password):
+            raise ValueError("LOG_SASL_USER and LOG_SASL_PASSWORD need LOG_SASL_MECHANISM")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_fits(self) -> "LogConfig":
+        if self.tls_cert and not self.tls_ca:
+            raise ValueError("LOG_TLS_CERT needs LOG_TLS_CA: it is shown over TLS only")
+        if not self.tls_cert and (self.tls_key or self.tls_key_password):
+            raise ValueError("LOG_TLS_KEY and LOG_TLS_KEY_PASSWORD need LOG_TLS_CERT")
         return self
 
 

@@ -30,8 +30,9 @@ from typing import Final, NamedTuple
 
 from services.runtime.config import kafka_place_file
 from services.runtime.embedded import EmbeddedError
+from services.runtime.kafka_access import Access
 from services.runtime.kafka_jars import java_program, kafka_jars
-from services.runtime.kafka_link import Access, count_brokers
+from services.runtime.kafka_link import count_brokers
 from services.runtime.log import LogError
 
 HEAP_MB: Final = 512

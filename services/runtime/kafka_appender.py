@@ -19,13 +19,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from services.runtime.config import LogConfig
-from services.runtime.kafka_link import (
-    MOVED,
-    NO_ERROR,
-    Access,
-    Link,
-    NoAnswer,
-)
+from services.runtime.kafka_access import Access, not_allowed
+from services.runtime.kafka_link import DOUBT_S, MOVED, NO_ERROR, Link, NoAnswer
 from services.runtime.kafka_records import Identity, encode
 from services.runtime.log import (
     Appended,
@@ -61,6 +56,8 @@ class Appender:
     def __init__(self, access: Access, topic: str, config: LogConfig) -> None:
         self._topic = topic
         self._timeout_s = config.append_timeout_s
+        # What is left must do for a broker that does not answer a knock, and for the next one.
+        self._doubt_s = min(DOUBT_S, config.append_timeout_s / 4)
         self._link = Link(access, topic)
         self._one_at_a_time = asyncio.Lock()
         self._identity: Identity | None = None
@@ -104,7 +101,9 @@ class Appender:
         while True:
             try:
                 answer = await self._link.ask(
-                    InitProducerIdRequest(None, 0), within_s=self._timeout_s
+                    InitProducerIdRequest(None, 0),
+                    within_s=self._timeout_s,
+                    doubt_s=self._doubt_s,
                 )
             except NoAnswer as error:
                 raise LogUnavailable(f"The log did nothing: {error}") from error
@@ -128,6 +127,7 @@ class Appender:
         deadline, pause_s = clock() + self._timeout_s, FIRST_PAUSE_S
         in_doubt, why = False, ""
         while (left_s := deadline - clock()) > 0:
+            asked_twice = self._link.asked_twice
             try:
                 found = await self._produce(batch, left_s)
             except NoAnswer as error:
@@ -140,6 +140,8 @@ class Appender:
                 error_code = found[1]
                 if error_code == NO_ERROR:
                     return _appended(self._topic, found)
+                # One of the two answered; what the other makes of it we shall not hear.
+                in_doubt |= self._link.asked_twice > asked_twice
                 if not in_doubt and (refusal := self._nothing_done(error_code)):
                     raise refusal
                 in_doubt, why = True, _named(error_code)
@@ -154,7 +156,7 @@ class Appender:
     async def _produce(self, batch: bytearray, left_s: float) -> Any:
         """What the leader says of the batch."""
         request = ProduceRequest(None, _ALL, int(left_s * 1000) + 1, [(self._topic, [(0, batch)])])
-        answer = await self._link.ask(request, within_s=left_s)
+        answer = await self._link.ask(request, within_s=left_s, doubt_s=self._doubt_s)
         return answer.topics[0][1][0]
 
     def _nothing_done(self, error_code: int) -> LogError | None:
@@ -165,6 +167,8 @@ class Appender:
             )
         if error_code not in _BEFORE_WRITING:
             return None
+        if refused := not_allowed(self._topic, error_code):
+            return refused
         if error_code in _WRONG_IDENTITY:
             self._identity = None
         return LogUnavailable(f"The log did nothing: {_named(error_code)}.")

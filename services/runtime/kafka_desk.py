@@ -12,12 +12,13 @@ from aiokafka.protocol.admin import DeleteRecordsRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from services.runtime.kafka_access import Access, not_allowed
 from services.runtime.kafka_link import (
     ANSWER_S,
+    DOUBT_S,
     MOVED,
     NO_ERROR,
     OUT_OF_RANGE,
-    Access,
     Link,
     NoAnswer,
 )
@@ -82,7 +83,7 @@ class Desk:
         """
         wanted = [(self._topic, [(0, offset, max_bytes)])]
         request = FetchRequest(int(wait_s * 1000), 1, max_bytes, _UNCOMMITTED, wanted)
-        answer = await self._ask(request, ANSWER_S + wait_s)
+        answer = await self._ask(request, held_s=wait_s)
         return decode(self._topic, answer[-1] or b"", offset)
 
     async def cut(self, below: int) -> int:
@@ -94,12 +95,14 @@ class Desk:
         request = OffsetRequest(_ANY_REPLICA, _UNCOMMITTED, [(self._topic, [(0, which)])])
         return int((await self._ask(request))[3])
 
-    async def _ask(self, request: Any, within_s: float = ANSWER_S) -> Any:
-        """What the leader says of the partition."""
+    async def _ask(self, request: Any, *, held_s: float = 0.0) -> Any:
+        """What the leader says of the partition, which it may hold back for so long."""
         why = ""
         for _ in range(_TRIES):
             try:
-                answer = await self.link.ask(request, within_s=within_s)
+                answer = await self.link.ask(
+                    request, within_s=held_s + ANSWER_S, doubt_s=held_s + DOUBT_S
+                )
             except NoAnswer as error:
                 why = str(error)
                 continue
@@ -109,6 +112,8 @@ class Desk:
                 return found
             if error_code == OUT_OF_RANGE:
                 raise NoSuchOffset
+            if refused := not_allowed(self._topic, error_code):
+                raise refused
             why = f"Kafka said {error_code} ({for_code(error_code).__name__})"
             if error_code in MOVED:
                 self.link.drop()

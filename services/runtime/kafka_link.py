@@ -3,37 +3,41 @@
 Of the driver only the connection, the requests and the codec of records are used: its producer and
 its consumer mend themselves behind our back, and we must know of each connection that was lost.
 
-    LogUnavailable            nothing was sent
-      KafkaRefused            it answers and does not let us in: a setting has to be mended
+A connection may be dead and nobody say so: the broker stands still, or the wire swallows what is
+sent. Whether it is that or merely slow cannot be known. So a question that waits too long is asked
+once more over another connection while the first one still may answer, and the first answer counts;
+a slow broker is asked twice, and loses nothing of what it was about to say.
+
+    LogUnavailable            nothing was sent; KafkaRefused if we are not let in
     NoAnswer                  what was sent may have been done
 """
 
 import asyncio
-import ssl
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from contextlib import suppress
+from typing import Any, Final
 
+import structlog
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import (
-    KafkaError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-)
 from aiokafka.protocol.metadata import MetadataRequest
 
-from services.runtime.config import ConfigError, LogConfig
-from services.runtime.final import NeedsMending
+from services.runtime.kafka_access import (
+    CONNECT_S,
+    LOST,
+    Access,
+    KafkaRefused,
+    connect,
+    hint,
+    not_allowed,
+    refusal,
+)
 from services.runtime.log import LogUnavailable, TopicUnknown
-
-CONNECT_S: Final = 2.0
-"""How long a broker may take to answer a knock; the next one is tried then."""
 
 ANSWER_S: Final = 10.0
 """How long an answer may take where nothing else is said."""
 
-SCHEME: Final = "kafka"
-SYSTEM_CAS: Final = "system"
+DOUBT_S: Final = 2.0
+"""So long a question waits for its answer before it is asked over another connection as well."""
 
 NO_ERROR: Final = 0
 OUT_OF_RANGE: Final = 1
@@ -42,67 +46,13 @@ _NO_LEADER: Final = 5
 MOVED: Final = frozenset({3, 5, 6, 9, 13, 14, 56, 74, 75, 76, 78})
 """Errors of a broker that does not lead the topic, or not yet: ask who does."""
 
-_LOST: Final = (OSError, TimeoutError, KafkaError)
+_AGAIN_S: Final = 0.2
 
-
-class KafkaRefused(LogUnavailable, NeedsMending):
-    """Kafka answers and does not let us in, nor will it before somebody changes a setting."""
+_log = structlog.get_logger("log")
 
 
 class NoAnswer(Exception):
     """A question was sent and its answer is lost. What it asked for may have been done."""
-
-
-class Access(NamedTuple):
-    """How to come to a Kafka: its brokers, and who we are."""
-
-    address: str
-    """kafka://host:port,host:port"""
-    tls: ssl.SSLContext | None = None
-    sasl_mechanism: str = ""
-    sasl_user: str = ""
-    sasl_password: str = ""
-
-    def __repr__(self) -> str:
-        return f"Access({self.address!r})"
-
-    def brokers(self) -> Sequence[tuple[str, int]]:
-        """Hosts and ports. Raises ConfigError."""
-        try:
-            parts = [urlsplit(f"//{part}") for part in self.address.partition("://")[2].split(",")]
-            found = [(part.hostname, part.port) for part in parts]
-        except ValueError as error:
-            raise ConfigError(f"BOURSE_LOG_ADDRESS: {error}.") from None
-        whole = [(host, port) for host, port in found if host and port]
-        if not whole or len(whole) != len(found):
-            raise ConfigError("BOURSE_LOG_ADDRESS: a Kafka is written kafka://host:port,host:port.")
-        return whole
-
-
-def access_of(config: LogConfig) -> Access:
-    """What the configuration says. Raises ConfigError."""
-    access = Access(
-        config.address.get_secret_value(),
-        _tls(config),
-        config.sasl_mechanism,
-        config.sasl_user,
-        config.sasl_password.get_secret_value(),
-    )
-    access.brokers()
-    return access
-
-
-def _tls(config: LogConfig) -> ssl.SSLContext | None:
-    if not config.tls_ca:
-        return None
-    try:
-        ca = None if config.tls_ca == SYSTEM_CAS else config.tls_ca
-        context = ssl.create_default_context(cafile=ca)
-        if config.tls_cert:
-            context.load_cert_chain(config.tls_cert, config.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"BOURSE_LOG_TLS_…: a file cannot be used: {error}.") from None
-    return context
 
 
 async def count_brokers(access: Access) -> int:
@@ -121,6 +71,8 @@ class Link:
         """How many there are in the cluster, as of the last opening."""
         self.openings = 0
         """How often it was opened: whoever compares sees that it was lost in between."""
+        self.asked_twice = 0
+        """How many questions were sent over a second connection: the first may yet be heard."""
         self._access = access
         self._opening = asyncio.Lock()
         self._connection: AIOKafkaConnection | None = None
@@ -131,8 +83,10 @@ class Link:
         """Whether there is a connection, as far as we know."""
         return self._connection is not None and self._connection.connected()
 
-    async def ask(self, request: Any, *, within_s: float = ANSWER_S) -> Any:
-        """Send a request and give the answer.
+    async def ask(
+        self, request: Any, *, within_s: float = ANSWER_S, doubt_s: float = DOUBT_S
+    ) -> Any:
+        """Send a request and give the answer. It must be one that may be heard twice.
 
         Raises LogUnavailable or TopicUnknown (nothing was sent), or NoAnswer; then, and if we are
         cancelled while we wait, the connection is dropped.
@@ -142,15 +96,25 @@ class Link:
                 connection = await self._ready()
         except TimeoutError as error:
             raise LogUnavailable("Kafka cannot be reached in time.") from error
+        first = asyncio.ensure_future(_send(connection, request))
+        asked = [first]
         try:
             async with asyncio.timeout(within_s):
-                return await connection.send(request)
-        except _LOST as error:
+                await asyncio.wait(asked, timeout=doubt_s)
+                if first.done():
+                    return first.result()
+                asked.append(asyncio.ensure_future(self._ask_anew(connection, request)))
+                return await _first_answer(asked)
+        except LOST as error:
             self.drop()
             raise NoAnswer(f"Kafka's answer was lost: {error!r}") from error
         except asyncio.CancelledError:
             self.drop()
             raise
+        finally:
+            for each in asked:
+                each.cancel()
+                each.add_done_callback(_forget)
 
     async def open(self) -> None:
         """Have a connection. Raises LogUnavailable or TopicUnknown."""
@@ -166,12 +130,46 @@ class Link:
         async with self._opening:
             if not self.is_open:
                 self.drop()
-                self._connection = await self._open()
-                self.openings += 1
+                self._use(await self._open())
             return self._connection
 
-    async def _open(self) -> AIOKafkaConnection:
-        connection, metadata = await _knock(self._access, self._known, self.topic)
+    def _use(self, connection: AIOKafkaConnection) -> None:
+        self.drop()
+        self._connection = connection
+        self.openings += 1
+
+    async def _ask_anew(self, doubted: AIOKafkaConnection, request: Any) -> Any:
+        """The answer that comes over another connection, which is ours from then on.
+
+        Tries until it has one. Whoever waits for it knows how long.
+        """
+        while True:
+            with suppress(LogUnavailable, TopicUnknown, *LOST):
+                return await self._ask_once_anew(doubted, request)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _ask_once_anew(self, doubted: AIOKafkaConnection, request: Any) -> Any:
+        if self._connection is not doubted:
+            # Another question has brought a new one meanwhile.
+            connection = await self._ready()
+            self.asked_twice += 1
+            return await _send(connection, request)
+        connection = await self._open(doubted)
+        try:
+            self.asked_twice += 1
+            answer = await _send(connection, request)
+            if self._connection is doubted:
+                _log.warning("log_silent", topic=self.topic, broker=_place(doubted))
+                self._use(connection)
+            return answer
+        finally:
+            if self._connection is not connection:
+                connection.close()
+
+    async def _open(self, doubted: AIOKafkaConnection | None = None) -> AIOKafkaConnection:
+        """A new connection. Whoever is in doubt is asked last who leads."""
+        known = [place for place in self._known if not doubted or place != _place(doubted)]
+        connection, metadata = await _knock(self._access, known, self.topic)
         at = {broker[0]: (broker[1], broker[2]) for broker in metadata.brokers}
         self._known, self.brokers = list(at.values()), len(at)
         if self.topic is None:
@@ -183,15 +181,40 @@ class Link:
         except BaseException:
             connection.close()
             raise
-        if leader == (connection.host, connection.port):
+        if leader == _place(connection):
             return connection
         connection.close()
         try:
-            return await _connect(self._access, *leader)
-        except _LOST as error:
+            return await connect(self._access, *leader)
+        except LOST as error:
             raise LogUnavailable(
                 f"The leader of {self.topic} is out of reach: {error!r}"
             ) from error
+
+
+async def _send(connection: AIOKafkaConnection, request: Any) -> Any:
+    return await connection.send(request)
+
+
+async def _first_answer(asked: Sequence["asyncio.Future[Any]"]) -> Any:
+    """The first answer that comes; the last failure if none does."""
+    why: Exception | None = None
+    for each in asyncio.as_completed(asked):
+        try:
+            return await each
+        except LOST as error:
+            why = error
+    raise why or TimeoutError
+
+
+def _forget(asked: "asyncio.Future[Any]") -> None:
+    """Nobody waits any more for what became of it."""
+    if not asked.cancelled():
+        asked.exception()
+
+
+def _place(connection: AIOKafkaConnection) -> tuple[str, int]:
+    return connection.host, connection.port
 
 
 async def _knock(
@@ -199,62 +222,29 @@ async def _knock(
 ) -> tuple[AIOKafkaConnection, Any]:
     """A connection to the first broker that answers, and what it says of the cluster and a topic.
 
-    Raises LogUnavailable; KafkaRefused if none lets us in.
+    Raises LogUnavailable; KafkaRefused if one refuses us and none lets us in.
     """
-    why: Exception | None = None
+    why, refused = "", ""
     for host, port in dict.fromkeys([*known, *access.brokers()]):
         connection = None
         try:
-            connection = await _connect(access, host, port)
+            connection = await connect(access, host, port)
             request = MetadataRequest([] if topic is None else [topic], False)
             async with asyncio.timeout(CONNECT_S):
                 return connection, await connection.send(request)
-        except _LOST as error:
-            why = error
+        except LOST as error:
+            why = f"{error!r}.{hint(access, error)}"
+            if said := refusal(access, error):
+                refused = f"Kafka at {host}:{port} does not let us in: {said}."
             if connection is not None:
                 connection.close()
         except asyncio.CancelledError:
             if connection is not None:
                 connection.close()
             raise
-    said = f"Kafka cannot be reached: {why!r}"
-    if isinstance(why, _REFUSED):
-        raise KafkaRefused(f"{said}. Look at BOURSE_LOG_SASL_… and BOURSE_LOG_TLS_….") from why
-    raise LogUnavailable(said) from why
-
-
-_REFUSED: Final = (
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-    ssl.SSLCertVerificationError,
-)
-
-
-async def _connect(access: Access, host: str, port: int) -> AIOKafkaConnection:
-    connection = AIOKafkaConnection(
-        host,
-        port,
-        client_id="bourse",
-        # Of all its questions; each of ours has a limit of its own, below this one.
-        request_timeout_ms=120_000,
-        ssl_context=access.tls,
-        security_protocol=_protocol(access),
-        sasl_mechanism=access.sasl_mechanism or None,
-        sasl_plain_username=access.sasl_user,
-        sasl_plain_password=access.sasl_password,
-    )
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            await connection.connect()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _protocol(access: Access) -> str:
-    transport = "SSL" if access.tls else "PLAINTEXT"
-    return f"SASL_{transport}" if access.sasl_mechanism else transport
+    if refused:
+        raise KafkaRefused(refused)
+    raise LogUnavailable(f"Kafka cannot be reached: {why}")
 
 
 def _leader(topic: str, metadata: Any) -> int:
@@ -262,5 +252,7 @@ def _leader(topic: str, metadata: Any) -> int:
     error, _name, _internal, partitions = metadata.topics[0]
     if error == UNKNOWN_TOPIC:
         raise TopicUnknown(f"There is no topic {topic}.")
+    if refused := not_allowed(topic, error):
+        raise refused
     leaders = [int(leader) for _error, number, leader, *_rest in partitions if number == 0]
     return leaders[0] if leaders and error in (NO_ERROR, _NO_LEADER) else -1

@@ -14,9 +14,10 @@ from contextlib import aclosing
 from typing import Final
 
 from services.runtime.config import LogConfig
+from services.runtime.kafka_access import KafkaRefused, access_of
 from services.runtime.kafka_appender import Appender
 from services.runtime.kafka_desk import Desk
-from services.runtime.kafka_link import KafkaRefused, access_of, count_brokers
+from services.runtime.kafka_link import count_brokers
 from services.runtime.kafka_reader import KafkaReader
 from services.runtime.kafka_topics import make_topic
 from services.runtime.log import Appended, LogUnavailable, Record, check_sizes

@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
+from services.runtime.kafka_access import Access
 from services.runtime.kafka_desk import Desk, NoSuchOffset
-from services.runtime.kafka_link import Access
 from services.runtime.log import (
     READ_BATCH_BYTES,
     CutAway,

@@ -13,14 +13,8 @@ from aiokafka.protocol.admin import CreateTopicsRequest, DescribeConfigsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.runtime.config import LogConfig
-from services.runtime.kafka_link import (
-    NO_ERROR,
-    UNKNOWN_TOPIC,
-    Access,
-    KafkaRefused,
-    Link,
-    NoAnswer,
-)
+from services.runtime.kafka_access import Access, not_allowed
+from services.runtime.kafka_link import NO_ERROR, UNKNOWN_TOPIC, Link, NoAnswer
 from services.runtime.kafka_records import MAX_BATCH_BYTES
 from services.runtime.log import LogUnavailable, TopicUnknown, TopicUnsound
 
@@ -35,7 +29,6 @@ _CREATE_MS: Final = 10_000
 _TOPIC: Final = 2
 _ALREADY_EXISTS: Final = 36
 _INVALID_REPLICATION: Final = 38
-_NOT_ALLOWED: Final = frozenset({29, 31})
 
 
 def wanted_settings(config: LogConfig) -> dict[str, str]:
@@ -112,11 +105,8 @@ async def _create(link: Link, topic: str, config: LogConfig) -> None:
 
 
 def _see_allowed(topic: str, error: int) -> None:
-    if error in _NOT_ALLOWED:
-        raise KafkaRefused(
-            f"Kafka does not let us make or describe {topic} ({for_code(error).__name__}): give"
-            " our user the rights that docs/operators.md names."
-        )
+    if refused := not_allowed(topic, error):
+        raise refused
 
 
 async def _appeared(link: Link, topic: str) -> list[Any]:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from services.cli.probes import any_free_port
 from services.runtime.config import LogConfig
 from services.runtime.embedded_kafka import (
     Place,
@@ -24,65 +22,26 @@ from services.runtime.embedded_kafka import (
     start_kafka,
     stop_kafka,
 )
-from services.runtime.kafka_link import Access, KafkaRefused, Link
+from services.runtime.kafka_access import Access
+from services.runtime.kafka_link import Link
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.log import LogUnavailable, OutcomeUnknown, PastEnd, Record, RolledBack
 from tests.kafka import HEAP_MB, kafka_config, need_kafka
 
-PASSWORD = "open sesame"
-
 
 class Own:
-    """One broker that tests may kill. A second door asks for a name, a password and TLS."""
+    """One broker that tests may kill."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
         self.place = prepare_kafka(data)
-        self._secure_port = any_free_port("127.0.0.1")
-
-    @property
-    def secure_address(self) -> str:
-        return f"kafka://localhost:{self._secure_port}"
-
-    @property
-    def certificate(self) -> Path:
-        return self.data / "cert.pem"
 
     async def start(self) -> None:
         self.place = await asyncio.to_thread(prepare_kafka, self.data)
-        settings = self._two_doors()
-        await asyncio.to_thread(
-            start_kafka, self.data, heap_mb=HEAP_MB, quick=True, settings=settings
-        )
+        await asyncio.to_thread(start_kafka, self.data, heap_mb=HEAP_MB, quick=True)
 
     def kill(self) -> None:
         stop_kafka(self.data, "immediate")
-
-    def _two_doors(self) -> dict[str, str]:
-        client, controller = self.place.ports[0], self.place.controller_ports[0]
-        here, secure = f"PLAINTEXT://127.0.0.1:{client}", f"SECURE://localhost:{self._secure_port}"
-        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
-        protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL"
-        door = "listener.name.secure."
-        return {
-            "listeners": f"{here},CONTROLLER://127.0.0.1:{controller},{secure}",
-            "advertised.listeners": f"{here},{secure}",
-            "listener.security.protocol.map": protocols,
-            f"{door}ssl.keystore.type": "PEM",
-            f"{door}ssl.keystore.location": str(self._key_and_certificate()),
-            f"{door}sasl.enabled.mechanisms": "PLAIN",
-            f"{door}plain.sasl.jaas.config": f'{module} required user_bourse="{PASSWORD}";',
-        }
-
-    def _key_and_certificate(self) -> Path:
-        both, key = self.data / "both.pem", self.data / "key.pem"
-        if not both.exists():
-            asked = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-            named = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-            out = ("-keyout", str(key), "-out", str(self.certificate))
-            subprocess.run([*asked, *named, *out], check=True, capture_output=True)
-            both.write_text(key.read_text() + self.certificate.read_text())
-        return both
 
 
 @pytest.fixture(scope="module")
@@ -146,25 +105,6 @@ def test_a_log_waits_for_a_kafka_that_is_starting(own: Own) -> None:
         await log.create("starting")
         assert await put(log, "starting", b"a") == 0
         await log.close()
-
-    told(story())
-
-
-def test_a_kafka_that_asks_who_we_are_is_told_over_tls(own: Own) -> None:
-    known = {"sasl_mechanism": "PLAIN", "sasl_user": "bourse", "tls_ca": str(own.certificate)}
-
-    async def story() -> None:
-        await own.start()
-        config = kafka_config(own.secure_address, sasl_password=PASSWORD, **known)
-        async with opened(config, "secure") as log:
-            assert await put(log, "secure", b"a") == 0
-            assert [record.body for record in await until(log, "secure", 1)] == [b"a"]
-        for wrong in (
-            kafka_config(own.secure_address, sasl_password="no", **known),
-            kafka_config(own.secure_address, **{**known, "sasl_password": "x", "tls_ca": "system"}),
-        ):
-            with pytest.raises(KafkaRefused, match="BOURSE_LOG_SASL_"):
-                await open_kafka_log(wrong)
 
     told(story())
 

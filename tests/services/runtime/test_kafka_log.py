@@ -12,10 +12,10 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from pydantic import ValidationError
 
-from services.runtime.config import ConfigError, LogConfig
-from services.runtime.kafka_link import Access, Link, access_of
+from services.runtime.config import ConfigError
+from services.runtime.kafka_access import Access, access_of
+from services.runtime.kafka_link import Link
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.kafka_records import Identity, decode, encode
 from services.runtime.kafka_topics import _check_settings, wanted_settings
@@ -313,30 +313,3 @@ def test_one_who_takes_connections_and_never_answers_is_not_waited_for_long() ->
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="BOURSE_LOG_ADDRESS"):
         access_of(kafka_config(address))
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"min_isr": 2}, "MIN_ISR is above"),
-        ({"sasl_mechanism": "PLAIN", "sasl_user": "u", "sasl_password": "p"}, "needs LOG_TLS_CA"),
-        ({"sasl_mechanism": "SCRAM-SHA-256"}, "needs LOG_SASL_USER"),
-    ],
-)
-def test_settings_that_do_not_fit_together_are_refused(
-    settings: dict[str, object], said: str
-) -> None:
-    with pytest.raises(ValidationError, match=said):
-        kafka_config("kafka://a:1", **settings)
-
-
-def test_a_password_is_shown_nowhere() -> None:
-    config: LogConfig = kafka_config(
-        "kafka://a:1", sasl_mechanism="SCRAM-SHA-256", sasl_user="u", sasl_password="open sesame"
-    )
-    assert "sesame" not in f"{config!r} {access_of(config)!r}"
-
-
-def test_certificates_that_are_not_there_are_named() -> None:
-    with pytest.raises(ConfigError, match="BOURSE_LOG_TLS_"):
-        access_of(kafka_config("kafka://a:1", tls_ca="/nowhere.pem"))
