@@ -80,7 +80,9 @@ def start_telemetry(room: str, config: TelemetryConfig) -> Telemetry:
         structlog.processors.JSONRenderer(serializer=_json),
     ]
     if as_console:
-        last = [structlog.dev.ConsoleRenderer(colors=is_terminal)]
+        # The default shows what every variable held, passwords too.
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
     level = logging.getLevelNamesMapping()[config.level.upper()]
     structlog.configure(
         processors=[*shared, *last],
