@@ -74,6 +74,10 @@ class Report:
         """How many there were."""
         return self.injected.total()
 
+    def note(self, what: str) -> None:
+        """Put down what is over now, by the clock of the rooms' logs."""
+        self.trace.append(time.strftime("%H:%M:%S ", time.gmtime()) + what)
+
     def as_json(self) -> dict[str, Any]:
         """As an object of plain values; the trace is left out."""
         plain = {name: value for name, value in vars(self).items() if name != "trace"}
@@ -208,7 +212,7 @@ async def _one(house: House, kind: Fault, chance: Random, report: Report) -> Non
     began = time.monotonic()
     done_to = await kind.act(house, chance)
     took = time.monotonic() - began
-    report.trace.append(f"{kind.name}: {done_to} ({took:.1f} s)")
+    report.note(f"{kind.name}: {done_to} ({took:.1f} s)")
 
 
 async def _quiet(house: House, clients: Clients, report: Report) -> None:
@@ -221,7 +225,9 @@ async def _quiet(house: House, clients: Clients, report: Report) -> None:
     await _grows(lambda: len(clients.rest.accepted), "no order by REST was decided")
     await _grows(lambda: clients.savings.deposits, "no deposit was made")
     await _grows(lambda: clients.looks.count, "no balances were read")
-    report.longest_rest_s = max(report.longest_rest_s, time.monotonic() - began)
+    took = time.monotonic() - began
+    report.longest_rest_s = max(report.longest_rest_s, took)
+    report.note(f"whole again ({took:.1f} s)")
 
 
 async def _grows(count: Callable[[], int], else_say: str) -> None:

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", choices=["postgres", "kafka"], default="postgres")
     parser.add_argument("--shards", type=int, default=1, help="of matching, 1..16")
     parser.add_argument("--replicas", type=int, default=2, help="of each shard, 1..9")
-    parser.add_argument("--keep", type=Path, help="a folder for the rooms' own words")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the rooms' own words, and what was done"
+    )
     parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
 
 
@@ -47,7 +49,7 @@ def soak(given: argparse.Namespace) -> bool:
     try:
         house = House(data, given.replicas, given.log, given.shards)
         report = _shown(house, seed, given.faults, own_disk)
-        _keep(data, given.keep)
+        _keep(data, report, given.keep)
     finally:
         if own_disk:
             drop_disk(data)
@@ -67,10 +69,11 @@ def _shown(house: House, seed: int, faults: int, own_disk: bool) -> Report:
         return asyncio.run(run(house, seed, faults, own_disk=own_disk, tell=tell))
 
 
-def _keep(data: Path, folder: Path | None) -> None:
+def _keep(data: Path, report: Report, folder: Path | None) -> None:
     if folder is not None:
         with suppress(OSError):
             shutil.copytree(data / "logs", folder, dirs_exist_ok=True)
+            (folder / "faults.txt").write_text("\n".join(report.trace) + "\n")
 
 
 def _say(report: Report, as_json: bool) -> None:
