@@ -273,8 +273,16 @@ def short(
     return Problem("insufficient_balance", detail, member=outcome.member, funds=funds)
 
 
+_STOPPED: Final = "What was asked for is not taken in any more until operators have mended that."
+
+
 def unreachable(error: grpc.aio.AioRpcError, *, waited: bool) -> Problem:
-    """A room that did not answer a read. `waited`: it was reached, and had not come far enough."""
+    """A room that did not answer a read. `waited`: it was reached, and had not come far enough.
+
+    One that will come no further says so at once, and it does not help to wait for it.
+    """
+    if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+        return Problem("unavailable", _STOPPED)
     late = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
     if waited and error.code() in late:
         return Problem("lagging")

@@ -26,7 +26,7 @@ async def main() -> None:
     readers = Readers(log, SystemClock(), every)
     await readers.check(pool)
     for reader in every:
-        await readers.guard(reader, reader.open())
+        await readers.guard(reader, reader.open)
     server = Marketdata(readers, config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
     parts = [part for one in every if not one.stopped for part in (one.keep(), one.tell())]

@@ -114,19 +114,19 @@ class Readers(Generic[ReaderT]):
         Raises ShardNeedsMending if that stops the last one.
         """
         for reader in self._readers:
-            await self.guard(reader, self._check(pool, reader.topic))
+            await self.guard(reader, partial(self._check, pool, reader.topic))
 
     async def _check(self, pool: Pool, topic: str) -> None:
         await self._log.create(topic)
         await same_log(pool, self._log, topic)
 
-    async def guard(self, reader: ReaderT, work: Awaitable[None]) -> None:
+    async def guard(self, reader: ReaderT, work: Callable[[], Awaitable[None]]) -> None:
         """Do something for one reader; it alone stops if its shard needs mending.
 
         Raises ShardNeedsMending if no other is left, and whatever else the work raises.
         """
         try:
-            await work
+            await work()
         except ShardNeedsMending as error:
             if all(other.stopped for other in self._readers if other is not reader):
                 raise
@@ -137,7 +137,7 @@ class Readers(Generic[ReaderT]):
         """What follows each shard, for ever; those that have stopped before are left out."""
         for reader in self._readers:
             if not reader.stopped:
-                yield self.guard(reader, reader.run())
+                yield self.guard(reader, reader.run)
 
     def __iter__(self) -> Iterator[ReaderT]:
         return iter(self._readers)
@@ -197,7 +197,7 @@ class Readers(Generic[ReaderT]):
         for shard, (reader, lag) in enumerate(zip(self._readers, self._lags, strict=True)):
             yield holds.keep(reader.topic, room, reader.held)
             name = f"shard_{shard}_lag" if shard else "lag"
-            measure = lag.keep(partial(_next_offset, reader), telemetry, name)
+            measure = partial(lag.keep, partial(_next_offset, reader), telemetry, name)
             yield self.guard(reader, measure)
 
 

@@ -52,15 +52,15 @@ class History:
 
     def __init__(self) -> None:
         self.says = orders.GetOrderResponse(found=False)
-        self.lags = False
+        self.misses: grpc.StatusCode | None = None
         self.asked: list[orders.GetOrderRequest] = []
 
     async def get_order(
         self, request: orders.GetOrderRequest, context: Any
     ) -> orders.GetOrderResponse:
         self.asked.append(request)
-        if self.lags:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "lagging")
+        if self.misses is not None:
+            await context.abort(self.misses, "it stands at sequence 8")
         return self.says
 
 
@@ -185,9 +185,20 @@ def test_a_404_is_final_only_while_the_clock_of_the_engine_is_near(tmp_path: Pat
 def test_history_that_has_not_come_so_far_is_lagging(tmp_path: Path) -> None:
     async def told() -> None:
         async with rooms(tmp_path) as (_, history, client):
-            history.lags = True
+            history.misses = grpc.StatusCode.UNAVAILABLE
             answer = await look(client)
             assert (answer.status, answer.code) == (503, "lagging")
+
+    story(told)
+
+
+def test_history_that_comes_no_further_is_unavailable(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with rooms(tmp_path) as (_, history, client):
+            history.misses = grpc.StatusCode.FAILED_PRECONDITION
+            answer = await look(client)
+            assert (answer.status, answer.code) == (503, "unavailable")
+            assert "until operators have mended that" in answer.body["detail"]
 
     story(told)
 

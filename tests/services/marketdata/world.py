@@ -132,7 +132,7 @@ async def room(
     try:
         await every.check(pool)
         for reader in readers:
-            await every.guard(reader, reader.open())
+            await every.guard(reader, reader.open)
         parts = [part for one in readers if not one.stopped for part in (one.keep(), one.tell())]
         parts += [serve(address, entry), *every.run()]
         running += [asyncio.create_task(part) for part in parts]

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import grpc
 import pytest
+from pydantic import SecretStr
 
 from bourse.orders import v1 as orders
 from bourse.types import v1 as types
+from services.orders.reader import OrdersReader
 from services.orders.state import fill_rows
+from services.runtime.clock import SystemClock
+from services.runtime.config import PostgresConfig
+from services.runtime.log import RolledBack
 from services.runtime.memory_log import MemoryLog
+from services.runtime.postgres import open_postgres
+from services.runtime.readers import Readers
 from tests.services.orders.test_history import Room, broken, room, told
 from tests.services.shard import ALICE, BOB, Shard
 
@@ -194,5 +201,97 @@ def test_a_house_that_gets_a_second_shard_keeps_its_history(postgres: str, tmp_p
         async with room(postgres, tmp_path, log, shards=2) as running:
             await running.hear(second)
             assert await listed(running, 1000) == orders_of(ALICE, first, second)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def tear(shard: Shard) -> None:
+    """From here on its events have a gap."""
+    shard.tick()
+    shard.records.pop()
+    shard.buy(ALICE, 1, 9_000)
+    shard.records[-1].command_offset += 1
+
+
+async def until_stopped(running: Room, shard: int) -> str:
+    assert not await running.readers[shard].passed(2**62, 30)
+    return running.readers[shard].stopped
+
+
+async def refused(running: Room, shard: Shard) -> str:
+    """What is said to whoever wants to read what a shard said last."""
+    named = types.ShardSequence(shard=shard.model.shard, sequence=shard.sequence)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await running.ask.ListOrders(orders.ListOrdersRequest(account=ALICE, after=[named]))
+    assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    return error.value.details() or ""
+
+
+async def goes_on(running: Room, first: Shard, second: Shard) -> None:
+    """The first shard does, and all that was known of the second is there."""
+    first.buy(ALICE, 1, 9_000)
+    await running.hear(first)
+    newest = orders_of(ALICE, first)[0]
+    assert (await listed(running, 1000, first.instrument))[0] == newest
+    assert await listed(running, 1000, second.instrument)
+    status = await running.ask.GetStatus(orders.GetStatusRequest())
+    assert status.places[0].stopped == ""
+    assert status.places[1].stopped == running.readers[1].stopped
+    held = await running.readers[1].held()
+    assert held.next_offset == status.places[1].next_offset > 0, "it keeps what it would need"
+
+
+def test_a_gap_in_one_shard_stops_that_shard_alone(postgres: str, tmp_path: Path) -> None:
+    first, second = two_shards()
+    first.bustle(10)
+    second.bustle(10, seed=2)
+
+    async def main() -> None:
+        log = MemoryLog()
+        async with room(postgres, tmp_path, log, shards=2) as running:
+            await running.hear(first)
+            await running.hear(second)
+            place = running.readers[1].reached()
+            waiting = asyncio.create_task(running.readers[1].passed(second.sequence + 1, 30))
+            tear(second)
+            await second.publish(log)
+            assert "Something between them is missing" in await until_stopped(running, 1)
+            assert not await waiting
+            assert running.readers[1].reached() == place
+            assert await refused(running, second) == running.readers[1].stopped
+            await goes_on(running, first, second)
+        async with room(postgres, tmp_path, log, shards=2) as running:
+            await until_stopped(running, 1)
+            assert running.readers[1].reached() == place
+            await goes_on(running, first, second)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_log_that_was_rolled_back_stops_its_shard_alone(postgres: str, tmp_path: Path) -> None:
+    first, second = two_shards()
+    first.bustle(10)
+    second.bustle(10, seed=2)
+
+    async def main() -> None:
+        log = MemoryLog()
+        async with room(postgres, tmp_path, log, shards=2) as running:
+            await running.hear(first)
+            await running.hear(second)
+            place = running.readers[1].reached()
+        log.roll_back(second.topic)
+        async with room(postgres, tmp_path, log, shards=2) as running:
+            assert "this log was rolled back" in running.readers[1].stopped
+            assert running.readers[1].reached() == place
+            second.buy(ALICE, 1, 9_000)
+            await second.publish(log)
+            assert await refused(running, second) == running.readers[1].stopped
+            await goes_on(running, first, second)
+        log.roll_back(first.topic)
+        pool = await open_postgres(PostgresConfig(address=SecretStr(postgres)), "orders")
+        every = [OrdersReader(log, shard.topic, pool, 0) for shard in (first, second)]
+        async with pool:
+            with pytest.raises(RolledBack):
+                await Readers(log, SystemClock(), every).check(pool)
 
     asyncio.run(asyncio.wait_for(main(), 60))
