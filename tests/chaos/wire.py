@@ -64,6 +64,13 @@ class Wire:
         """Take what is sent and pass nothing on: both sides believe in a connection."""
         self._flows.clear()
 
+    def strand(self) -> asyncio.Event:
+        """Hang for those who are connected now, until what is given here is set; serve others."""
+        stranded, self._flows = self._flows, asyncio.Event()
+        stranded.clear()
+        self._flows.set()
+        return stranded
+
     def mend(self, *, breaking: bool) -> None:
         """Be a good wire again. Connections from before go on, or `breaking` ends them."""
         self._is_cut, self._delay_s = False, 0.0
@@ -79,14 +86,15 @@ class Wire:
         self._open.add(writer)
         try:
             # One that hangs does so before the far side hears of anybody.
-            await self._flows.wait()
+            flows = self._flows
+            await flows.wait()
             if self._is_cut:
                 return
             far_reader, far_writer = await self._reach()
             self._open.add(far_writer)
             try:
-                there = asyncio.create_task(self._pass_on(reader, far_writer))
-                back = asyncio.create_task(self._pass_on(far_reader, writer))
+                there = asyncio.create_task(self._pass_on(reader, far_writer, flows))
+                back = asyncio.create_task(self._pass_on(far_reader, writer, flows))
                 await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
                 for task in (there, back):
                     task.cancel()
@@ -105,10 +113,12 @@ class Wire:
             return await asyncio.open_unix_connection(self.far.path)
         return await asyncio.open_connection("127.0.0.1", self.far.port)
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         with suppress(OSError):
             while piece := await source.read(PIECE_BYTES):
-                await self._flows.wait()
+                await flows.wait()
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
                 sink.write(piece)
