@@ -25,6 +25,7 @@ MOVE_WAIT_MS: Final = 5000
 """How long the ledger keeps a question after a move, before it is asked again."""
 
 _UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_NOT_BEGUN: Final = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _ENDS: Final = (ledger.MOVE_STATE_DONE, ledger.MOVE_STATE_REFUSED, ledger.MOVE_STATE_RETURNED)
 
 T = TypeVar("T")
@@ -99,7 +100,14 @@ async def move_money(
     )
 
     async def ask() -> ledger.Move | None:
-        move = (await rooms.ledger.MoveMoney(request, timeout=PATIENCE_S)).move
+        try:
+            move = (await rooms.ledger.MoveMoney(request, timeout=PATIENCE_S)).move
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _NOT_BEGUN:
+                raise Refused(
+                    f"No money went from shard {from_shard} to shard {to_shard}: {error.details()}."
+                ) from error
+            raise
         return move if move.state in _ENDS else None
 
     move = await _decided(ask, f"The money from shard {from_shard} to shard {to_shard}")

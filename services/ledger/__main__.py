@@ -2,6 +2,7 @@
 
 from bourse.ledger.v1 import rpc
 from services.ledger.config import LedgerConfig
+from services.ledger.moves import Limits
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper, LedgerReader, bring_home
 from services.ledger.server import Ledger
@@ -22,7 +23,8 @@ async def main() -> None:
     clock, shards = SystemClock(), range(config.shards)
     log = await open_log(config.log)
     pool = await open_postgres(config.postgres, "ledger")
-    keeper = Bookkeeper(pool, config.shards)
+    limits = Limits(config.moves_per_account, config.moves_per_shard)
+    keeper = Bookkeeper(pool, config.shards, limits)
     every = [LedgerReader(log, shard, keeper, config.pause_s) for shard in shards]
     readers = Readers(log, clock, every)
     await readers.check(pool)

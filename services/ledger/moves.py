@@ -5,6 +5,7 @@ follows from a core's answer: nothing can be lost or asked twice, whatever dies 
 move's answer means is said in `state.MOVES`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -37,8 +38,8 @@ async def find(connection: Connection, request_id: bytes) -> Move | None:
 
 _BEGIN: Final = """
     insert into move (request_id, account, asset, amount, from_shard, to_shard, state, refusal,
-        debit_sequence, credit_sequence, commands, created_us)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        debit_sequence, credit_sequence, commands, created_us, asked_us)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 """
 
 
@@ -91,7 +92,7 @@ async def go_on(
 
 
 _COUNT_COMMANDS: Final = """
-    update move set commands = commands + 1 where request_id = any($1::bytea[])
+    update move set commands = commands + 1, asked_us = $2 where request_id = any($1::bytea[])
 """
 
 
@@ -105,29 +106,100 @@ async def ask_next(
         if (leg := asks(move))
     ]
     if asked:
-        await tx.execute(_COUNT_COMMANDS, [one.move for one in asked])
+        await tx.execute(_COUNT_COMMANDS, [one.move for one in asked], now_us)
     return await enqueue(tx, asked, now_us)
 
 
+RETURN_PAUSE_US: Final = 2_000_000
+"""How long money that no shard takes waits before it is offered to the one it came from again; with
+each time that one refuses it, it waits twice as long."""
+LONGEST_PAUSE_US: Final = 300_000_000
+
+_TRIES: Final = 3
+"""Commands of a move that has been offered to the shard it came from once: before that were its
+debit, and its credit in the other."""
 _TURNED_AWAY: Final = f"""
     {_MOVE} where state = {RETURNING}
         and not exists (select from outbox o where o.move = m.request_id and o.state = 1)
+        and m.asked_us + least({LONGEST_PAUSE_US},
+            {RETURN_PAUSE_US} * (1::bigint << least(m.commands - {_TRIES}, 30))) <= $1
     order by m.created_us limit 1000
 """
 
 
-async def turned_away(connection: Connection) -> list[Move]:
-    """The moves on their way back that were refused there too: nothing asks for them now."""
-    return [Move(*row) for row in await connection.fetch(_TURNED_AWAY)]
+async def turned_away(connection: Connection, now_us: int) -> list[Move]:
+    """The moves on their way back that were refused there too, and have waited for long enough:
+    nothing asks for them now."""
+    return [Move(*row) for row in await connection.fetch(_TURNED_AWAY, now_us)]
 
 
 _STATES: Final = ", ".join(str(state) for state in sorted(UNDER_WAY))
-_COUNT: Final = f"select count(*) from move where state in ({_STATES})"  # noqa: S608 - numbers
+_COUNT: Final = f"""
+    select account, from_shard, to_shard, count(*) from move where state in ({_STATES})
+    group by account, from_shard, to_shard
+"""  # noqa: S608 - numbers
 
 
-async def count_under_way(connection: Connection) -> int:
+class Limits(NamedTuple):
+    """How many moves may be under way before no new one is begun."""
+
+    of_account: int = 32
+    of_shard: int = 5_000
+    """From it or to it."""
+
+
+class Counts:
     """How many moves have not ended."""
-    return int(await connection.fetchval(_COUNT))
+
+    def __init__(self, rows: Iterable[tuple[int, int, int, int]] = ()) -> None:
+        """Each row is an account, a shard, another one, and how many go from that to this."""
+        self._of_account = Counter[int]()
+        self._of_shard = Counter[int]()
+        for row in rows:
+            self._count(*row)
+
+    def begun(self, move: Move) -> None:
+        """There is one more."""
+        self._count(move.account, move.from_shard, move.to_shard, 1)
+
+    def ended(self, move: Move) -> None:
+        """There is one less."""
+        self._count(move.account, move.from_shard, move.to_shard, -1)
+
+    def _count(self, account: int, from_shard: int, to_shard: int, more: int) -> None:
+        self._of_account[account] += more
+        if not self._of_account[account]:
+            del self._of_account[account]
+        self._of_shard[from_shard] += more
+        self._of_shard[to_shard] += more
+
+    def too_many(self, move: Move, limits: Limits) -> str:
+        """Why a new one is not to be begun; empty if it may be."""
+        if (count := self._of_account[move.account]) >= limits.of_account:
+            return f"account {move.account} has {count} moves under way"
+        for shard in (move.from_shard, move.to_shard):
+            if (count := self._of_shard[shard]) >= limits.of_shard:
+                return f"shard {shard} has {count} moves under way"
+        return ""
+
+    def all(self) -> int:
+        """Of all accounts."""
+        return self._of_account.total()
+
+
+async def count_under_way(connection: Connection) -> Counts:
+    """How many moves have not ended."""
+    return Counts([tuple(row) for row in await connection.fetch(_COUNT)])
+
+
+_ENDED: Final = f"""
+    select request_id from move where request_id = any($1::bytea[]) and state not in ({_STATES})
+"""  # noqa: S608 - numbers
+
+
+async def ended(connection: Connection, request_ids: Sequence[bytes]) -> list[bytes]:
+    """Those of some moves that have ended."""
+    return [row[0] for row in await connection.fetch(_ENDED, request_ids)]
 
 
 _TRANSIT: Final = """

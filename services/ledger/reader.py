@@ -25,6 +25,7 @@ from services.ledger.state import (
     Leg,
     Move,
     funding,
+    halted_after,
     outside_leg,
 )
 from services.runtime.crash import crash_point
@@ -36,8 +37,8 @@ from services.runtime.postgres import AWAY, Connection, Pool, transaction
 from services.runtime.readers import Reached
 
 _AGAIN_S: Final = 0.5
-RETURN_PAUSE_S: Final = 2.0
-"""How long money that no shard takes waits before it is offered to the one it came from again."""
+LOOK_HOME_S: Final = 1.0
+"""How often is looked for money that no shard takes, and whose pause is over."""
 
 _log = structlog.get_logger()
 
@@ -59,11 +60,30 @@ class PostingStopped(Exception):
     until somebody has mended that."""
 
 
+class ShardHalted(Exception):
+    """A shard is halted: money would stay where it is, or between the shards, until operators have
+    let it go on."""
+
+
+class TooManyMoves(Exception):
+    """As many moves are under way as may be."""
+
+
+_REFUSED: Final = (
+    *(TreasuryShort, RequestReused, PostingStopped, ShardHalted, TooManyMoves),
+    Broken,
+)
+"""Said before anything is written: the books are what they were."""
+
+_NO_LIMITS_SAID: Final = moves.Limits()
+
+
 class Bookkeeper:
     """Owns the books: whoever wants to post goes through `draft`."""
 
-    def __init__(self, pool: Pool, shards: int = 1) -> None:
+    def __init__(self, pool: Pool, shards: int = 1, limits: moves.Limits = _NO_LIMITS_SAID) -> None:
         self._pool = pool
+        self._limits = limits
         self._topics = [events_topic(shard) for shard in range(shards)]
         self._turn = asyncio.Lock()
         self._books = Books()
@@ -71,10 +91,13 @@ class Bookkeeper:
         # A transfer by source, shard and number, a move by its id.
         self._waiting: dict[tuple[int, int, int] | bytes, asyncio.Future[None]] = {}
         self._moved = asyncio.Condition()
+        self._under_way = moves.Counts()
         self.places = [NOWHERE for _ in self._topics]
         """How far each shard is posted."""
         self.stopped = ["" for _ in self._topics]
         """Why nothing more of a shard is posted; empty while it is."""
+        self.halted: set[int] = set()
+        """The shards that are halted, by what is posted of them."""
         self.numbered = [asyncio.Event() for _ in self._topics]
         """Set when there is something new to be sent to a shard."""
 
@@ -83,8 +106,13 @@ class Bookkeeper:
         async with transaction(self._pool) as tx:
             # One transaction: whoever wrote before writes nothing more, to whichever shard.
             self.places = [await take_over(tx, topic) for topic in self._topics]
-            self._books = await store.load_books(tx)
+            await self._load(tx)
         self._stale = False
+
+    async def _load(self, tx: Connection) -> None:
+        self._books = await store.load_books(tx)
+        self._under_way = await moves.count_under_way(tx)
+        self.halted = await store.halted(tx)
 
     @property
     def books(self) -> Books:
@@ -108,8 +136,7 @@ class Bookkeeper:
                     await store.write(tx, draft)
                     crash_point("ledger.in_transaction")
                 crash_point("ledger.after_commit")
-            except (TreasuryShort, RequestReused, PostingStopped, Broken):
-                # Said before anything was written: the books are what they were.
+            except _REFUSED:
                 raise
             except BaseException:
                 self._stale = True
@@ -122,8 +149,17 @@ class Bookkeeper:
                 self.places[shard] = await find(tx, topic, self.places[shard].epoch)
                 # Held, so that a commit whose answer was lost is over before the books are read.
                 await hold(tx, topic, self.places[shard])
-            self._books = await store.load_books(tx)
+            await self._load(tx)
+            over = await self._over(tx)
         self._stale = False
+        for what in over:
+            self._answer(what)
+
+    async def _over(self, tx: Connection) -> list[tuple[int, int, int] | bytes]:
+        """Of what somebody waits for, what a commit has ended whose answer was lost."""
+        transfers = [what for what in self._waiting if not isinstance(what, bytes)]
+        of_moves = [what for what in self._waiting if isinstance(what, bytes)]
+        return [*await store.answered(tx, transfers), *await moves.ended(tx, of_moves)]
 
     async def post(self, shard: int, parts: Sequence[EventPart]) -> None:
         """Post event parts of a shard and move its place, all or nothing. Raises Broken."""
@@ -136,14 +172,21 @@ class Bookkeeper:
             settled = [one for part in fresh for one in draft.follow(part.record)]
             went_on, numbered = await moves.go_on(tx, shard, settled, last.record.time_us)
             await store.settle(tx, settled)
+            is_halted = shard in self.halted
+            for part in fresh:
+                is_halted = halted_after(part.record, is_halted)
+            if is_halted != (shard in self.halted):
+                await store.write_halt(tx, shard, is_halted)
             if fresh:
                 await advance(tx, self._topics[shard], at, after)
         self.places[shard] = after
+        self.halted = self.halted | {shard} if is_halted else self.halted - {shard}
         self._tell(numbered)
         for one in settled:
             self._answer(one[:3])
         for move in went_on:
             if move.state not in UNDER_WAY:
+                self._under_way.ended(move)
                 self._answer(move.request_id)
         async with self._moved:
             self._moved.notify_all()
@@ -213,15 +256,16 @@ class Bookkeeper:
     ) -> asyncio.Future[None] | None:
         """Write a new move down and number its debit. The future ends when the move does.
 
-        One that is known goes on as it is, and has no future if it has ended. Raises RequestReused,
-        PostingStopped.
+        One that is known goes on as it is, and has no future if it has ended. Raises RequestReused;
+        of a new one PostingStopped, ShardHalted, TooManyMoves.
         """
         async with self.draft() as (_, tx):
             known = await moves.find(tx, move.request_id)
             if known is None:
-                self._need_posting(move)
+                self._need_a_way(move)
                 await moves.begin(tx, move, valid_until_us, now_us)
         if known is None:
+            self._under_way.begun(move)
             self.numbered[move.from_shard].set()
         elif known[:6] != move[:6]:
             raise RequestReused("this request id was used for another move")
@@ -229,18 +273,28 @@ class Bookkeeper:
             return None
         return self._end_of(move.request_id)
 
-    def _need_posting(self, move: Move) -> None:
+    def _need_a_way(self, move: Move) -> None:
+        """See that a move would come to its end soon, as far as that is known."""
         for shard in (move.from_shard, move.to_shard):
             if why := self.stopped[shard]:
                 raise PostingStopped(f"nothing of shard {shard} is posted: {why}")
+            if shard in self.halted:
+                raise ShardHalted(f"shard {shard} is halted")
+        if why := self._under_way.too_many(move, self._limits):
+            raise TooManyMoves(why)
+
+    @property
+    def moves_under_way(self) -> int:
+        """Moves between shards that have not ended."""
+        return self._under_way.all()
 
     async def offer_again(self, now_us: int) -> None:
-        """Number anew what is on its way back and was refused there too."""
+        """Number anew what is on its way back, was refused there too, and has waited."""
         async with self._pool.acquire() as connection:
-            if not await moves.turned_away(connection):
+            if not await moves.turned_away(connection, now_us):
                 return
         async with self.draft() as (_, tx):
-            numbered = await moves.ask_next(tx, await moves.turned_away(tx), now_us)
+            numbered = await moves.ask_next(tx, await moves.turned_away(tx, now_us), now_us)
         self._tell(numbered)
 
 
@@ -306,7 +360,7 @@ class LedgerReader:
 async def bring_home(keeper: Bookkeeper, clock: Clock) -> None:
     """Offer money that no shard takes to the one it came from, now and again, for ever."""
     while True:
-        await asyncio.sleep(RETURN_PAUSE_S)
+        await asyncio.sleep(LOOK_HOME_S)
         try:
             await keeper.offer_again(clock.now_us())
         except (*AWAY, PlaceMoved) as error:

@@ -17,6 +17,8 @@ from services.ledger.reader import (
     LedgerReader,
     PostingStopped,
     RequestReused,
+    ShardHalted,
+    TooManyMoves,
     TreasuryShort,
 )
 from services.ledger.state import OUTSIDE, TRANSIT, Leg, Move
@@ -124,6 +126,10 @@ class Ledger(rpc.LedgerServiceServicer):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
         except PostingStopped as stopped:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(stopped))
+        except ShardHalted as halted:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"shard_halted: {halted}")
+        except TooManyMoves as many:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"too_many_moves: {many}")
         if ended is not None:
             # Others may wait for the same move, and it goes on when nobody does.
             await asyncio.wait([ended], timeout=request.wait_ms / 1000)
@@ -208,7 +214,6 @@ class Ledger(rpc.LedgerServiceServicer):
         places = await self._readers.places()
         async with self._pool.acquire() as connection:
             transfers = await store.count_under_way(connection)
-            moving = await moves.count_under_way(connection)
         books = self._keeper.books
         shards = [
             ledger.ShardBooks(place=place, balance_hash=books.balance_hash(place.shard))
@@ -217,7 +222,7 @@ class Ledger(rpc.LedgerServiceServicer):
         return ledger.GetStatusResponse(
             transfers_under_way=transfers,
             shards=shards,
-            moves_under_way=moving,
+            moves_under_way=self._keeper.moves_under_way,
         )
 
     async def StreamVerify(

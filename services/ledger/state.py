@@ -148,6 +148,18 @@ def _fee_legs(shard: int, payer: _Payer, received: int) -> Iterator[Leg]:
     yield Leg(FEES, other_asset or received, shard, fee_minor)
 
 
+_HALTS: Final = (matching.COMMAND_KIND_HALT, matching.COMMAND_KIND_RESUME)
+
+
+def halted_after(part: matching.EventRecord, was_halted: bool) -> bool:
+    """Whether a shard is halted after an event part, if it was or was not before it.
+
+    A Resume holds behind the whole of its record: a Halt beside it changes nothing.
+    """
+    said = {mark.kind for mark in part.commands if mark.kind in _HALTS and not mark.refusal}
+    return matching.COMMAND_KIND_RESUME not in said and (was_halted or bool(said))
+
+
 _TRADE: Final = 1
 _MOVE: Final = 2
 _PASS_ON: Final = 3

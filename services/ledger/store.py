@@ -202,12 +202,45 @@ def _transfer_state(refusal: int) -> "ledger.TransferState":
     return ledger.TRANSFER_STATE_REFUSED if refusal else ledger.TRANSFER_STATE_DONE
 
 
+_ANSWERED: Final = """
+    select source, shard, number from outbox
+    where (source, shard, number) in (select * from
+            unnest($1::smallint[], $2::smallint[], $3::bigint[])) and state <> 1
+"""
+
+
+async def answered(
+    connection: Connection, asked: Sequence[tuple[int, int, int]]
+) -> list[tuple[int, int, int]]:
+    """Those of some credits and debits, by source, shard and number, that a core has answered."""
+    if not asked:
+        return []
+    return [tuple(row) for row in await connection.fetch(_ANSWERED, *zip(*asked, strict=True))]
+
+
 _COUNT_UNDER_WAY: Final = "select count(*) from outbox where source = 1 and state = 1"
 
 
 async def count_under_way(connection: Connection) -> int:
     """How many transfers the cores have not answered."""
     return int(await connection.fetchval(_COUNT_UNDER_WAY))
+
+
+# --- Halts ----------------------------------------------------------------------------------
+
+_HALTED: Final = "select shard from halt"
+_HALT: Final = "insert into halt values ($1) on conflict do nothing"
+_RESUME: Final = "delete from halt where shard = $1"
+
+
+async def halted(connection: Connection) -> set[int]:
+    """The shards that are halted."""
+    return {row[0] for row in await connection.fetch(_HALTED)}
+
+
+async def write_halt(tx: Connection, shard: int, is_halted: bool) -> None:
+    """Put down that a shard is halted, or is not any more."""
+    await tx.execute(_HALT if is_halted else _RESUME, shard)
 
 
 # --- Reading --------------------------------------------------------------------------------

@@ -20,7 +20,15 @@ from services.runtime.log import events_topic
 from services.runtime.place import WriterReplaced
 from services.runtime.postgres import Pool, migrate, open_postgres
 from tests.house.tree import ROOT
-from tests.services.ledger.two_shards import RICH, Call, House, Refused, asking, tell
+from tests.services.ledger.two_shards import (
+    MINUTES_US,
+    RICH,
+    Call,
+    House,
+    Refused,
+    asking,
+    tell,
+)
 from tests.services.matching.rig import ALICE, BOB, USD, cancel_all
 from tests.services.shard import START_US
 
@@ -82,9 +90,20 @@ def test_a_new_writer_replaces_the_old_one_in_all_shards(postgres: str) -> None:
     tell(postgres, story)
 
 
+class Leaps(SystemClock):
+    """It is minutes later whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self._leapt_us = 0
+
+    def now_us(self) -> int:
+        self._leapt_us += MINUTES_US
+        return super().now_us() + self._leapt_us
+
+
 async def offered(house: House, shard: int) -> None:
     """Somebody else sees to it, after a pause."""
-    home = asyncio.create_task(bring_home(house.keeper, SystemClock()))
+    home = asyncio.create_task(bring_home(house.keeper, Leaps()))
     while not await house.lines[shard, 2].next():
         await house.keeper.numbered[shard].wait()
         house.keeper.numbered[shard].clear()
@@ -102,7 +121,7 @@ async def hear(house: House) -> None:
 def test_money_that_no_shard_takes_is_offered_again_until_it_is_home(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ledger.reader.RETURN_PAUSE_S", 0.01)
+    monkeypatch.setattr("services.ledger.reader.LOOK_HOME_S", 0.01)
 
     async def story(house: House) -> None:
         await house.ask(asking(1), None)

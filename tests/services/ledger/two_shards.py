@@ -18,7 +18,8 @@ from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from services.ledger import checks, moves
 from services.ledger.config import LedgerConfig
-from services.ledger.outbox import Line, batch
+from services.ledger.moves import Limits
+from services.ledger.outbox import CoreSilent, Line, batch
 from services.ledger.reader import Bookkeeper, LedgerReader
 from services.ledger.server import Ledger
 from services.ledger.state import FEES, SOURCES, Leg
@@ -40,6 +41,7 @@ ASSETS = (USD, BTC)
 RICH = 10**9
 PLENTY = 10**12
 CONFIG = LedgerConfig(addresses={"matching": "a;b"})
+MINUTES_US = 10**9
 
 Totals = dict[tuple[int, int], int]
 """Minor units by account and asset."""
@@ -69,6 +71,7 @@ class Shard:
         opening = matching.SubmitRequest(commands=[command(open_session={})])
         assert self.submit(opening).status == matching.BATCH_STATUS_APPLIED
         self.order(*market())
+        self.order(command(use_rules={"version": 3}))
 
     def order(self, *commands: matching.Command) -> matching.SubmitResponse:
         """Commands in the shard's one session."""
@@ -76,6 +79,19 @@ class Shard:
         request = matching.SubmitRequest(session=1, number=self._session_number)
         request.commands.extend(commands)
         return self.submit(request)
+
+    def halt(self) -> None:
+        """As a replica does it that differs."""
+        halting = command(halt={"sequence": self.core.facts().sequence})
+        self.submit(matching.SubmitRequest(commands=[halting]))
+        assert self.core.facts().halt_sequence
+
+    def resume(self) -> None:
+        """As an operator does it; from the next record on the shard trades, if it did not."""
+        if sequence := self.core.facts().halt_sequence:
+            answer = self.order(command(resume={"sequence": sequence}))
+            assert not answer.outcomes[0].refusal
+            self.submit(matching.SubmitRequest(commands=[command(tick={})]))
 
     def submit(
         self, request: matching.SubmitRequest, *, skipped: bool = False
@@ -164,8 +180,11 @@ class Call:
 class House:
     """Two shards and a ledger, which dies and comes back."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
         self.pool = pool
+        self.limits = limits
+        self.now_us = 10 * START_US
+        """By the clock of who looks after money that no shard takes."""
         self.log = MemoryLog(clock_us=lambda: START_US)
         self.shards = [Shard(number, self.log) for number in SHARDS]
         self.asked: list[ledger.MoveMoneyRequest] = []
@@ -179,7 +198,7 @@ class House:
         await self.pool.execute(
             "set session_replication_role = replica; delete from outbox; delete from move;"
             " delete from posting; delete from journal; delete from balance;"
-            " delete from consumer_offset; set session_replication_role = default"
+            " delete from consumer_offset; delete from halt; set session_replication_role = default"
         )
         for shard in SHARDS:
             await self.log.create(events_topic(shard))
@@ -193,7 +212,7 @@ class House:
 
     async def start(self) -> None:
         """The ledger, from its tables."""
-        self.keeper = Bookkeeper(self.pool, len(SHARDS))
+        self.keeper = Bookkeeper(self.pool, len(SHARDS), self.limits)
         await self.keeper.open()
         readers = [LedgerReader(self.log, shard, self.keeper, 0) for shard in SHARDS]
         clock = SystemClock()
@@ -239,7 +258,8 @@ class House:
         await self.through(fault, lambda: self.keeper.start_transfer(request_id, 0, leg))
 
     async def send(self, shard: int, source: int, *, lost: bool, skipped: bool) -> bool:
-        """Send a batch; its answer may be lost, or operators have to skip it. False: none waits."""
+        """Send a batch; its answer may be lost, or operators have to skip it. False: none waits, or
+        the shard is halted."""
         line = self.lines[shard, source]
         run = await line.next()
         if not run:
@@ -249,9 +269,19 @@ class House:
         answer = self.shards[shard].submit(batch(run), skipped=skipped)
         if lost:
             line.begin_again()
-        else:
+            return True
+        try:
             line.heard(run, answer)
+        except CoreSilent:
+            assert answer.status == matching.BATCH_STATUS_HALTED
+            line.begin_again()
+            return False
         return True
+
+    async def offer_again(self, fault: Fault | None = None) -> None:
+        """Minutes have passed: what no shard took is offered once more."""
+        self.now_us += MINUTES_US
+        await self.through(fault, lambda: self.keeper.offer_again(self.now_us))
 
     async def post(self, shard: int, most: int, fault: Fault | None = None) -> bool:
         """Post at most so many parts; False if there is none."""
@@ -265,10 +295,12 @@ class House:
 
     async def settle(self) -> None:
         """Let everything come to its end."""
+        for shard in self.shards:
+            shard.resume()
         for _ in range(100):
             for line in self.lines.values():
                 line.begin_again()
-            await self.keeper.offer_again(0)
+            await self.offer_again()
             if not any([await self._round(shard) for shard in SHARDS]):
                 return
         raise AssertionError("it does not come to an end")
@@ -337,13 +369,13 @@ class House:
 Story = Callable[[House], Awaitable[None]]
 
 
-def tell(dsn: str, story: Story) -> None:
+def tell(dsn: str, story: Story, limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
     """Run a story in a house where Alice and Bob are rich in both shards."""
 
     async def main() -> None:
         async with asyncio.timeout(60):
             pool = await open_postgres(PostgresConfig(address=SecretStr(dsn)), "ledger")
-            house = House(pool)
+            house = House(pool, limits)
             await house.open()
             await story(house)
             await pool.close()

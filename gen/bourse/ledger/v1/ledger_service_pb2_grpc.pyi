@@ -21,7 +21,10 @@ class LedgerServiceStub:
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CreateTransferRequest, _ledger_service_pb2.CreateTransferResponse]
     """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
     MoveMoney: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.MoveMoneyRequest, _ledger_service_pb2.MoveMoneyResponse]
-    """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over."""
+    """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
+    not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted, RESOURCE_EXHAUSTED where too many moves of
+    the account or a shard are under way, UNAVAILABLE where the posting of a shard has stopped. One that is known is answered.
+    """
     GetTransit: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTransitRequest, _ledger_service_pb2.GetTransitResponse]
     """What is between the shards, for a cut of them."""
     ListBalances: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListBalancesRequest, _ledger_service_pb2.ListBalancesResponse]
@@ -58,7 +61,10 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.MoveMoneyRequest,
         context: _aio.ServicerContext[_ledger_service_pb2.MoveMoneyRequest, _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]:
-        """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over."""
+        """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
+        not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted, RESOURCE_EXHAUSTED where too many moves of
+        the account or a shard are under way, UNAVAILABLE where the posting of a shard has stopped. One that is known is answered.
+        """
 
     @_abc_1.abstractmethod
     def GetTransit(
