@@ -21,7 +21,7 @@ from services.cli.child import Backoff, Child, ChildState, Plan, Severity, Tell
 from services.cli.folder import DEMO_READY, write_state
 from services.cli.logs import Listener, LogFile
 from services.cli.probes import read_number, room_serves, store_answers
-from services.cli.replicas import places, room_of
+from services.cli.replicas import replicas_at, room_of
 from services.cli.rooms import Rooms
 from services.cli.stores import PostgresKeeper, connections_for, kafka_plan, needs_postgres
 from services.cli.terminal import Refused
@@ -195,13 +195,13 @@ class House:
         found = []
         for shard, addresses in enumerate(self._addresses()):
             ways = self._rooms.channel(room, shard).replicas
-            for place, channel in zip(places(addresses, shard), ways, strict=True):
+            for replica, channel in zip(replicas_at(addresses, shard), ways, strict=True):
                 own = {
                     "BOURSE_MATCHING_SHARD": str(shard),
-                    "BOURSE_MATCHING_LISTEN": place.address,
+                    "BOURSE_MATCHING_LISTEN": replica.address,
                 }
-                answers = room_serves(place.address, channel)
-                found.append(Plan(place.name, module, answers, (), {**environment, **own}))
+                answers = room_serves(replica.address, channel)
+                found.append(Plan(replica.name, module, answers, (), {**environment, **own}))
         return found
 
     def _addresses(self) -> list[str]:

@@ -31,7 +31,7 @@ MOST_SHARDS: Final = 16
 ANSWER_S: Final = 2.0
 
 
-class Place(NamedTuple):
+class Replica(NamedTuple):
     """A replica of this house, or of another one that works with it."""
 
     name: str
@@ -39,11 +39,11 @@ class Place(NamedTuple):
     shard: int = 0
 
 
-def places(addresses: str, shard: int = 0) -> list[Place]:
+def replicas_at(addresses: str, shard: int = 0) -> list[Replica]:
     """The replicas of a shard at some addresses, named in their order."""
     first = shard_name(shard)
     return [
-        Place(first if number == 1 else f"{first}-{number}", address.strip(), shard)
+        Replica(first if number == 1 else f"{first}-{number}", address.strip(), shard)
         for number, address in enumerate(addresses.split(","), start=1)
     ]
 
@@ -85,7 +85,7 @@ def place_shards(data: Path, shards: int, replicas: int | None) -> None:
     if len(groups) != shards:
         raise Refused(f"{VARIABLE} names {len(groups)} shards, and {data} has {shards}.")
     for group in groups:
-        there = len(places(group))
+        there = len(replicas_at(group))
         if replicas not in (None, there):
             raise Refused(
                 f"{VARIABLE} names {there} replicas, and --replicas asks for {replicas}. Leave one"
@@ -95,17 +95,15 @@ def place_shards(data: Path, shards: int, replicas: int | None) -> None:
 
 def _sockets(data: Path, shards: int, replicas: int) -> str:
     folder = run_folder(data)
-    groups = [places("," * (replicas - 1), shard) for shard in range(shards)]
-    return ";".join(
-        ",".join(f"unix:{folder / place.name}.sock" for place in group) for group in groups
-    )
+    groups = [replicas_at("," * (replicas - 1), shard) for shard in range(shards)]
+    return ";".join(",".join(f"unix:{folder / one.name}.sock" for one in group) for group in groups)
 
 
 async def ask_replicas(
     replicas: Choice, addresses: str, shard: int = 0
 ) -> dict[str, dict[str, Any]]:
     """What each replica of a shard says of itself, by name; nothing of one that does not answer."""
-    names = [place.name for place in places(addresses, shard)]
+    names = [replica.name for replica in replicas_at(addresses, shard)]
     said = await asyncio.gather(*(_ask(channel) for channel in replicas.replicas))
     return dict(zip(names, side_by_side(said), strict=True))
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from services.cli.bootstrap import FIRST_MARKET, NewMarket, add_missing_markets, bootstrap
 from services.cli.probes import any_free_port
-from services.cli.replicas import places
+from services.cli.replicas import replicas_at
 from services.cli.rooms import Rooms
 from services.cli.stores import connections_for
 from services.runtime.config import Settings, load, run_folder
@@ -68,7 +68,7 @@ class House:
         self.log = log
         self.shards = shards
         self.places = [
-            place for shard in range(shards) for place in places("," * (replicas - 1), shard)
+            each for shard in range(shards) for each in replicas_at("," * (replicas - 1), shard)
         ]
         self.replicas = tuple(place.name for place in self.places)
         self.markets = tuple(market.symbol for market in markets(shards))

@@ -12,7 +12,7 @@ from typing import Final
 import grpc
 
 from services.cli.bootstrap import bootstrap
-from services.cli.replicas import places, room_of
+from services.cli.replicas import replicas_at, room_of
 from services.cli.rooms import Rooms
 from services.runtime.config import Settings, load, run_folder
 from services.runtime.crash import VARIABLE
@@ -46,13 +46,13 @@ class House:
         sockets = [run_folder(data) / f"replica-{number}.sock" for number in range(replicas)]
         first = ",".join(f"unix:{socket}" for socket in sockets)
         others = [f"unix:{run_folder(data)}/shard-{shard}.sock" for shard in range(1, shards)]
-        self.replicas = places(first)
+        self.replicas = replicas_at(first)
         """Of shard 0: the first has the name of the room. Other shards have one each."""
-        self.others = [each for n, one in enumerate(others, 1) for each in places(one, n)]
+        self.others = [each for n, one in enumerate(others, 1) for each in replicas_at(one, n)]
         self._addresses = {"matching": ";".join([first, *others])}
         self.settings = {"BOURSE_MATCHING_ADDRESS": self._addresses["matching"], **(settings or {})}
         """More of the environment of its rooms."""
-        self.names = (*rooms, *(place.name for place in (*self.replicas[1:], *self.others)))
+        self.names = (*rooms, *(each.name for each in (*self.replicas[1:], *self.others)))
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._postgres = 0
 
@@ -90,9 +90,9 @@ class House:
             **more,
         }
         everywhere = (*self.replicas, *self.others)
-        if place := next((each for each in everywhere if each.name == room), None):
-            environment["BOURSE_MATCHING_LISTEN"] = place.address
-            environment["BOURSE_MATCHING_SHARD"] = str(place.shard)
+        if replica := next((each for each in everywhere if each.name == room), None):
+            environment["BOURSE_MATCHING_LISTEN"] = replica.address
+            environment["BOURSE_MATCHING_SHARD"] = str(replica.shard)
         with (logs / f"{room}.log").open("ab") as log:
             self.running[room] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{room_of(room)}"],
@@ -154,12 +154,12 @@ class House:
 
     def _way(self, rooms: Rooms, room: str) -> grpc.aio.Channel:
         """To a room, or to one of its replicas and no other."""
-        names = [place.name for place in self.replicas]
+        names = [each.name for each in self.replicas]
         if room in names:
             return rooms.channel("matching").replicas[names.index(room)]
-        for place in self.others:
-            if place.name == room:
-                return rooms.channel("matching", place.shard)
+        for replica in self.others:
+            if replica.name == room:
+                return rooms.channel("matching", replica.shard)
         return rooms.channel(room)
 
     def rooms(self) -> Rooms:

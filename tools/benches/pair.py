@@ -12,7 +12,7 @@ import grpc
 
 from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE, MatchingServiceStub
-from services.cli.replicas import places
+from services.cli.replicas import replicas_at
 from services.runtime.choice import Choice
 from services.runtime.config import run_folder
 from services.runtime.rpc import is_serving
@@ -28,7 +28,7 @@ class Pair:
     def __init__(self, data: Path, **settings: str) -> None:
         addresses = ",".join(f"unix:{run_folder(data)}/replica-{n}.sock" for n in range(COUNT))
         self.choice = Choice(addresses)
-        self._places = places(addresses)
+        self._replicas = replicas_at(addresses)
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._environment = {
             **os.environ,
@@ -43,7 +43,7 @@ class Pair:
         """Start one."""
         # What the last one has left would be knocked at, and gRPC knock ever more seldom.
         self._socket(number).unlink(missing_ok=True)
-        place = {"BOURSE_MATCHING_LISTEN": self._places[number].address}
+        place = {"BOURSE_MATCHING_LISTEN": self._replicas[number].address}
         self._running[number] = subprocess.Popen(
             [sys.executable, "-m", "services.matching"], env=self._environment | place
         )
@@ -72,7 +72,7 @@ class Pair:
             await asyncio.sleep(LOOK_S)
 
     def _socket(self, number: int) -> Path:
-        return Path(self._places[number].address.removeprefix("unix:"))
+        return Path(self._replicas[number].address.removeprefix("unix:"))
 
     def submit(self, number: int) -> Submit:
         """Streams into one of them."""

@@ -12,7 +12,7 @@ from services.cli.replicas import (
     VARIABLE,
     log_of,
     place_shards,
-    places,
+    replicas_at,
     room_of,
     shards_asked_for,
     side_by_side,
@@ -31,10 +31,10 @@ def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_replica_has_a_name_and_a_socket_of_its_own(tmp_path: Path) -> None:
     alone = load(Settings, ["--data", str(tmp_path)]).address_of("matching")
     place_shards(tmp_path, 1, 3)
-    found = places(load(Settings, ["--data", str(tmp_path)]).address_of("matching"))
-    assert [place.name for place in found] == ["matching", "matching-2", "matching-3"]
+    found = replicas_at(load(Settings, ["--data", str(tmp_path)]).address_of("matching"))
+    assert [each.name for each in found] == ["matching", "matching-2", "matching-3"]
     assert found[0].address == alone, "the first is where one alone would be"
-    assert len({place.address for place in found}) == 3
+    assert len({each.address for each in found}) == 3
 
 
 def test_without_a_number_there_are_as_many_as_are_named(
@@ -45,7 +45,7 @@ def test_without_a_number_there_are_as_many_as_are_named(
     monkeypatch.setenv(VARIABLE, "127.0.0.1:7001, 127.0.0.1:7002")
     place_shards(tmp_path, 1, None)
     place_shards(tmp_path, 1, 2)
-    assert [place.address for place in places(os.environ[VARIABLE])] == [
+    assert [each.address for each in replicas_at(os.environ[VARIABLE])] == [
         "127.0.0.1:7001",
         "127.0.0.1:7002",
     ]
@@ -57,10 +57,10 @@ def test_each_shard_has_names_and_sockets_of_its_own(tmp_path: Path) -> None:
     alone = load(Settings, ["--data", str(tmp_path)]).address_of("matching")
     place_shards(tmp_path, 3, 2)
     config = load(Settings, ["--data", str(tmp_path)])
-    found = [each for s in range(3) for each in places(config.address_of("matching", s), s)]
+    found = [each for s in range(3) for each in replicas_at(config.address_of("matching", s), s)]
     names = ["matching", "matching-2", "matching-s1", "matching-s1-2", "matching-s2"]
-    assert [place.name for place in found] == [*names, "matching-s2-2"]
-    assert [place.shard for place in found] == [0, 0, 1, 1, 2, 2]
+    assert [each.name for each in found] == [*names, "matching-s2-2"]
+    assert [each.shard for each in found] == [0, 0, 1, 1, 2, 2]
     assert [Path(each.address).name for each in found] == [f"{each.name}.sock" for each in found]
     assert found[0].address == alone, "shard 0 is where one alone would be"
 
