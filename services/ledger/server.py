@@ -204,7 +204,7 @@ class Ledger(rpc.LedgerServiceServicer):
         for row in rows:
             amount = row.pop("amount")
             answer.postings.add(amount_minor=amount, **row)
-        answer.next_cursor = rows[-1]["seq"] if len(rows) == limit else 0
+        answer.next_cursor = rows[-1]["seq"] if len(rows) >= limit else 0
         return answer
 
     async def GetStatus(

@@ -247,16 +247,19 @@ async def write_halt(tx: Connection, shard: int, is_halted: bool) -> None:
 
 _POSTINGS: Final = """
     select p.seq, p.account, p.asset, p.shard, p.amount, j.kind, j.time_us
-    from posting p join journal j using (seq)
-    where p.account = $1 and ($2 = 0 or p.asset = $2) and p.seq < $3
-    order by p.seq desc, p.leg limit $4
+    from (
+        select * from posting where account = $1 and ($2 = 0 or asset = $2) and seq < $3
+        order by seq desc fetch first $4 rows with ties
+    ) p join journal j using (seq)
+    order by p.seq desc, p.leg
 """
 
 
 async def postings(
     pool: Pool, account: int, asset: int, below_seq: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Postings of an account, newest first; asset 0 is any."""
+    """Postings of an account, newest first; asset 0 is any. Above the limit where the last entry
+    has more: a page goes on below a whole one."""
     return [dict(row) for row in await pool.fetch(_POSTINGS, account, asset, below_seq, limit)]
 
 

@@ -198,6 +198,23 @@ def test_a_trade_adds_up(postgres: str, taker_fee: int, maker_fee: int) -> None:
     tell(postgres, story)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_pages_of_postings_leave_nothing_out(limit: int, postgres: str) -> None:
+    async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
+        await rich(keeper, core)
+        for _ in range(3):
+            await keeper.post(0, [core.trade(10, 300, 0, 3)])
+        pages, below_seq = [], 2**63 - 1
+        while page := await store.postings(pool, ALICE, 0, below_seq, limit):
+            pages.append([(row["asset"], row["amount"]) for row in page])
+            below_seq = page[-1]["seq"]
+        trade = [(BTC, 10), (USD, -300)]
+        assert [one for page in pages for one in page] == [*trade * 3, (USD, 1_000)]
+        assert all(page[:2] == trade for page in pages[:-1])
+
+    tell(postgres, story)
+
+
 def test_the_same_request_is_the_same_transfer(postgres: str) -> None:
     async def story(_: Pool, keeper: Bookkeeper, core: Core) -> None:
         first = await deposit(keeper, core, ALICE, USD, 400)

@@ -489,7 +489,7 @@ class ListPostingsRequest(betterproto2.Message):
 
     limit: "int" = betterproto2.field(3, betterproto2.TYPE_UINT32)
     """
-    At most this many, 1..1000.
+    At most this many, 1..1000, and what the last entry has beyond them: a page ends with a whole one.
     """
 
     cursor: "int" = betterproto2.field(4, betterproto2.TYPE_UINT64)
