@@ -162,5 +162,6 @@ def _log(said: matching.GetStatusResponse) -> dict[str, Any]:
         "malformed_batches": said.malformed_batches,
         "open_orders": said.open_orders,
         "rules": said.rules,
+        "halt_sequence": said.halt_sequence,
         "snapshot_offset": said.snapshot_offset,
     }

@@ -69,6 +69,8 @@ def _logs(said: Mapping[str, Any]) -> Iterator[str]:
             f"{what:<10} sequence {log.get('sequence', '?')}, next record"
             f" {log.get('next_offset', '?')}, {log.get('open_orders', '?')} open orders"
         )
+        if log.get("halt_sequence"):
+            yield f"           [bold red]halted[/]: `bourse shard status --shard {shard}`"
 
 
 def _holds(topics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -158,7 +160,7 @@ async def _ask(rooms: Rooms, room: str) -> dict[str, Any]:
 async def _ledger(rooms: Rooms) -> dict[str, Any]:
     said = await rooms.ledger.GetStatus(ledger.GetStatusRequest(), timeout=ANSWER_S)
     return {
-        **_placed([each.place for each in said.shards]),
+        **placed([each.place for each in said.shards]),
         "transfers_under_way": said.transfers_under_way,
         "moves_under_way": said.moves_under_way,
     }
@@ -166,17 +168,17 @@ async def _ledger(rooms: Rooms) -> dict[str, Any]:
 
 async def _orders(rooms: Rooms) -> dict[str, Any]:
     request = orders.GetStatusRequest()
-    return _placed((await rooms.orders.GetStatus(request, timeout=ANSWER_S)).places)
+    return placed((await rooms.orders.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _marketdata(rooms: Rooms) -> dict[str, Any]:
     request = marketdata.GetStatusRequest()
-    return _placed((await rooms.marketdata.GetStatus(request, timeout=ANSWER_S)).places)
+    return placed((await rooms.marketdata.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _notifications(rooms: Rooms) -> dict[str, Any]:
     request = notifications.GetStatusRequest()
-    return _placed((await rooms.notifications.GetStatus(request, timeout=ANSWER_S)).places)
+    return placed((await rooms.notifications.GetStatus(request, timeout=ANSWER_S)).places)
 
 
 async def _accounts(rooms: Rooms) -> dict[str, Any]:
@@ -187,7 +189,7 @@ async def _gateway(rooms: Rooms) -> dict[str, Any]:
     return {"serving": True} if await is_serving(rooms.channel("gateway")) else {}
 
 
-def _placed(places: Sequence[types.ReaderPlace]) -> dict[str, Any]:
+def placed(places: Sequence[types.ReaderPlace]) -> dict[str, Any]:
     """Where a room is in shard 0, and in each; and why, of the shards it follows no further."""
     stopped = [
         f"shard {each.shard}: {each.stopped}" if len(places) > 1 else each.stopped

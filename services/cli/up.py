@@ -176,12 +176,20 @@ class _Run:
         self._say_address()
 
     async def _whole(self) -> None:
-        """Wait until the gateway sees every room too: only then is each answer to be had."""
+        """Wait until the gateway sees every room too: only then is each answer to be had.
+
+        A shard that is halted is no reason to wait for: it stays so until operators have seen
+        to it.
+        """
         while True:
-            answer = await ask(self._house.url, "GET", "/api/v1/health")
-            if answer.status == 200 and answer.body["status"] == "serving":
-                return
+            health = (await ask(self._house.url, "GET", "/api/v1/health")).body or {}
+            halted, rooms = health.get("halted", []), health.get("rooms", {})
+            if health.get("status") == "serving" or (halted and {*rooms.values()} == {"serving"}):
+                break
             await asyncio.sleep(LOOK_AGAIN_S)
+        for shard in halted:
+            said = f"shard {shard} is halted: `bourse shard status --shard {shard}`"
+            self._screen.line("matching", said, Severity.BAD)
 
     async def _begin(self) -> None:
         """The beginning of a new folder, or of shards it has got; again from the first step if a

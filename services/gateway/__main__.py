@@ -63,7 +63,7 @@ class Gateway:
         self.sockets = Sockets(config, clock, gatekeeper, self.feed, self.private)
         self.keys.on_revoked = self.sockets.revoked
         heard = {"marketdata": lambda: self.feed.live}
-        self.rooms = Rooms(self.channels, self._takes_orders, heard)
+        self.rooms = Rooms(self.channels, self.shards, self._takes_orders, heard)
         public = PublicRoutes(self.markets, self.reads, self.feed, self.rooms.health, clock)
         commands = Commands(self.shards, self.markets, self.reads, self.funds)
         described = (

@@ -5,13 +5,15 @@
       │     it has come within 250 ms             the command is asked again
       └ else                                      the refusal says where the money is
 
+A shard that is halted gives nothing: what is in it is told, and not asked for.
+
 A house of one shard comes here for its balances alone.
 """
 
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import grpc
@@ -61,6 +63,10 @@ class Need:
     """By the loop's clock: when the money must be there."""
     brought: int = 0
     """How often money was brought for it."""
+    halted: set[int] = field(default_factory=set)
+    """Shards that give nothing, as the ledger has said."""
+    is_crowded: bool = False
+    """The ledger has begun no move, for too many are under way."""
 
 
 class Has(NamedTuple):
@@ -130,14 +136,16 @@ class Funds:
         purses = {n: _available(answer, asset) for n, answer in told.items()}
         there = {need.shard.number: outcome.available_minor, **purses}
         silent = [shard.number for shard in self._shards if shard.number not in there]
+        halted = {n for n in purses if self._shards[n].is_halted or n in need.halted}
 
         def elsewhere(on_its_way_minor: int | None) -> Elsewhere:
-            all_minor = sum(there.values()) + (on_its_way_minor or 0)
-            is_enough = outcome.needed_minor < money.TOP and all_minor >= outcome.needed_minor
-            return Elsewhere(there, on_its_way_minor, silent, is_enough)
+            needed_minor, is_crowded = outcome.needed_minor, need.is_crowded
+            return Elsewhere(there, on_its_way_minor, silent, halted, needed_minor, is_crowded)
 
+        purses = {n: minor for n, minor in purses.items() if n not in halted}
         is_there = outcome.needed_minor < money.TOP and sum(purses.values()) >= missing_minor
-        if not is_there or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S:
+        is_over = need.is_crowded or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S
+        if is_over or not is_there:
             at = {n: answer.sequence for n, answer in told.items()}
             at[need.shard.number] = refused.sequence
             return elsewhere(None if silent else await self._on_its_way(need, asset, at))
@@ -205,8 +213,23 @@ class Funds:
         try:
             return (await self._ledger.MoveMoney(request, timeout=left_s)).move.state
         except grpc.aio.AioRpcError as error:
-            is_late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            return ledger.MOVE_STATE_ASKED if is_late else ledger.MOVE_STATE_UNSPECIFIED
+            return _not_begun(need, shard, error.code())
+
+
+def _not_begun(need: Need, shard: int, code: grpc.StatusCode) -> ledger.MoveState:
+    """Where money stands that the ledger was asked to move and did not answer for.
+
+    What it has refused has not moved. The command is asked once more all the same: where it is its
+    own shard that is halted the engine says so; of another one nothing is asked any more.
+    """
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        need.halted.add(shard)
+        return ledger.MOVE_STATE_REFUSED
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        need.is_crowded = True
+        return ledger.MOVE_STATE_REFUSED
+    is_late = code is grpc.StatusCode.DEADLINE_EXCEEDED
+    return ledger.MOVE_STATE_ASKED if is_late else ledger.MOVE_STATE_UNSPECIFIED
 
 
 def _left_s(need: Need) -> float:

@@ -6,7 +6,7 @@ Whoever finds one raises it; `rest.py` catches it and answers with `response`, t
 the same code and detail as an error message.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import grpc
@@ -136,13 +136,30 @@ class Elsewhere(NamedTuple):
     """None: the ledger did not say."""
     silent: Sequence[int]
     """Shards that did not answer."""
-    is_enough: bool
-    """Together it would do, but it could not be brought in time."""
+    halted: Collection[int]
+    """Shards that are halted: nothing can be brought from them."""
+    needed_minor: int
+    """By the order, in its shard."""
+    is_crowded: bool
+    """None was brought, for too many moves are under way."""
+
+    @property
+    def advice(self) -> str:
+        """What may be done."""
+        halted_minor = sum(self.available[number] for number in self.halted)
+        all_minor = sum(self.available.values()) + (self.on_its_way_minor or 0)
+        if self.needed_minor < money.TOP and all_minor >= self.needed_minor:
+            if all_minor - halted_minor < self.needed_minor:
+                return _HALTED
+            return _CROWDED if self.is_crowded else _IN_TIME
+        return _ASK if self.on_its_way_minor is None else _DEPOSIT
 
 
 _DEPOSIT: Final = "Deposit or lower the quantity."
 _ASK: Final = "Try again, deposit or lower the quantity."
 _IN_TIME: Final = "What is missing could not be brought there in time: try again."
+_CROWDED: Final = "What is missing was not sent for, so much is on its way already: try again."
+_HALTED: Final = "What is in a halted shard cannot be brought until trading is resumed there."
 
 
 class Problem(Exception):
@@ -259,17 +276,17 @@ def short(
     minor = elsewhere.on_its_way_minor
     on_its_way = UNSET if minor is None else amount_text(asset, minor)
     parts = [f"{said[here]} {code} is available in shard {here}, where {market.symbol} trades"]
-    others = [n for n in said if n != here and elsewhere.available[n]]
-    parts += [f"{said[number]} {code} in shard {number}" for number in others]
+    for number in (n for n in said if n != here and elsewhere.available[n]):
+        halted = ", which is halted" if number in elsewhere.halted else ""
+        parts.append(f"{said[number]} {code} in shard {number}{halted}")
     parts += [f"{on_its_way} {code} on its way"] if minor else []
     parts += [f"shard {number} does not answer" for number in elsewhere.silent]
-    advice = _IN_TIME if elsewhere.is_enough else _ASK if minor is None else _DEPOSIT
     funds = shapes.Funds(
         asset=code,
         available=[shapes.ShardAmount(number, text) for number, text in said.items()],
         in_transit=on_its_way,
     )
-    detail = f"{_need(outcome, asset)}; {', '.join(parts)}. {advice}"
+    detail = f"{_need(outcome, asset)}; {', '.join(parts)}. {elsewhere.advice}"
     return Problem("insufficient_balance", detail, member=outcome.member, funds=funds)
 
 

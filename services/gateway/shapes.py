@@ -339,11 +339,13 @@ class Now(Struct, frozen=True):
     time_us: Time
 
 
-class Health(Struct, frozen=True):
+class Health(Struct, frozen=True, omit_defaults=True):
     """Which rooms answer: `serving`, `degraded` (orders are taken), or `unavailable`."""
 
     status: Literal["serving", "degraded", "unavailable"]
     rooms: dict[str, RoomState]
+    halted: list[int] | UnsetType = UNSET
+    """Shards whose trading stands still until operators let it go on; absent if there is none."""
 
 
 class Instrument(Struct, frozen=True):

@@ -5,9 +5,13 @@ by the id; what is read is read in each shard behind a sequence of its own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import grpc
+
+from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import MatchingServiceStub
 from bourse.types import v1 as types
 from services.domain.clock import Clock
@@ -19,6 +23,8 @@ from services.runtime.config import shard_name
 
 Sequences: TypeAlias = Mapping[int, int]
 """A sequence for each shard that is named, by the shard's number."""
+
+LOOK_S: Final = 1.0
 
 NONE_NAMED: Final[Sequences] = MappingProxyType({})
 
@@ -34,6 +40,14 @@ class Shard:
         self.replicas = Choice(addresses)
         self.entry = OrderEntry(self.replicas, clock, capacity)
         self.engine = MatchingServiceStub(self.replicas)
+        self.is_halted = False
+        """It stands still until operators let it go on, when it was looked at last."""
+
+    async def look(self) -> None:
+        """See whether it is halted; one that does not say so is what it was."""
+        with suppress(grpc.aio.AioRpcError):
+            said = await self.engine.GetStatus(matching.GetStatusRequest(), timeout=LOOK_S)
+            self.is_halted = said.halt_sequence != 0
 
     def after(self, named: Sequences) -> int:
         """Behind what a read comes here: all that this gateway has answered, and what is named."""

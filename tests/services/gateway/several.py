@@ -49,6 +49,7 @@ class FarShard(rpc.MatchingServiceServicer):
         self.answers = asyncio.Event()
         """Questions after balances are answered; a shard that hangs does not."""
         self.answers.set()
+        self.halt_sequence = 0
 
     async def submit(self, requests: AsyncIterator[bytes], _: Any) -> AsyncIterator[bytes]:
         async for encoded in requests:
@@ -106,6 +107,11 @@ class FarShard(rpc.MatchingServiceServicer):
     ) -> matching.GetOrderResponse:
         return matching.GetOrderResponse(sequence=self.sequence)
 
+    async def GetStatus(  # noqa: N802 - the contract's name
+        self, request: matching.GetStatusRequest, context: Any
+    ) -> matching.GetStatusResponse:
+        return matching.GetStatusResponse(sequence=self.sequence, halt_sequence=self.halt_sequence)
+
     async def GetBalances(  # noqa: N802 - the contract's name
         self, request: matching.GetBalancesRequest, context: Any
     ) -> matching.GetBalancesResponse:
@@ -126,6 +132,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         self.ends: list[ledger.MoveState] = []
         self.slow: set[int] = set()
         """Shards from which money does not come in time."""
+        self.not_begun: dict[int, grpc.StatusCode] = {}
+        """How a move from a shard is refused."""
         self.cuts: list[dict[int, int]] = []
         self.transits: list[ledger.GetTransitResponse] = []
         self.knows_all_shards = True
@@ -136,6 +144,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         where = (request.from_shard, request.to_shard)
         self.moves.append((*where, request.amount_minor // UNIT))
         assert request.valid_until_us > 0, "the debit carries the deadline of the request"
+        if request.from_shard in self.not_begun:
+            await context.abort(self.not_begun[request.from_shard], "it is not begun")
         end = self.ends.pop(0) if self.ends else DONE
         if request.from_shard in self.slow:
             end = ledger.MOVE_STATE_IN_TRANSIT

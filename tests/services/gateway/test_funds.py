@@ -1,8 +1,10 @@
 """Money in several shards: brought to the order that lacks it, and told as a sum."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from bourse.ledger import v1 as ledger
@@ -122,6 +124,78 @@ def test_money_that_its_shard_does_not_take_is_not_sent_again(
             answer = await buy(world, "3")
             assert (answer.status, answer.code) == SHORT
             assert len(world.ledger.moves) == 1
+
+    story(told)
+
+
+def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0, 200) as world:
+            world.ledger.not_begun = {0: grpc.StatusCode.FAILED_PRECONDITION}
+            assert (await buy(world, "2")).status == 201, "others have it too"
+            assert world.ledger.moves == [(0, 1, 200), (2, 1, 200)]
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["detail"] == (
+                "This order needs 300 USD; 0 USD is available in shard 1, where ETH1-USD trades,"
+                " 300 USD in shard 0, which is halted. What is in a halted shard cannot be brought"
+                " until trading is resumed there."
+            )
+            assert answer.body["funds"] == funds("0", "300", "0", "0")
+            assert world.ledger.moves[2:] == [(0, 1, 300)]
+            world.shards[0].halt_sequence = 9
+            await world.house.shards[0].look()
+            assert (await buy(world, "3")).body["detail"] == answer.body["detail"]
+            assert world.ledger.moves[3:] == [], "once it is known nobody asks the ledger"
+            poorer = await buy(world, "4")
+            assert poorer.body["detail"].endswith("which is halted. Deposit or lower the quantity.")
+
+    story(told)
+
+
+def test_what_is_not_sent_for_because_so_much_is_on_its_way(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0) as world:
+            world.ledger.not_begun = {0: grpc.StatusCode.RESOURCE_EXHAUSTED}
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["detail"] == (
+                "This order needs 300 USD; 0 USD is available in shard 1, where ETH1-USD trades,"
+                " 300 USD in shard 0. What is missing was not sent for, so much is on its way"
+                " already: try again."
+            )
+            assert answer.body["funds"] == funds("0", "300", "0")
+            assert len(world.ledger.moves) == 1
+
+    story(told)
+
+
+def test_health_names_the_shards_that_are_halted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.health.EVERY_S", 0.02)
+
+    async def told() -> None:
+        async with several(tmp_path, 300, 0) as world:
+            looking = asyncio.create_task(world.house.rooms.run())
+
+            async def health(*halted: int) -> Answer:
+                for shard in world.shards:
+                    shard.halt_sequence = 9 if shard.number in halted else 0
+                while True:
+                    answer = await world.client.ask("GET", "/health")
+                    if answer.body.get("halted", []) == list(halted):
+                        return answer
+                    await asyncio.sleep(0.02)
+
+            one = await health(1)
+            assert (one.status, one.body["status"]) == (200, "degraded")
+            both = await health(0, 1)
+            assert (both.status, both.body["status"]) == (503, "unavailable")
+            assert both.body["rooms"]["matching"] == "serving", "it answers all the same"
+            assert "halted" not in (await health()).body
+            looking.cancel()
+            await asyncio.wait([looking])
 
     story(told)
 
