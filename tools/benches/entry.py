@@ -51,22 +51,30 @@ from tools.benches.shard import (
 from tools.benches.stream_echo import SERVICE as ECHO_SERVICE
 
 RUNS: Final = 5
-FAST_BATCHES: Final = 10_000
-PORTION_BATCHES: Final = 2500
+FAST_COMMANDS: Final = 1_000_000
+PORTION_COMMANDS: Final = 250_000
 EVEN_S: Final = 4.0
 """How long the even load lasts in a run."""
+LEAST_EVEN: Final = 10
+"""Batches of it, however slow the machine."""
 
 
 class Size(NamedTuple):
-    """How much is sent."""
+    """How much is sent, and in what shape."""
 
     runs: int
-    fast_batches: int
+    fast_commands: int
     even_s: float
     part: str = "quarter"
     """What the even load is called, …"""
     divisor: int = 4
     """… and by what the fastest is divided for it."""
+    batch: int = BATCH
+    """Commands in a batch."""
+    under_way: int = UNDER_WAY
+    """Batches unanswered at once, as fast as it goes."""
+    warm: bool = False
+    """Once as fast as it goes before anything counts: a Java that has just started is slow."""
 
 
 def measure(asked: Asked) -> Figures:
@@ -75,7 +83,7 @@ def measure(asked: Asked) -> Figures:
     opening = opening_batches(opening_records(trader))
     load = batches(iter(trader.batch, None), len(opening))
     even_s = asked.seconds or (0.1 if asked.quick else EVEN_S)
-    size = Size(asked.runs_or(RUNS), asked.size(FAST_BATCHES, 50), even_s)
+    size = Size(asked.runs_or(RUNS), asked.size(FAST_COMMANDS, 5000), even_s)
     with folder_beside_the_data() as data, postgres(data):
         figures = measured(size, opening, load, data)
     medians = {name: round(statistics.median(values), 2) for name, values in figures.items()}
@@ -148,6 +156,8 @@ async def _bench(
     figures: dict[str, list[float]] = {}
     async with shard(data) as (submit, stub), _echo(data) as echo:
         await send(submit, opening)
+        if size.warm:
+            await _fast(submit, stub, load, size)
         for _ in range(size.runs):
             run = await _run(submit, stub, echo, load, data, size)
             for name, value in run.items():
@@ -164,10 +174,10 @@ async def _run(
     size: Size,
 ) -> dict[str, float]:
     """One run: fast, even, and what an even load has to wait for in any case."""
-    rate, until_published, record_bytes = await _fast(submit, stub, load, size.fast_batches)
+    rate, until_published, record_bytes = await _fast(submit, stub, load, size)
     await _checkpoint(folder)
-    pace = rate / size.divisor / BATCH
-    even = [next(load) for _ in range(int(pace * size.even_s))]
+    pace = rate / size.divisor / size.batch
+    even = [next(load) for _ in range(max(int(pace * size.even_s), LEAST_EVEN))]
     _settle()
     before = await stub.GetStatus(matching.GetStatusRequest())
     waits = await send_evenly(submit, even, pace, must_be_applied)
@@ -204,24 +214,26 @@ def _settle() -> None:
 
 
 async def _fast(
-    submit: Submit, stub: rpc.MatchingServiceStub, load: Iterator[bytes], count: int
+    submit: Submit, stub: rpc.MatchingServiceStub, load: Iterator[bytes], size: Size
 ) -> tuple[float, float, float]:
     """Commands a second until they are answered, and until their events are published; bytes of a
     record. In portions, the events of which fit into what a shard keeps unpublished."""
     answered_s = published_s = 0.0
+    count, most = size.fast_commands // size.batch, PORTION_COMMANDS // size.batch
     sent, before = 0, await stub.GetStatus(matching.GetStatusRequest())
-    for first in range(0, count, PORTION_BATCHES):
-        portion = [next(load) for _ in range(first, min(first + PORTION_BATCHES, count))]
+    for first in range(0, count, most):
+        portion = [next(load) for _ in range(first, min(first + most, count))]
         sent += sum(map(len, portion))
         _settle()
         start = time.perf_counter()
-        await send(submit, portion)
+        await send(submit, portion, size.under_way)
         answered_s += time.perf_counter() - start
         await published(stub)
         published_s += time.perf_counter() - start
     after = await stub.GetStatus(matching.GetStatusRequest())
     records = max(after.next_offset - before.next_offset, 1)
-    return count * BATCH / answered_s, count * BATCH / published_s, sent / records
+    commands = count * size.batch
+    return commands / answered_s, commands / published_s, sent / records
 
 
 async def _checkpoint(data: Path) -> None:

@@ -85,9 +85,9 @@ def opening_batches(records: Sequence[bytes]) -> list[bytes]:
     return [batch for record in records for batch in _without_deadlines(record)]
 
 
-async def send(submit: Submit, load: Sequence[bytes]) -> None:
-    """As fast as it goes, never more than `UNDER_WAY` unanswered."""
-    free = asyncio.Semaphore(UNDER_WAY)
+async def send(submit: Submit, load: Sequence[bytes], under_way: int = UNDER_WAY) -> None:
+    """As fast as it goes, never more than so many batches unanswered."""
+    free = asyncio.Semaphore(under_way)
     call = submit()
 
     async def write() -> None:
@@ -126,15 +126,15 @@ def must_be_applied(answer: bytes, number: int) -> None:
         sys.exit(f"This measures something else: {status} {found.detail}, {refused} refused.")
 
 
-def batches(commands: Commands, first: int, session: int = 1) -> Iterator[bytes]:
-    """Encoded batches of a session, numbered from `first` on."""
+def batches(commands: Commands, first: int, session: int = 1, size: int = BATCH) -> Iterator[bytes]:
+    """Encoded batches of a session, of so many commands, numbered from `first` on."""
     waiting: list[matching.Command] = []
     number = first
     for some in commands:
         waiting += some
-        while len(waiting) >= BATCH:
-            yield _batch(session, number, waiting[:BATCH])
-            del waiting[:BATCH]
+        while len(waiting) >= size:
+            yield _batch(session, number, waiting[:size])
+            del waiting[:size]
             number += 1
 
 
