@@ -46,6 +46,8 @@ FOR_GOOD: Final = 2
 
 AGAIN_S: Final = 0.2
 STUCK_LOOK_S: Final = 2.0
+SLOW_S: Final = 5.0
+"""Nobody else is started meanwhile, so it is said."""
 LOOK_S: Final = 0.05
 
 
@@ -295,8 +297,18 @@ class House:
         """Start again whoever has ended, unless a fault holds it. A full disk may refuse it."""
         while True:
             await asyncio.sleep(LOOK_S)
-            with suppress(EmbeddedError):
+            began = time.monotonic()
+            try:
                 await self._start_again()
+            except EmbeddedError as error:
+                self._note(str(error))
+            if (took_s := time.monotonic() - began) > SLOW_S:
+                self._note(f"starting again took {took_s:.1f} s")
+
+    def _note(self, what: str) -> None:
+        """Put down what keeps the house from being whole; a full disk loses it."""
+        with suppress(OSError), (self.data / "logs" / "keeper.log").open("a") as log:
+            log.write(f"{time.strftime('%H:%M:%S', time.gmtime())} {what}\n")
 
     async def _start_again(self) -> None:
         for name, process in list(self.running.items()):

@@ -73,6 +73,8 @@ def _keep(data: Path, report: Report, folder: Path | None) -> None:
     if folder is not None:
         with suppress(OSError):
             shutil.copytree(data / "logs", folder, dirs_exist_ok=True)
+            for log in (*data.glob("postgres/server.log"), *data.glob("kafka/*/server.log")):
+                shutil.copy(log, folder / f"{log.parts[-2]}-server.log")
             (folder / "faults.txt").write_text("\n".join(report.trace) + "\n")
 
 
