@@ -71,7 +71,9 @@ class Appender:
             batch = encode(bodies, identity, clock_us)
             try:
                 appended = await self._deliver(batch)
-            except (asyncio.CancelledError, OutcomeUnknown):
+            except (LogUnavailable, RecordTooLarge, TopicUnknown):
+                raise
+            except BaseException:
                 self._renounce()
                 raise
             self._identity = identity._replace(sequence=identity.sequence + len(bodies))

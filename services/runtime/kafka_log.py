@@ -50,14 +50,15 @@ class KafkaLog:
     """See `services.runtime.log.Log`."""
 
     def __init__(self, config: LogConfig) -> None:
-        self._config = config
+        self.config = config
+        """What it was opened with."""
         self._access = access_of(config)
         self._appenders: dict[str, Appender] = {}
         self._desks: dict[str, Desk] = {}
 
     async def create(self, topic: str) -> None:
         """See Log.create. Raises TopicUnsound if its settings would lose records."""
-        await make_topic(self._access, topic, self._config)
+        await make_topic(self._access, topic, self.config)
 
     async def append(
         self, topic: str, bodies: Sequence[bytes], *, clock_us: int, ring: bool = True
@@ -66,7 +67,7 @@ class KafkaLog:
         check_sizes(bodies)
         appender = self._appenders.get(topic)
         if appender is None:
-            appender = self._appenders[topic] = Appender(self._access, topic, self._config)
+            appender = self._appenders[topic] = Appender(self._access, topic, self.config)
         return await appender.append(bodies, clock_us)
 
     async def read(
@@ -98,7 +99,7 @@ class KafkaLog:
         """See Log.cut. A partition, here, is as many records; the files go when they are full."""
         desk = self._desk(topic)
         start, end = await desk.start(), await desk.end()
-        whole = min(below, end) // self._config.partition_records * self._config.partition_records
+        whole = min(below, end) // self.config.partition_records * self.config.partition_records
         return await desk.cut(whole) if whole > start else start
 
     async def close(self) -> None:

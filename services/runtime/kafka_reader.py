@@ -28,6 +28,10 @@ LOOK_S: Final = 0.5
 POLL_S: Final = 2.0
 """So long a broker holds a question until there is something; then it is asked again."""
 
+STALE_S: Final = 2.0
+"""Whoever has not looked for so long sees first whether it is still the log that he knows: nothing
+tells a reader who does not ask that a topic was deleted and made anew."""
+
 READ_ROWS: Final = 1000
 """Records in a batch at most: a reader should not hold thousands of small ones at once."""
 
@@ -43,7 +47,7 @@ class KafkaReader:
         self._desk = Desk(access, topic)
         self._last: Record | None = None
         self._checked = 0
-        """Which opening of the connection was checked: see Link.openings."""
+        """Which opening of the connection was checked: see Link.openings. 0: none."""
 
     async def batches(self, every_s: float) -> AsyncGenerator[list[Record], None]:
         """See Log.read."""
@@ -51,11 +55,14 @@ class KafkaReader:
         while True:
             looked = clock()
             records = await self._look()
+            answered = clock()
             for batch in _bounded(records):
                 self._next_offset, self._last = batch[-1].offset + 1, batch[-1]
                 yield batch
             if every_s > 0 and records and not _is_behind(records):
                 await asyncio.sleep(looked + every_s - clock())
+            if clock() > answered + STALE_S:
+                self._checked = 0
 
     def drop(self) -> None:
         """Let the connection go."""

@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,14 @@ from services.runtime.embedded_kafka import (
 from services.runtime.kafka_access import Access
 from services.runtime.kafka_link import Link
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.log import LogUnavailable, OutcomeUnknown, PastEnd, Record, RolledBack
+from services.runtime.log import (
+    LogUnavailable,
+    OutcomeUnknown,
+    PastEnd,
+    Record,
+    RolledBack,
+    still_has,
+)
 from tests.kafka import HEAP_MB, kafka_config, need_kafka
 
 
@@ -207,6 +214,29 @@ def test_a_log_that_was_put_back_is_noticed(own: Own) -> None:
     told(story())
 
 
+def test_what_a_crash_tore_off_is_noticed(own: Own) -> None:
+    file = own.data / "kafka" / "1" / "log" / "torn-0" / "00000000000000000000.log"
+
+    async def story() -> None:
+        await own.start()
+        async with opened(kafka_config(own.place.address), "torn") as log:
+            await put(log, "torn", b"a")
+            await put(log, "torn", b"b", b"c")
+            reader = log.read("torn", 0)
+            last = (await until(log, "torn", 3))[-1]
+            own.kill()
+            os.truncate(file, file.stat().st_size - 1)
+            await own.start()
+            with pytest.raises(PastEnd, match="ends at offset 1, and offset 3 was asked for"):
+                await anext(log.read("torn", 3))
+            with pytest.raises(RolledBack, match="Offset 2 of torn was read before"):
+                await still_has(log, "torn", last.offset, last.checksum)
+            assert [record.body for record in await anext(reader)] == [b"a"], "the rest is whole"
+            await reader.aclose()
+
+    told(story())
+
+
 # --- three of them --------------------------------------------------------------------------
 
 
@@ -220,19 +250,27 @@ def three(tmp_path: Path) -> Iterator[Path]:
         stop_kafka(tmp_path, "immediate")
 
 
-def test_of_three_brokers_one_may_be_killed(three: Path) -> None:
+def test_of_three_brokers_one_may_stand_still_and_one_be_killed(three: Path) -> None:
     place = read_place(three)
     assert isinstance(place, Place)
     config = kafka_config(place.address, replication=3, min_isr=2, append_timeout_s=10.0)
 
     async def story() -> None:
+        async with opened(config.model_copy(update={"min_isr": 3}), "strict"):
+            pass
         async with opened(config, "three") as log:
             reading = asyncio.create_task(until(log, "three", 60))
-            for n in range(30):
+            for n in range(15):
                 await put(log, "three", b"%d" % n)
+            frozen = running_brokers(three)[await leader(place)]
+            os.kill(frozen, signal.SIGSTOP)
+            for n in range(15, 30):
+                await surely_put(log, "three", b"%d" % n)
+            os.kill(frozen, signal.SIGCONT)
             os.kill(running_brokers(three)[await leader(place)], signal.SIGKILL)
             for n in range(30, 60):
                 await surely_put(log, "three", b"%d" % n)
+            await fewer_than_wanted(place)
             bodies = [record.body for record in await reading]
             assert list(dict.fromkeys(bodies)) == [b"%d" % n for n in range(len(set(bodies)))]
             others = list(running_brokers(three).values())
@@ -241,6 +279,25 @@ def test_of_three_brokers_one_may_be_killed(three: Path) -> None:
                 await for_ever(lambda: put(log, "three", b"one alone is not enough"))
 
     told(story())
+
+
+async def fewer_than_wanted(place: Place) -> None:
+    """A topic that wants all three takes nothing while there are two, and says so."""
+    config = kafka_config(place.address, replication=3, min_isr=3, append_timeout_s=2.0)
+    log = await open_kafka_log(config)
+    with pytest.raises(LogUnavailable, match="NotEnoughReplicas"):
+        await for_ever(lambda: perhaps_put(log, "strict"))
+    end = await log.end("strict")
+    with pytest.raises(LogUnavailable, match="NotEnoughReplicas"):
+        await put(log, "strict", b"refused")
+    assert await log.end("strict") == end, "nothing was done"
+    await log.close()
+
+
+async def perhaps_put(log: KafkaLog, topic: str) -> None:
+    """Append while it is not settled yet who is in step: that ends in nobody knows what."""
+    with suppress(OutcomeUnknown):
+        await put(log, topic, b"x")
 
 
 async def leader(place: Place) -> int:

@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import pytest
 from aiokafka.protocol.offset import OffsetRequest
 
 from services.runtime.config import LogConfig
 from services.runtime.kafka_access import Access
 from services.runtime.kafka_link import Link
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
+from services.runtime.log import OutcomeUnknown
 from tests.chaos.wire import Place, Wire
 from tests.kafka import kafka_config
 from tests.kafka_doors import Doors
@@ -80,6 +82,26 @@ def test_an_append_goes_on_over_another_connection(kafka: str, kafka_doors: Door
             for n in range(10):
                 await put(log, b"%d" % n)
             assert await on.bodies() == [b"a", b"b", b"c", *(b"%d" % n for n in range(10))]
+
+    OnWire(kafka_doors, kafka).tell(story)
+
+
+def test_what_was_given_up_never_comes_behind_what_was_appended_after(
+    kafka: str, kafka_doors: Doors
+) -> None:
+    async def story(on: OnWire) -> None:
+        async with on.opened(on.config.model_copy(update={"append_timeout_s": 0.5})) as log:
+            await put(log, b"a")
+            stranded = on.wire.strand()
+            on.wire.hang()
+            with pytest.raises(OutcomeUnknown):
+                await put(log, b"given up")
+            on.wire.mend(breaking=False)
+            assert await put(log, b"b") == 1
+            stranded.set()
+            for n in range(10):
+                await put(log, b"%d" % n)
+            assert await on.bodies() == [b"a", b"b", *(b"%d" % n for n in range(10))]
 
     OnWire(kafka_doors, kafka).tell(story)
 
