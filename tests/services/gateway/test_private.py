@@ -11,38 +11,29 @@ import grpc
 from bourse.notifications import v1 as notifications
 from bourse.notifications.v1 import rpc
 from bourse.types import v1 as types
+from tests.services.gateway.far_streams import FarStreams
 from tests.services.gateway.world import Client, ask, gateway, signed, story, until
 
 
-class Far(rpc.NotificationsServiceServicer):
-    """The far side of private streams: says what the story tells it to."""
+class Far(FarStreams):
+    """Begins whatever it is asked for, but what follows a cursor that is gone."""
 
     def __init__(self) -> None:
-        self.asked: list[notifications.FollowRequest] = []
+        super().__init__()
         self.asked_again = asyncio.Event()
-        self.says: asyncio.Queue[notifications.FollowResponse | None] = asyncio.Queue()
 
-    async def Follow(  # noqa: N802
-        self, requests: AsyncIterator[notifications.FollowRequest], context: Any
-    ) -> AsyncIterator[notifications.FollowResponse]:
-        listening = asyncio.create_task(self._listen(requests))
-        while (said := await self.says.get()) is not None:
-            yield said
-        listening.cancel()
-
-    async def _listen(self, requests: AsyncIterator[notifications.FollowRequest]) -> None:
-        async for request in requests:
-            self.asked.append(request)
-            if len(self.asked) > 1:
-                self.asked_again.set()
-            gone = request.after == "gone"
-            started = notifications.FOLLOW_STATUS_STARTED
-            status = notifications.FOLLOW_STATUS_CURSOR_GONE if gone else started
-            if not request.drop:
-                answer = notifications.FollowResponse(
-                    subscription=request.subscription, status=status, cursor=request.after or "now"
-                )
-                self.says.put_nowait(answer)
+    def hear(self, request: notifications.FollowRequest) -> None:
+        super().hear(request)
+        if len(self.asked) > 1:
+            self.asked_again.set()
+        gone = request.after == "gone"
+        started = notifications.FOLLOW_STATUS_STARTED
+        status = notifications.FOLLOW_STATUS_CURSOR_GONE if gone else started
+        if not request.drop:
+            answer = notifications.FollowResponse(
+                subscription=request.subscription, status=status, cursor=request.after or "now"
+            )
+            self.says.put_nowait(answer)
 
     async def GetStatus(  # noqa: N802
         self, request: notifications.GetStatusRequest, context: Any

@@ -13,6 +13,7 @@ from bourse.notifications.v1 import rpc
 from bourse.types import v1 as types
 from services.runtime.config import run_folder
 from services.runtime.rpc import serve, service
+from tests.services.gateway.far_streams import FarStreams
 from tests.services.gateway.several import UNIT, USD, FarShard, several
 from tests.services.gateway.world import Client, ask, signed, story, until
 
@@ -20,24 +21,8 @@ STARTED = notifications.FOLLOW_STATUS_STARTED
 GONE = notifications.FOLLOW_STATUS_CURSOR_GONE
 
 
-class Far(rpc.NotificationsServiceServicer):
-    """The far side of private streams: says nothing but what the story tells it to."""
-
-    def __init__(self) -> None:
-        self.asked: list[notifications.FollowRequest] = []
-        self.says: asyncio.Queue[notifications.FollowResponse | None] = asyncio.Queue()
-
-    async def Follow(  # noqa: N802 - the contract's name
-        self, requests: AsyncIterator[notifications.FollowRequest], context: Any
-    ) -> AsyncIterator[notifications.FollowResponse]:
-        listening = asyncio.create_task(self._listen(requests))
-        while (said := await self.says.get()) is not None:
-            yield said
-        listening.cancel()
-
-    async def _listen(self, requests: AsyncIterator[notifications.FollowRequest]) -> None:
-        async for request in requests:
-            self.asked.append(request)
+class Far(FarStreams):
+    """Speaks of a shard."""
 
     async def asks(self, count: int) -> list[tuple[int, str]]:
         """Shard and place of the last requests, once there are so many in all."""
