@@ -81,10 +81,17 @@ class Session:
         self._number = 0
 
     async def open(self) -> None:
-        """Open it. Once more if the answer is lost: a session nobody uses closes itself."""
+        """Open it. Once more if the answer is lost: a session nobody uses closes itself.
+
+        Raises Refused if none can be had: then nothing else was asked either.
+        """
         command = matching.Command(open_session=matching.OpenSession())
-        answer = await self._send(matching.SubmitRequest(commands=[_stamped(command)]))
-        self._session = accepted(answer)[0].created_id
+        try:
+            answer = await self._send(matching.SubmitRequest(commands=[_stamped(command)]))
+            self._session = accepted(answer)[0].created_id
+        except Unanswered as unanswered:
+            reason = _reason(unanswered.__cause__)
+            raise Refused(f"Matching does not answer, and nothing was asked ({reason}).") from None
 
     async def ask(self, *commands: matching.Command) -> list[matching.Outcome]:
         """Send commands as one batch, give their outcomes. Raises Refused if one is refused.
@@ -123,7 +130,7 @@ class Session:
         raise Unanswered(
             f"Matching gave no answer in {PATIENCE_S:g} s, and what it was asked may have happened"
             f" or not ({_reason(last)}). Look before you ask again."
-        )
+        ) from last
 
     async def _exchange(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
         return await self._replicas.converse(lambda replica: self._exchange_with(replica, request))
@@ -152,7 +159,7 @@ class _NotNow(Exception):
     """The same batch may be sent again."""
 
 
-def _reason(error: Exception | None) -> str:
+def _reason(error: BaseException | None) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
         return error.details() or error.code().name
     return str(error) if error else "it takes too long"

@@ -111,6 +111,22 @@ def test_a_command_is_applied_once(fault: str, times: int, tmp_path: Path) -> No
     assert core.applied[-1].commands[0].HasField("close_session"), "a session is given back"
 
 
+def test_without_a_session_nothing_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.engine.PATIENCE_S", 0.5)
+    core = Core()
+    core.unavailable = 1000
+
+    async def story(address: str) -> None:
+        with pytest.raises(Refused, match="and nothing was asked") as refused:
+            await ask_once(address)
+        assert not isinstance(refused.value, Unanswered)
+
+    run(core, tmp_path, story)
+    assert core.applied == []
+
+
 def test_a_refusal_is_a_sentence_with_its_code(tmp_path: Path) -> None:
     core = Core()
     core.refusal = matching.REFUSAL_PHASE_FORBIDS_IT
