@@ -34,7 +34,7 @@ from services.runtime.replicas import ReplicaRow
 
 app = typer.Typer(help="The replicas of a shard, and the way on from a Halt.")
 
-ANSWER_S: Final = 5.0
+ANSWER_S: Final = 20.0
 COLUMNS = ("replica", "host", ">sequence", "state", "at the Halt", "")
 
 

@@ -1,18 +1,22 @@
 """A house of two shards at its edge: BTC-USD trades in shard 0, ETH-USD in shard 1."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import grpc
 import pytest
 
 from bourse.ledger import v1 as ledger
 from services.cli.bootstrap import NewMarket, add_missing_markets
+from services.cli.rooms import Rooms
 from tests.conftest import folder_for_postgres
-from tests.integration.edge import Answer, Client, Running, begin, clients, story
+from tests.integration.edge import Answer, Client, Running, begin, clients, person, story
+from tests.integration.halting import Operator, halt
 from tests.integration.rooms import House
 
 ETHER = NewMarket(
@@ -362,3 +366,83 @@ def test_where_one_shard_is_away_the_other_trades_on(running: Running) -> None:
                 await asyncio.sleep(0.1)
 
     story(told)
+
+
+def a_move(account: int, units: int, number: int) -> ledger.MoveMoneyRequest:
+    """USD from shard 0 to shard 1."""
+    return ledger.MoveMoneyRequest(
+        request_id=bytes([number] * 16),
+        account=account,
+        asset=1,
+        amount_minor=units * 10**8,
+        from_shard=0,
+        to_shard=1,
+    )
+
+
+async def until_move(rooms: Rooms, asked: ledger.MoveMoneyRequest, state: int) -> None:
+    while (move := (await rooms.ledger.MoveMoney(asked)).move).state != state:
+        assert move.state != ledger.MOVE_STATE_REFUSED
+        await asyncio.sleep(0.02)
+
+
+async def halted_shards(client: Client, *expected: int) -> Answer:
+    while True:
+        said = await client.ask("GET", "/health")
+        if said.body.get("halted", []) == list(expected):
+            return said
+        await asyncio.sleep(0.1)
+
+
+def test_a_shard_that_is_halted_stops_alone_until_operators_let_it_go_on(running: Running) -> None:
+    async def told() -> None:
+        herself = running._replace(alice=await person(running.house, "carol"))
+        async with clients(herself) as (carol, _):
+            there = (await ether(carol, "buy", "1", "100")).body["order_id"]
+            # Its money stays where it was traded last.
+            spare = (await ether(carol, "buy", "1", "50")).body["order_id"]
+            assert (await carol.ask("DELETE", f"/orders/{spare}")).status == 200
+            _, everything = await money(carol)
+            account = int((await carol.ask("GET", "/account")).body["account_id"])
+            rooms, began = running.house.rooms(), a_move(account, 5, 1)
+            running.house.kill("matching-s1")
+            await until_move(rooms, began, ledger.MOVE_STATE_IN_TRANSIT)
+            await halt(running.house, 1)
+            running.house.launch("matching-s1")
+            await running.house.serving("matching-s1")
+            health = await halted_shards(carol, 1)
+            assert (health.status, health.body["status"]) == (200, "degraded")
+            await nothing_happens_there(carol, there)
+            assert (await carol.place("buy", "1", "1")).status == 201, "shard 0 trades on"
+            with pytest.raises(grpc.aio.AioRpcError, match="shard_halted: shard 1 is halted"):
+                await rooms.ledger.MoveMoney(a_move(account, 5, 2))
+            assert (await money(carol))[1] == everything, "what is on its way is told"
+            await Operator(running.house).lets_it_go_on(1)
+            await halted_shards(carol)
+            await until_move(rooms, began, ledger.MOVE_STATE_DONE)
+            assert (await carol.ask("DELETE", f"/orders/{there}")).status == 200
+            assert (await ether(carol, "buy", "1", "101")).status == 201
+            assert (await money(carol))[1] == everything
+            await rooms.close()
+
+    story(told)
+
+
+async def nothing_happens_there(carol: Client, there: str) -> None:
+    """Nor is money brought from there: an order elsewhere that lacks it is told where it is."""
+    halted = (503, "shard_halted")
+    answer = await ether(carol, "buy", "1", "1")
+    # Its stream has to be opened anew first.
+    while answer.body["code"] == "unavailable":
+        answer = await ether(carol, "buy", "1", "1")
+    assert (answer.status, answer.body["code"]) == halted
+    answer = await carol.ask("DELETE", f"/orders/{there}")
+    assert (answer.status, answer.body["code"]) == halted
+    available, _ = await money(carol)
+    short = await carol.place("buy", f"{available:f}", "1")
+    assert (short.status, short.body["code"]) == (422, "insufficient_balance")
+    assert re.search(
+        r" \d+ USD in shard 1, which is halted, 5 USD on its way\. What is in a halted shard cannot"
+        r" be brought until trading is resumed there\.$",
+        short.body["detail"],
+    )
