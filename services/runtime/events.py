@@ -86,19 +86,26 @@ async def follow(
 
     Commit once a batch: it is at most 1,000 parts and 4 MB. With `pause_s` 0 a part is given at
     once; otherwise what came in that time is given together. Close the generator (`aclosing`).
-    Raises EventsError, RolledBack, and what Log.read raises.
+    Raises EventsError once everything before is given, RolledBack, and what Log.read raises.
     """
     await still_there(log, topic, position)
     async with aclosing(log.read(topic, position.next_offset, every_s=pause_s)) as batches:
         async for batch in batches:
-            parts = []
+            parts, wrong = [], None
             for record in batch:
-                part = _parse(topic, record)
-                if _is_news(topic, position, part):
+                try:
+                    part = _parse(topic, record)
+                    is_news = _is_news(topic, position, part)
+                except EventsError as error:
+                    wrong = error
+                    break
+                if is_news:
                     position = part.position
                     parts.append(part)
             if parts:
                 yield parts
+            if wrong is not None:
+                raise wrong
 
 
 async def still_there(log: Log, topic: str, position: Position) -> None:

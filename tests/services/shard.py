@@ -132,6 +132,13 @@ class Shard:
             place(BOB, types.SIDE_BUY, lots, price_ticks, instrument=instrument),
         )
 
+    def tear(self) -> None:
+        """A gap in its events: nobody may go on behind it."""
+        self.tick()
+        self.records.pop()
+        self.buy(ALICE, 1, 9_000)
+        self.records[-1].command_offset += 1
+
     def flood(self, levels: int, lots: int) -> None:
         """A refused command whose record states many low bids: no core would, but it is big."""
         self.cancel(ALICE, 0)

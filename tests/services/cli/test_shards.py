@@ -26,7 +26,7 @@ from services.cli.folder import open_folder
 from services.cli.instrument import shard_for
 from services.cli.restraint import put_settings
 from services.cli.rooms import Markets, Rooms, markets_in_reach
-from services.cli.status import COLUMNS, status_table
+from services.cli.status import COLUMNS, placed, status_table
 from services.cli.stores import CONNECTIONS, connections_for
 from services.cli.terminal import Refused
 from services.runtime.choice import Choice
@@ -292,6 +292,25 @@ def test_a_room_has_a_line_for_each_shard_that_it_follows() -> None:
     assert shards == ["0", "1", ""]
     assert pids == ["7", "", "8"]
     assert sequences == ["0", "10", ""]
+
+
+def test_a_shard_that_is_followed_no_further_is_said_in_its_line() -> None:
+    said = said_of(2)
+    said["rooms"][0] |= {"stopped": "shard 1: it was rolled back"}
+    for place, stopped in zip(said["rooms"][0]["places"], ("", "it was rolled back"), strict=True):
+        place["stopped"] = stopped
+    *_, remarks = (list(column.cells) for column in status_table(said).columns)
+    assert remarks == ["", "[red]it was rolled back[/]", ""]
+
+
+def test_why_a_room_has_stopped_a_shard_is_said_with_its_number() -> None:
+    places = [types.ReaderPlace(shard=shard, sequence=9) for shard in (0, 1)]
+    assert placed(places)["stopped"] == ""
+    places[1].stopped = "it was rolled back"
+    said = placed(places)
+    assert (said["sequence"], said["stopped"]) == (9, "shard 1: it was rolled back")
+    assert [place["stopped"] for place in said["places"]] == ["", "it was rolled back"]
+    assert placed(places[1:])["stopped"] == "it was rolled back", "one shard needs no number"
 
 
 def test_postgres_has_room_for_all_who_come() -> None:

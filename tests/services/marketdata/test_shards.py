@@ -1,7 +1,7 @@
 """Several shards in one room: a tape, a memory and a place for each, nothing of one in another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -164,3 +164,74 @@ async def lose_tape(stores: Stores, shard: int) -> None:
     client = await open_clickhouse(stores[1][0], config.database_of(shard))
     await client.command("TRUNCATE TABLE trade")
     await client.close()
+
+
+def test_a_gap_in_one_shard_stops_that_shard_alone(stores: Stores, tmp_path: Path) -> None:
+    """What has come is on its tape; nothing of it is served, for it would look like quiet."""
+
+    async def story(running: Room, first: Shard, second: Shard) -> None:
+        watching = running.ask.Watch(marketdata.WatchRequest(shard=1))
+        second.trade(1, 10_000)
+        last = second.sequence
+        second.tear()
+        await second.publish(running.log)
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await to_the_end(watching)
+        assert ended.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert ended.value.details() == running.readers[1].stopped
+        for refused in asked_of_market(running, second.instrument):
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await refused
+            assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        while not await running.readers[1].stored(last, 0):  # noqa: ASYNC110 - it stands already
+            await asyncio.sleep(0.01)
+        assert await on_tape(running, 1) == trades_of(second)
+        held = await running.readers[1].held()
+        assert held.next_offset == len(second.records) - 1
+        first.trade(1, 10_000)
+        await running.hear(first)
+        for answered in asked_of_market(running, first.instrument):
+            await answered
+        assert await running.broken(first.sequence) == []
+
+    tell(stores, tmp_path, story)
+
+
+async def to_the_end(watching: AsyncIterable[marketdata.WatchResponse]) -> None:
+    async for _ in watching:
+        pass
+
+
+def asked_of_market(running: Room, instrument: int) -> list[Awaitable[object]]:
+    ask = running.ask
+    return [
+        ask.ListTrades(marketdata.ListTradesRequest(instrument=instrument, limit=1)),
+        ask.GetTicker(marketdata.GetTickerRequest(instrument=instrument)),
+        ask.ListCandles(
+            marketdata.ListCandlesRequest(instrument=instrument, interval=marketdata.INTERVAL_1M)
+        ),
+        ask.Verify(marketdata.VerifyRequest(shard=instrument % 1024)),
+    ]
+
+
+def test_a_log_that_was_rolled_back_stops_its_shard_alone(stores: Stores, tmp_path: Path) -> None:
+    shards = first, second = two_shards()
+
+    async def main() -> None:
+        log, cores = MemoryLog(), [core_of(shard, tmp_path) for shard in shards]
+        async with room(stores, tmp_path, log, shards=2) as running:
+            for shard in shards:
+                await running.hear(shard)
+            held = await running.readers[1].held()
+        log.roll_back(second.topic)
+        async with room(stores, tmp_path, log, shards=2) as running:
+            assert "this log was rolled back" in running.readers[1].stopped
+            assert await running.readers[1].held() == held, "it still needs what it needed"
+            first.trade(1, 10_000)
+            await running.hear(first)
+            assert await running.broken(first.sequence) == []
+            status = await running.ask.GetStatus(marketdata.GetStatusRequest())
+            assert [bool(place.stopped) for place in status.places] == [False, True]
+        await end(*cores)
+
+    asyncio.run(asyncio.wait_for(main(), 60))

@@ -149,3 +149,61 @@ def test_a_shard_that_there_is_not_ends_the_stream(postgres: str, tmp_path: Path
             assert refused.value.details() == "There is no shard 2: those here are 0 to 1."
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_gap_in_one_shard_is_heard_of_in_no_other(postgres: str, tmp_path: Path) -> None:
+    """Who listens there stands where it is, whatever its cursor, and goes on there one day."""
+    first, second = Shard(), Shard(number=1)
+    first.bustle(10)
+    second.bustle(10, seed=2)
+    known = len(said_by(second))
+    second.tear()
+
+    async def main() -> None:
+        log = MemoryLog()
+        async with room(postgres, tmp_path, log) as ask:
+            before = Client(ask)
+            await before.follow("0.0.0", "0.0.0")
+            for shard in (first, second):
+                await shard.publish(log)
+            await before.until(len(said_by(first)), known)
+            first.buy(ALICE, 1, 9_000)
+            await first.publish(log)
+            await before.until(len(said_by(first)), known)
+            await second_has_stopped(ask)
+        async with room(postgres, tmp_path, log) as ask:
+            await second_has_stopped(ask)
+            # Told before the block was indexed: what is ahead of the index is not gone.
+            ahead = f"{second.sequence}.0.1"
+            for cursor in (before.cursors()[1], ahead):
+                assert await begins_at(ask, cursor) == cursor
+            assert await begins_at(ask, "")
+            again = Client(ask)
+            await again.follow(before.cursors()[0], before.cursors()[1])
+            first.buy(ALICE, 1, 9_000)
+            await first.publish(log)
+            await again.until(1, 0)
+            assert again.heard[1] == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+async def begins_at(ask: Stub, after: str) -> str:
+    """Where a subscription in the second shard stands."""
+    stream = ask.Follow()
+    await stream.write(notifications.FollowRequest(account=ALICE, after=after, shard=1))
+    answer = await asyncio.wait_for(stream.read(), 10)
+    stream.cancel()
+    assert isinstance(answer, notifications.FollowResponse)
+    assert answer.status == STARTED
+    return answer.cursor
+
+
+async def second_has_stopped(ask: Stub) -> None:
+    places: list[str] = [""]
+    while not places[-1]:
+        await asyncio.sleep(0.01)
+        status = await ask.GetStatus(notifications.GetStatusRequest())
+        places = [place.stopped for place in status.places]
+    assert places[0] == ""
+    assert "Something between them is missing" in places[1]

@@ -205,14 +205,6 @@ def test_a_house_that_gets_a_second_shard_keeps_its_history(postgres: str, tmp_p
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
-def tear(shard: Shard) -> None:
-    """From here on its events have a gap."""
-    shard.tick()
-    shard.records.pop()
-    shard.buy(ALICE, 1, 9_000)
-    shard.records[-1].command_offset += 1
-
-
 async def until_stopped(running: Room, shard: int) -> str:
     assert not await running.readers[shard].passed(2**62, 30)
     return running.readers[shard].stopped
@@ -253,7 +245,7 @@ def test_a_gap_in_one_shard_stops_that_shard_alone(postgres: str, tmp_path: Path
             await running.hear(second)
             place = running.readers[1].reached()
             waiting = asyncio.create_task(running.readers[1].passed(second.sequence + 1, 30))
-            tear(second)
+            second.tear()
             await second.publish(log)
             assert "Something between them is missing" in await until_stopped(running, 1)
             assert not await waiting

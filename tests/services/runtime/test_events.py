@@ -102,6 +102,11 @@ def test_a_gap_stops_the_consumer(bodies: list[bytes], sentence: str) -> None:
         consume(bodies, len(bodies))
 
 
+@pytest.mark.parametrize("odd", [part(3), b"\xff\xff"], ids=["gap", "unreadable"])
+def test_all_that_comes_before_is_given(odd: bytes) -> None:
+    assert [one.key for one in consume([part(0), part(1), odd], 2)] == [(0, 0), (1, 0)]
+
+
 def test_without_a_last_key_the_first_part_may_be_any() -> None:
     assert consume([part(7), part(8)], 2, Position(0, None))[0].key == (7, 0)
     # A log is cut wherever a partition ends.
