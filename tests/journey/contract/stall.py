@@ -131,7 +131,8 @@ class Stall:
         async with self.exchange.rooms() as rooms:
             asked = ledger.ListBalancesRequest(account=account)
             told = await until(
-                lambda: rooms.ledger.ListBalances(asked), lambda has: bool(has.sequence >= after)
+                lambda: rooms.ledger.ListBalances(asked),
+                lambda has: bool(has.at[0].sequence >= after),
             )
         booked: dict[str, Decimal] = {}
         for each in told.balances:
