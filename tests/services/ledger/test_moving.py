@@ -1,11 +1,13 @@
 """Money between shards is never lost and never counted twice, whatever dies between two steps.
 
 Two real cores, the real books on the real Postgres, and a random order of everything that can
-happen. A failure is made short by hypothesis. Longer, and other ones: `wander` with other numbers.
+happen. A failure is made short by hypothesis. Longer, and other ones: `tools/soak moves`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
@@ -162,7 +164,7 @@ class Walk:
         await self._house.start()
 
 
-async def story(pool: Pool, steps: Sequence[Step]) -> set[int]:
+async def story(pool: Pool, steps: Sequence[Step]) -> Counter[int]:
     """A history from its beginning until all moves have ended. Returns how they ended."""
     house = House(pool, FEW)
     with pytest.MonkeyPatch.context() as patch:
@@ -180,10 +182,10 @@ async def story(pool: Pool, steps: Sequence[Step]) -> set[int]:
     return await all_moved_once(house)
 
 
-async def all_moved_once(house: House) -> set[int]:
+async def all_moved_once(house: House) -> Counter[int]:
     """See that every move has ended, and that the cores have taken what its end says, once."""
     taken = house.shards[0].applied + house.shards[1].applied
-    states = set()
+    ends = Counter[int]()
     for request in house.asked:
         async with house.pool.acquire() as connection:
             move = await moves.find(connection, request.request_id)
@@ -192,18 +194,38 @@ async def all_moved_once(house: House) -> set[int]:
         legs = {NOT_MOVED: [], DONE: [0, 1], RETURNED: [0, move.commands - 1]}[move.state]
         for leg in legs:
             assert taken.pop(_leg(move, leg)) == 1
-        states.add(move.state)
+        ends[move.state] += 1
     assert not taken
-    return states
+    return ends
 
 
 def _leg(move: Move, number: int) -> bytes:
     return command_id(move._replace(commands=number))
 
 
-def wander(dsn: str, examples: int, steps: int, chance: int) -> set[int]:
-    """So many histories of so many steps, others for each `chance`; returns how moves ended."""
-    ends: set[int] = set()
+@dataclass
+class Wandered:
+    """What random histories came to."""
+
+    histories: int = 0
+    steps: int = 0
+    ends: Counter[int] = field(default_factory=Counter)
+    """How many moves ended in each state."""
+
+    def add(self, more: "Wandered") -> None:
+        """Take others in."""
+        self.histories += more.histories
+        self.steps += more.steps
+        self.ends += more.ends
+
+    def __str__(self) -> str:
+        moved = self.ends.total()
+        return f"{self.histories:,} histories, {self.steps:,} steps, {moved:,} moves"
+
+
+def wander(dsn: str, examples: int, steps: int, chance: int) -> Wandered:
+    """So many histories of so many steps, others for each `chance`."""
+    found = Wandered()
     with asyncio.Runner() as runner:
         pool = runner.run(open_postgres(PostgresConfig(address=SecretStr(dsn)), "ledger"))
         lengths = st.sampled_from([steps // 10, *[steps] * 7])
@@ -217,15 +239,15 @@ def wander(dsn: str, examples: int, steps: int, chance: int) -> set[int]:
         )
         @given(lengths.flatmap(lambda length: st.lists(STEPS, min_size=length, max_size=length)))
         def history(taken: list[Step]) -> None:
-            ends.update(runner.run(story(pool, taken)))
+            found.add(Wandered(1, len(taken), runner.run(story(pool, taken))))
 
         try:
             history()
         finally:
             runner.run(pool.close())
-    return ends
+    return found
 
 
 def test_money_between_shards_is_moved_once_whatever_dies(postgres: str) -> None:
-    ends = wander(postgres, EXAMPLES_IN_CI, STEPS_IN_CI, chance=1)
-    assert ends == {DONE, NOT_MOVED, RETURNED}
+    found = wander(postgres, EXAMPLES_IN_CI, STEPS_IN_CI, chance=1)
+    assert found.ends.keys() == {DONE, NOT_MOVED, RETURNED}
