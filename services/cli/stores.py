@@ -19,7 +19,7 @@ from services.runtime.embedded import (
 )
 from services.runtime.embedded_kafka import prepare_kafka
 from services.runtime.kafka_access import Access
-from services.runtime.kafka_jars import KafkaMissing, fetch_kafka, kafka_jars
+from services.runtime.kafka_jars import KafkaMissing, fetch_kafka, java_version, kafka_jars
 from services.runtime.kafka_link import count_brokers
 from services.runtime.log import LogError
 
@@ -151,8 +151,9 @@ class PostgresKeeper:
 
 
 def have_kafka() -> None:
-    """Fetch Kafka if it is not on this machine. Raises Refused."""
+    """Fetch Kafka if it is not on this machine. Raises Refused, also if there is no Java for it."""
     try:
+        java_version()
         with contextlib.suppress(KafkaMissing):
             kafka_jars()
             return

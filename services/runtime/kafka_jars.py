@@ -28,10 +28,17 @@ _WANTED: Final = (
     ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
 )
 _JAVA_HELP: Final = "On Debian or Ubuntu: apt-get install openjdk-17-jre-headless"
-_MAVEN_HELP: Final = (
-    "Install Maven (on Debian or Ubuntu: apt-get install maven) and run `tools/kafka fetch`, or set"
-    f" BOURSE_KAFKA_JARS to the `libs` of a Kafka {KAFKA_VERSION} that is there already."
+_OTHERWISE: Final = (
+    f"or set BOURSE_KAFKA_JARS to the `libs` of a Kafka {KAFKA_VERSION} that is there already."
 )
+_MAVEN_HELP: Final = (
+    f"Install Maven (on Debian or Ubuntu: apt-get install maven) and start again, {_OTHERWISE}"
+)
+_REPOSITORY_HELP: Final = (
+    "See that this machine reaches Maven's repository (a mirror or a proxy is named in"
+    f" ~/.m2/settings.xml) and start again, {_OTHERWISE}"
+)
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class KafkaMissing(EmbeddedError):
@@ -109,10 +116,20 @@ def _copy_dependencies(maven: str, folder: Path) -> None:
             command, capture_output=True, text=True, timeout=FETCH_S, check=False, cwd=folder
         )
     except subprocess.TimeoutExpired:
-        raise KafkaMissing(f"Maven has not fetched Kafka in {FETCH_S:g} s. {_MAVEN_HELP}") from None
+        raise KafkaMissing(
+            f"Maven has not fetched Kafka in {FETCH_S:g} s. {_REPOSITORY_HELP}"
+        ) from None
     if done.returncode != 0 or not (folder / "jars").is_dir():
-        end = " ".join((done.stdout + done.stderr).split())[-400:]
-        raise KafkaMissing(f"Maven cannot fetch Kafka: {end}. {_MAVEN_HELP}")
+        why = _first_error(done.stdout + done.stderr)
+        raise KafkaMissing(f"Maven cannot fetch Kafka: {why} {_REPOSITORY_HELP}")
+
+
+def _first_error(said: str) -> str:
+    """What Maven says first is what went wrong; then comes where to read more about it."""
+    lines = [_COLOUR.sub("", line).strip() for line in said.splitlines()]
+    errors = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
+    first = next((line for line in errors if line), lines[-1] if lines else "it does not say why")
+    return f"{first.partition(' -> [Help')[0][:600].rstrip('.')}."
 
 
 def _pom() -> str:

@@ -1,4 +1,4 @@
-"""The embedded Postgres is one of the processes of the house: it comes back, and it goes last."""
+"""The stores as processes of the house: Postgres comes back and goes last, Kafka needs a Java."""
 
 import asyncio
 import os
@@ -6,9 +6,13 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from services.cli.child import Backoff, ChildState, Severity
-from services.cli.stores import PostgresKeeper
+from services.cli.stores import PostgresKeeper, have_kafka
+from services.cli.terminal import Refused
 from services.runtime.embedded import start_postgres, stop_postgres
+from services.runtime.kafka_jars import KAFKA_VERSION
 
 PATIENCE_S = 60.0
 
@@ -72,3 +76,14 @@ def test_a_server_that_the_system_refuses_to_start_is_tried_again(tmp_path: Path
         asyncio.run(story())
     finally:
         stop_postgres(tmp_path, "immediate")
+
+
+def test_the_jars_of_a_kafka_do_without_no_java(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"kafka_2.13-{KAFKA_VERSION}.jar").touch()
+    monkeypatch.setenv("BOURSE_KAFKA_JARS", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(Refused, match="apt-get install openjdk-17-jre-headless"):
+        have_kafka()

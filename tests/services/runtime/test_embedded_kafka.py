@@ -52,6 +52,26 @@ def test_a_machine_without_maven_is_told_of_both_ways(
         fetch_kafka()
 
 
+def test_a_machine_that_does_not_reach_a_repository_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "[\x1b[1;31mERROR\x1b[m] Could not transfer artifact a from/to central: Refused"
+    said = f"echo '{first} -> [Help 1]'\necho '[ERROR] [Help 1] read on'"
+    java = "echo 'openjdk version \"21.0.2\"' >&2"
+    for name, script in {"java": java, "mvn": said}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("JAVA_HOME", "BOURSE_KAFKA_JARS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(KafkaMissing) as caught:
+        fetch_kafka()
+    assert "Could not transfer artifact a from/to central: Refused. See that" in str(caught.value)
+    assert "a mirror or a proxy is named in ~/.m2/settings.xml" in str(caught.value)
+    assert "Help" not in str(caught.value)
+
+
 def test_jars_that_are_named_and_not_there_are_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
