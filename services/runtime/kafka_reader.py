@@ -46,6 +46,8 @@ class KafkaReader:
         self._next_offset = from_offset
         self._desk = Desk(access, topic)
         self._last: Record | None = None
+        self._lost = ""
+        """Why it cannot be read at the moment, as it was said; empty while it can."""
         self._checked = 0
         """Which opening of the connection was checked: see Link.openings. 0: none."""
 
@@ -78,17 +80,27 @@ class KafkaReader:
             if self._checked != link.openings or not link.is_open:
                 await self._check()
             records = await self._desk.records(self._next_offset, wait_s=POLL_S)
-            # What a new connection brought is not believed before that was checked too.
-            return records if self._checked == link.openings else []
         except NoSuchOffset:
             self._checked = 0
             why = f"there is no offset {self._next_offset} at the moment"
         except LogUnavailable as error:
             self.drop()
             why = str(error)
-        _log.warning("log_lost", topic=self._topic, why=why)
+        else:
+            self._say("")
+            # What a new connection brought is not believed before that was checked too.
+            return records if self._checked == link.openings else []
+        self._say(why)
         await asyncio.sleep(LOOK_S)
         return []
+
+    def _say(self, lost: str) -> None:
+        """Say that the log is lost, and why, and that it is there again: once each."""
+        if lost and lost != self._lost:
+            _log.warning("log_lost", topic=self._topic, why=lost)
+        if self._lost and not lost:
+            _log.info("log_found", topic=self._topic)
+        self._lost = lost
 
     async def _check(self) -> None:
         """See that our place is in the log, and behind it the record that we read last."""
