@@ -4,6 +4,7 @@ from bourse.accounts.v1 import rpc
 from services.accounts import store
 from services.accounts.config import AccountsConfig
 from services.accounts.server import Accounts, master_key
+from services.runtime.away import PostgresAway
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.main import launch, run
@@ -20,7 +21,9 @@ async def main() -> None:
     key = master_key(config.master_key(), may_create=not holding)
     server = Accounts(pool, key, SystemClock(), config.heartbeat_s)
     entry = service(rpc.ACCOUNTS_SERVICE, rpc.add_AccountsServiceServicer_to_server, server)
-    await run(serve(config.listen_address(), entry), telemetry=telemetry)
+    await run(
+        serve(config.listen_address(), entry, interceptors=[PostgresAway()]), telemetry=telemetry
+    )
 
 
 if __name__ == "__main__":

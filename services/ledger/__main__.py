@@ -6,6 +6,7 @@ from services.ledger.moves import Limits
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper, LedgerReader, bring_home
 from services.ledger.server import Ledger
+from services.runtime.away import PostgresAway
 from services.runtime.choice import Choice
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
@@ -34,7 +35,7 @@ async def main() -> None:
     server = Ledger(pool, keeper, readers, config, clock)
     entry = service(rpc.LEDGER_SERVICE, rpc.add_LedgerServiceServicer_to_server, server)
     await run(
-        serve(config.listen_address(), entry),
+        serve(config.listen_address(), entry, interceptors=[PostgresAway()]),
         *readers.run(),
         *(outbox.run() for outbox in outboxes),
         bring_home(keeper, clock),

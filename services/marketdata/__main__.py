@@ -6,6 +6,7 @@ from services.marketdata.config import MarketdataConfig
 from services.marketdata.reader import MarketdataReader
 from services.marketdata.server import Marketdata
 from services.marketdata.tape import Tape
+from services.runtime.away import PostgresAway
 from services.runtime.choice import Choice
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
@@ -32,7 +33,7 @@ async def main() -> None:
     parts = [part for one in every if not one.stopped for part in (one.keep(), one.tell())]
     try:
         await run(
-            serve(config.listen_address(), entry),
+            serve(config.listen_address(), entry, interceptors=[PostgresAway()]),
             *readers.run(),
             *parts,
             *readers.keep("marketdata", config.postgres, telemetry),

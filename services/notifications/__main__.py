@@ -4,6 +4,7 @@ from bourse.notifications.v1 import rpc
 from services.notifications.config import NotificationsConfig
 from services.notifications.reader import NotificationsReader
 from services.notifications.server import Notifications
+from services.runtime.away import PostgresAway
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.log import open_log
@@ -29,7 +30,7 @@ async def main() -> None:
         rpc.NOTIFICATIONS_SERVICE, rpc.add_NotificationsServiceServicer_to_server, server
     )
     await run(
-        serve(config.listen_address(), entry),
+        serve(config.listen_address(), entry, interceptors=[PostgresAway()]),
         *readers.run(),
         *readers.keep("notifications", config.postgres, telemetry),
         telemetry=telemetry,

@@ -4,6 +4,7 @@ from bourse.orders.v1 import rpc
 from services.orders.config import OrdersConfig
 from services.orders.reader import OrdersReader
 from services.orders.server import Orders
+from services.runtime.away import PostgresAway
 from services.runtime.clock import SystemClock
 from services.runtime.config import load
 from services.runtime.log import events_topic, open_log
@@ -28,7 +29,7 @@ async def main() -> None:
     server = Orders(pool, readers, config)
     entry = service(rpc.ORDERS_SERVICE, rpc.add_OrdersServiceServicer_to_server, server)
     await run(
-        serve(config.listen_address(), entry),
+        serve(config.listen_address(), entry, interceptors=[PostgresAway()]),
         *readers.run(),
         *readers.keep("orders", config.postgres, telemetry),
         telemetry=telemetry,
