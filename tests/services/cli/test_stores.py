@@ -78,7 +78,7 @@ def test_a_server_that_the_system_refuses_to_start_is_tried_again(tmp_path: Path
         stop_postgres(tmp_path, "immediate")
 
 
-def test_the_jars_of_a_kafka_do_without_no_java(
+def test_the_jars_of_a_kafka_do_not_make_up_for_a_java(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / f"kafka_2.13-{KAFKA_VERSION}.jar").touch()
