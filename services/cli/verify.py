@@ -22,7 +22,16 @@ from bourse.matching import v1 as matching
 from bourse.orders import v1 as orders
 from services.cli.rooms import Rooms, open_rooms
 from services.cli.settle import lacking
-from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, errors, out, perform, print_json
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    errors,
+    out,
+    perform,
+    print_json,
+    sentence,
+)
 from services.domain.hashes import balance_hash, total_hash
 from services.runtime.events import BEGINNING, EventsError, Position, follow
 from services.runtime.log import Log, LogError, events_topic, open_log
@@ -92,11 +101,28 @@ async def _verify(data: Path) -> dict[str, Any]:
 
 async def _of_all_shards(rooms: Rooms, cores: "Sequence[Core]") -> AsyncIterator[Check]:
     """The checks of one shard after the other; where there are several each is named with its."""
+    if len(cores) == 1:
+        async for check in all_checks(rooms, cores[0]):
+            yield check
+        return
     for core in cores:
-        async for check in all_checks(rooms, core):
-            name = f"shard {core.shard}: {check.name}" if len(cores) > 1 else check.name
-            yield check._replace(name=name)
-    for core in cores[1:]:
+        async for check in of_one_of_several(core.shard, _of_shard(rooms, core)):
+            yield check
+
+
+async def of_one_of_several(shard: int, checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
+    """The checks of one shard. If one cannot be made, those of the other shards still are."""
+    try:
+        async for check in checks:
+            yield check
+    except grpc.aio.AioRpcError as error:
+        yield Check(f"shard {shard}: every check can be made", ok=False, detail=sentence(error))
+
+
+async def _of_shard(rooms: Rooms, core: "Core") -> AsyncIterator[Check]:
+    async for check in all_checks(rooms, core):
+        yield check._replace(name=f"shard {core.shard}: {check.name}")
+    if core.shard:
         yield await settled_check(rooms, core.shard)
 
 

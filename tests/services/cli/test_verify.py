@@ -1,8 +1,21 @@
 """What the core says of itself is passed on piece by piece, and only its sums are kept."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
-from services.cli.verify import Core, _core_checks, _open_orders, _totals
+from services.cli.verify import (
+    Check,
+    Core,
+    _core_checks,
+    _open_orders,
+    _totals,
+    of_one_of_several,
+)
 from services.domain.hashes import total_hash
 
 PIECES = [
@@ -56,3 +69,21 @@ def test_each_piece_is_passed_on_to_whom_it_concerns() -> None:
         (0, 1),
         (0, 1),
     ]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_shard_that_cannot_be_checked_is_said_and_keeps_none_from_it(stops: bool) -> None:
+    first, why = Check("shard 1: the first", ok=True), "bourse.events.1 was rolled back."
+
+    async def checks() -> AsyncIterator[Check]:
+        yield first
+        if stops:
+            nothing = grpc.aio.Metadata()
+            code = grpc.StatusCode.FAILED_PRECONDITION
+            raise grpc.aio.AioRpcError(code, nothing, nothing, why)
+
+    async def story() -> list[Check]:
+        return [check async for check in of_one_of_several(1, checks())]
+
+    broken = Check("shard 1: every check can be made", ok=False, detail=why)
+    assert asyncio.run(story()) == ([first, broken] if stops else [first])
