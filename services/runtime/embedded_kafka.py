@@ -148,9 +148,10 @@ def start_kafka(
     time and is slow afterwards. `settings` overrides `SETTINGS`. Raises EmbeddedError.
     """
     java = [*_memory(heap_mb), *([_QUICK] if quick else [])]
-    place = prepare_kafka(data, brokers, port)
+    with _in_a_sentence():
+        place = prepare_kafka(data, brokers, port)
     data = data.expanduser().resolve()
-    with _alone(data):
+    with _in_a_sentence(), _alone(data):
         up = running_brokers(data)
         for number in place.numbers:
             if number not in up:
@@ -231,7 +232,12 @@ class _Broker:
         finally:
             os.close(log)
             os.close(nothing)
-        self._note(pid)
+        try:
+            self._note(pid)
+        except OSError:
+            # Nobody would know of it, and it would keep all others from the folder.
+            _signal(pid, signal.SIGKILL)
+            raise
 
     def become(self) -> None:
         """Be it: this process goes on as Java. Does not return."""
@@ -398,6 +404,15 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Raise what the system refuses, such as a file on a full disk, as EmbeddedError."""
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedError(f"The embedded Kafka cannot be run: {error}.") from error
 
 
 @contextmanager

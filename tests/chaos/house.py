@@ -300,7 +300,8 @@ class House:
             began = time.monotonic()
             try:
                 await self._start_again()
-            except EmbeddedError as error:
+            except (EmbeddedError, OSError) as error:
+                # Such as a log that cannot be opened: the disk may be full, and is not for ever.
                 self._note(str(error))
             if (took_s := time.monotonic() - began) > SLOW_S:
                 self._note(f"starting again took {took_s:.1f} s")
