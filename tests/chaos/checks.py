@@ -4,7 +4,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from bourse.ledger import v1 as ledger
+from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
+from bourse.notifications import v1 as notifications
+from bourse.orders import v1 as orders
 from services.cli.rooms import Rooms
 from services.cli.verify import settled_check
 from services.runtime.events import BEGINNING, follow
@@ -22,6 +25,7 @@ async def hold(house: "House", clients: "Clients", report: "Report") -> None:
     rooms = house.rooms()
     try:
         _count(clients, report)
+        await _all_follow(rooms)
         await at_rest(rooms)
         await _agrees(rooms, clients, report)
         await _savings(rooms, clients, report)
@@ -48,6 +52,17 @@ def _count(clients: "Clients", report: "Report") -> None:
     report.rest_short = rest.short
     report.deposits, report.asked_moves = savings.deposits, dict(savings.moves.most_common())
     report.looks, report.looks_in_transit = looks.count, looks.in_transit
+
+
+async def _all_follow(rooms: Rooms) -> None:
+    """No room has given a shard up. Raises AssertionError with what it says of it."""
+    books = await rooms.ledger.GetStatus(ledger.GetStatusRequest())
+    history = await rooms.orders.GetStatus(orders.GetStatusRequest())
+    tape = await rooms.marketdata.GetStatus(marketdata.GetStatusRequest())
+    streams = await rooms.notifications.GetStatus(notifications.GetStatusRequest())
+    places = [*history.places, *tape.places, *streams.places]
+    said = [each.stopped for each in books.shards] + [each.stopped for each in places]
+    assert not any(said), f"readers that have stopped: {said}"
 
 
 async def _agrees(rooms: Rooms, clients: "Clients", report: "Report") -> None:

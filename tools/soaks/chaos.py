@@ -19,7 +19,9 @@ from tests.chaos.disk import drop_disk, small_disk
 from tests.chaos.house import House
 from tests.chaos.story import Report, run
 
-DISK_MB: Final = 6_000
+DISK_MB: Final = 2_000
+DISK_MB_A_FAULT: Final = 5
+"""A run leaves so much. A large disk takes long to fill, so it has no more than it may need."""
 
 _console: Final = Console(stderr=True)
 
@@ -43,7 +45,7 @@ def soak(given: argparse.Namespace) -> bool:
     data = Path(tempfile.mkdtemp(prefix="bourse-chaos-"))
     # The embedded Postgres of a root runs as somebody else, who must be let through.
     data.chmod(0o711)
-    own_disk = small_disk(data, DISK_MB)
+    own_disk = small_disk(data, DISK_MB + DISK_MB_A_FAULT * given.faults)
     if not own_disk:
         _console.print("The disk is not filled: only root can mount one that may be.")
     try:
