@@ -1,5 +1,6 @@
 """`bourse doctor`: what this machine lacks, and how to mend it."""
 
+import asyncio
 import importlib
 import os
 import shlex
@@ -25,9 +26,12 @@ from services.cli.terminal import (
     print_json,
     print_table,
 )
-from services.runtime.config import ConfigError, run_folder
+from services.runtime.config import ConfigError, Settings, as_written, run_folder
 from services.runtime.embedded import EmbeddedError, postgres_binaries
+from services.runtime.kafka_access import SCHEME, access_of
 from services.runtime.kafka_jars import KafkaMissing, java_version, kafka_jars
+from services.runtime.kafka_link import count_brokers
+from services.runtime.log import LogError
 
 DEBIAN: Final = "On Debian or Ubuntu: apt-get install python3-dev python3-venv gcc"
 WHEELS: Final = (
@@ -161,7 +165,9 @@ def _clickhouse() -> Finding:
 
 def _kafka(data: Path) -> Finding:
     """Only a house whose log is in Kafka needs it; others are told whether they could have one."""
-    if os.environ.get("BOURSE_LOG_ADDRESS"):
+    if address := os.environ.get("BOURSE_LOG_ADDRESS"):
+        if address.startswith(f"{SCHEME}:"):
+            return _kafka_elsewhere()
         return Finding("kafka", True, "the log is where BOURSE_LOG_ADDRESS says")
     try:
         birth = read_birth(data)
@@ -174,6 +180,21 @@ def _kafka(data: Path) -> Finding:
     except KafkaMissing as missing:
         said = "the log of this folder needs it" if needed else "not here, and not needed"
         return Finding("kafka", not needed, said, str(missing) if needed else "")
+
+
+def _kafka_elsewhere() -> Finding:
+    """Whether it answers, lets us in as we are, and has the brokers that are wanted."""
+    try:
+        config = as_written(Settings).log
+        brokers = asyncio.run(count_brokers(access_of(config)))
+    except (ConfigError, LogError) as error:
+        return Finding("kafka", False, "where BOURSE_LOG_ADDRESS says, and no use", str(error))
+    return _finding(
+        "kafka",
+        brokers >= config.replication,
+        f"{brokers} brokers where BOURSE_LOG_ADDRESS says, and {config.replication} keep a record",
+        "Start more brokers, or set BOURSE_LOG_REPLICATION and BOURSE_LOG_MIN_ISR.",
+    )
 
 
 def _rights(data: Path) -> Finding:

@@ -261,10 +261,7 @@ def load(kind: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT
     parser.add_argument("--data", type=Path, help="the data folder")
     chosen = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
     _refuse_unknown(kind)
-    try:
-        config = kind() if chosen.data is None else kind(data=chosen.data)
-    except ValidationError as error:
-        raise ConfigError(_sentence(kind, error)) from None
+    config = as_written(kind) if chosen.data is None else as_written(kind, data=chosen.data)
     # Said now, and not wherever it is first looked for.
     _ = config.shards
     data = config.data.expanduser().resolve()
@@ -273,6 +270,17 @@ def load(kind: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT
     except OSError as error:
         raise ConfigError(f"The data folder {data} cannot be made: {error.strerror}.") from None
     return _complete(config, data)
+
+
+def as_written(kind: type[ConfigT], **given: Any) -> ConfigT:
+    """The settings as the environment has them, without the places that a data folder gives.
+
+    Touches nothing. Raises ConfigError.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        raise ConfigError(_sentence(kind, error)) from None
 
 
 def _complete(config: ConfigT, data: Path) -> ConfigT:

@@ -30,6 +30,9 @@ from services.runtime.log import LogUnavailable
 CONNECT_S: Final = 2.0
 """How long a broker may take to answer a knock; the next one is tried then."""
 
+SCHEME: Final = "kafka"
+"""Of an address that names a Kafka."""
+
 SYSTEM_CAS: Final = "system"
 
 LOST: Final = (OSError, TimeoutError, KafkaError)

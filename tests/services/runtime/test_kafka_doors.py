@@ -5,10 +5,12 @@ import logging
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from services.cli.doctor import Finding, _kafka
 from services.runtime.config import ConfigError, LogConfig
 from services.runtime.kafka_access import KafkaRefused, access_of
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
@@ -120,6 +122,27 @@ def test_a_broker_that_hangs_up_may_want_something(kafka: str, kafka_doors: Door
     assert "it may want a name and a password: BOURSE_LOG_SASL_" in unnamed
     in_vain = asyncio.run(told(kafka_config(kafka, tls_ca=broker)))
     assert "it may not speak TLS: look at BOURSE_LOG_TLS_CA" in in_vain
+
+
+def test_the_doctor_tries_the_door(
+    kafka: str, kafka_doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finding(**settings: str) -> Finding:
+        with monkeypatch.context() as patched:
+            for name, value in settings.items():
+                patched.setenv(f"BOURSE_LOG_{name}", value)
+            return _kafka(tmp_path)
+
+    alone = {"REPLICATION": "1", "MIN_ISR": "1"}
+    assert finding(ADDRESS=kafka, **alone).ok
+    assert "Start more brokers" in finding(ADDRESS=kafka).fix
+    assert "LOG_SASL_USER and LOG_SASL_PASSWORD" in finding(ADDRESS=kafka, SASL_USER="u").fix
+    ours = {"TLS_CA": kafka_doors.file("broker"), "SASL_MECHANISM": "SCRAM-SHA-512"}
+    known = {"ADDRESS": kafka_doors.named, "SASL_USER": USER, **ours, **alone}
+    assert finding(SASL_PASSWORD=PASSWORD, **known).ok
+    wrong = finding(SASL_PASSWORD="open barley", **known)
+    assert f"does not know {USER} by this password" in wrong.fix
+    assert "barley" not in wrong.fix
 
 
 def test_one_who_may_do_nothing_is_told_of_his_rights(kafka_doors: Doors) -> None:
