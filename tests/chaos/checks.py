@@ -60,9 +60,10 @@ async def _all_follow(rooms: Rooms) -> None:
     history = await rooms.orders.GetStatus(orders.GetStatusRequest())
     tape = await rooms.marketdata.GetStatus(marketdata.GetStatusRequest())
     streams = await rooms.notifications.GetStatus(notifications.GetStatusRequest())
-    places = [*history.places, *tape.places, *streams.places]
-    said = [each.stopped for each in books.shards] + [each.stopped for each in places]
-    assert not any(said), f"readers that have stopped: {said}"
+    posted = [each.place for each in books.shards]
+    places = [*posted, *history.places, *tape.places, *streams.places]
+    stopped = [each.stopped for each in places if each.stopped]
+    assert stopped == [], "readers that have stopped"
 
 
 async def _agrees(rooms: Rooms, clients: "Clients", report: "Report") -> None:
