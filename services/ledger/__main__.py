@@ -1,5 +1,7 @@
 """The ledger, wired."""
 
+from functools import partial
+
 from bourse.ledger.v1 import rpc
 from services.ledger.config import LedgerConfig
 from services.ledger.moves import Limits
@@ -31,7 +33,10 @@ async def main() -> None:
     await readers.check(pool)
     await keeper.open()
     cores = [Choice(config.address_of("matching", shard)) for shard in shards]
-    outboxes = [Outbox(pool, cores[shard], shard, keeper.numbered[shard]) for shard in shards]
+    outboxes = [
+        Outbox(pool, cores[shard], shard, keeper.numbered[shard], partial(keeper.is_posted, shard))
+        for shard in shards
+    ]
     server = Ledger(pool, keeper, readers, config, clock)
     entry = service(rpc.LEDGER_SERVICE, rpc.add_LedgerServiceServicer_to_server, server)
     await run(

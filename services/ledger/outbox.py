@@ -6,7 +6,7 @@ event log.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import grpc
@@ -70,12 +70,21 @@ class Line:
 class Outbox:
     """Sends what the tables hold for one shard. One at a time: numbers must arrive in order."""
 
-    def __init__(self, pool: Pool, replicas: Choice, shard: int, news: asyncio.Event) -> None:
-        """`news` is set when there is something new to send."""
+    def __init__(
+        self,
+        pool: Pool,
+        replicas: Choice,
+        shard: int,
+        news: asyncio.Event,
+        is_posted: Callable[[], bool],
+    ) -> None:
+        """`news` is set when there is something new to send; `is_posted` says whether what becomes
+        of it will be known."""
         self._pool = pool
         self._replicas = replicas
         self._shard = shard
         self._news = news
+        self._is_posted = is_posted
         self._submits: dict[grpc.aio.Channel, _Submit] = {
             channel: channel.stream_stream(f"/{rpc.ORDER_ENTRY_SERVICE}/Submit")
             for channel in replicas.replicas
@@ -118,8 +127,12 @@ class Outbox:
         return True
 
     async def _send(self, call: "grpc.aio.StreamStreamCall[bytes, bytes]", line: Line) -> None:
-        """Send what waits of a source."""
-        while run := await line.next():
+        """Send what waits of a source; nothing where the shard is not posted any more.
+
+        A core whose log was rolled back would ask for money again that it once had: what becomes of
+        that is for a person to say.
+        """
+        while self._is_posted() and (run := await line.next()):
             line.heard(run, await self._ask(call, run))
 
     async def _ask(

@@ -198,6 +198,10 @@ class Bookkeeper:
         async with self._moved:
             self._moved.notify_all()
 
+    def is_posted(self, shard: int) -> bool:
+        """Whether what a shard says still comes into the books."""
+        return not self.stopped[shard]
+
     async def passed(self, sequence: int, shard: int = 0) -> bool:
         """Wait until everything of a shard up to `sequence` is posted; False if it never will."""
         async with self._moved:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ async def sending(dsn: str, folder: Path, core: Core, shard: int = 0) -> AsyncIt
     keeper, channel = Bookkeeper(pool, 2), Choice(address)
     await keeper.open()
     await keeper.fund(bytes(16), 0, USD, 1_000)
-    outbox = Outbox(pool, channel, shard, keeper.numbered[shard])
+    is_posted = partial(keeper.is_posted, shard)
+    outbox = Outbox(pool, channel, shard, keeper.numbered[shard], is_posted)
     running = [asyncio.create_task(each) for each in (serve(address, service), outbox.run())]
     try:
         async with asyncio.timeout(60):
@@ -109,5 +111,25 @@ def test_both_sources_travel_on_the_stream_of_their_shard(postgres: str, tmp_pat
                 (BETWEEN_SOURCE, 2, -3),
             }
             assert core.streams == 1
+
+    asyncio.run(story())
+
+
+def test_nothing_is_sent_to_a_shard_that_is_not_posted_any_more(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its core may have lost what it had, and would take again what went to it before."""
+    monkeypatch.setattr("services.ledger.outbox._AGAIN_S", 0.01)
+
+    async def story() -> None:
+        core = Core(APPLIED)
+        async with sending(postgres, tmp_path, core) as keeper:
+            await keeper.start_transfer(bytes(16), 0, Leg(ALICE, USD, 0, 400))
+            for _ in range(3):
+                assert (await core.heard.get()).number == 1, "it is asked until its event comes"
+            await keeper.stop(0, "its log was rolled back")
+            await keeper.start_transfer(bytes([1] * 16), 0, Leg(ALICE, USD, 0, 400))
+            await asyncio.sleep(0.3)  # it would have been sent thirty times
+            assert {core.heard.get_nowait().number for _ in range(core.heard.qsize())} <= {1}
 
     asyncio.run(story())
