@@ -37,6 +37,9 @@ FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 0.2
 """Before a batch in doubt is sent again."""
 
+LEAST_DOUBT_S: Final = 0.25
+"""An append that takes no longer is never asked twice, however short our patience."""
+
 _ALL: Final = -1
 _LAST_EPOCH: Final = 32_000
 _LAST_SEQUENCE: Final = 2**31 - 1
@@ -56,8 +59,9 @@ class Appender:
     def __init__(self, access: Access, topic: str, config: LogConfig) -> None:
         self._topic = topic
         self._timeout_s = config.append_timeout_s
-        # What is left must do for a broker that does not answer a knock, and for the next one.
-        self._doubt_s = min(DOUBT_S, config.append_timeout_s / 4)
+        # What is left must do for a broker that does not answer a knock, and for the next one. But
+        # a disk may take its time too.
+        self._doubt_s = min(DOUBT_S, max(LEAST_DOUBT_S, config.append_timeout_s / 4))
         self._link = Link(access, topic)
         self._one_at_a_time = asyncio.Lock()
         self._identity: Identity | None = None
