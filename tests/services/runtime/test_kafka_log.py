@@ -3,12 +3,11 @@
 import asyncio
 import struct
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
-from aiokafka.protocol.admin import CreateTopicsRequest, DeleteTopicsRequest
+from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -18,19 +17,12 @@ from services.runtime.config import ConfigError
 from services.runtime.kafka_access import Access, access_of
 from services.runtime.kafka_link import Link
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.kafka_reader import STALE_S
 from services.runtime.kafka_records import Identity, decode, encode
 from services.runtime.kafka_topics import _check_settings, wanted_settings
 from services.runtime.log import (
     LogUnavailable,
-    OutcomeUnknown,
-    PastEnd,
-    Record,
     RecordTooLarge,
-    RolledBack,
-    TopicUnknown,
     TopicUnsound,
-    still_has,
 )
 from tests.kafka import kafka_config
 
@@ -172,113 +164,6 @@ def test_a_topic_with_too_few_copies_is_refused(kafka: str) -> None:
     make(kafka)
     said = refusal(kafka, replication=2)
     assert "is kept by 1 brokers, and BOURSE_LOG_REPLICATION wants 2" in said
-
-
-# --- a topic that is another one ------------------------------------------------------------
-
-
-async def make_anew(log: KafkaLog, *bodies: bytes) -> None:
-    """Delete the topic and make one of the same name."""
-    await delete(log)
-    await log.create(TOPIC)
-    for body in bodies:
-        await log.append(TOPIC, [body], clock_us=now_us())
-
-
-async def delete(log: KafkaLog) -> None:
-    link = Link(access_of(log.config), None)
-    answer = await link.ask(DeleteTopicsRequest([TOPIC], 10_000))
-    link.drop()
-    assert answer.topic_error_codes[0][1] == 0, answer
-
-
-async def put_three(log: KafkaLog) -> Record:
-    """Three records; the last of them."""
-    for body in (b"a", b"b", b"c"):
-        await log.append(TOPIC, [body], clock_us=now_us())
-    last = await log.one(TOPIC, 2)
-    assert last is not None
-    return last
-
-
-@pytest.mark.parametrize("bodies", [[], [b"a", b"b", b"c", b"d"]])
-def test_a_topic_made_anew_is_noticed_by_whoever_reads_it(kafka: str, bodies: list[bytes]) -> None:
-    async def story(log: KafkaLog, _link: Link) -> None:
-        await put_three(log)
-        async with aclosing(log.read(TOPIC, 0)) as batches:
-            seen = list[Record]()
-            while len(seen) < 3:
-                seen += await anext(batches)
-            waiting = asyncio.ensure_future(anext(batches))
-            await asyncio.sleep(0.1)
-            async with another(kafka) as other:
-                await make_anew(other, *bodies)
-            with pytest.raises((TopicUnknown, PastEnd, RolledBack)):
-                await waiting
-
-    tell(kafka, story)
-
-
-def test_a_topic_made_anew_is_noticed_by_a_reader_that_was_busy_meanwhile(kafka: str) -> None:
-    async def story(log: KafkaLog, _link: Link) -> None:
-        await put_three(log)
-        async with aclosing(log.read(TOPIC, 0)) as batches:
-            seen = list[Record]()
-            while len(seen) < 3:
-                seen += await anext(batches)
-            async with another(kafka) as other:
-                await make_anew(other, b"a", b"b", b"c", b"d")
-            await asyncio.sleep(STALE_S)
-            with pytest.raises(RolledBack, match=r"Offset 2 of .* is another one now"):
-                await anext(batches)
-
-    tell(kafka, story)
-
-
-@pytest.mark.parametrize("bodies", [[], [b"a", b"b", b"c", b"d"]])
-def test_a_topic_made_anew_is_noticed_by_whoever_comes_back(
-    kafka: str, bodies: list[bytes]
-) -> None:
-    async def story(log: KafkaLog, _link: Link) -> None:
-        last = await put_three(log)
-        async with another(kafka) as other:
-            await still_has(other, TOPIC, last.offset, last.checksum)
-            await make_anew(other, *bodies)
-            with pytest.raises(RolledBack):
-                await still_has(other, TOPIC, last.offset, last.checksum)
-
-    tell(kafka, story)
-
-
-def test_whoever_appends_stops_when_the_topic_is_deleted_or_another(kafka: str) -> None:
-    async def story(log: KafkaLog, _link: Link) -> None:
-        await put_three(log)
-        async with another(kafka) as other:
-            await delete(other)
-            with pytest.raises(TopicUnknown):
-                await until_it_ends(log)
-            await other.create(TOPIC)
-        with pytest.raises(RolledBack):
-            await until_it_ends(log)
-
-    tell(kafka, story, append_timeout_s=1.0)
-
-
-async def until_it_ends(log: KafkaLog) -> None:
-    """Append as order entry does, which tries again what may be tried again."""
-    while True:
-        with suppress(OutcomeUnknown, LogUnavailable):
-            await log.append(TOPIC, [b"x"], clock_us=now_us())
-
-
-@asynccontextmanager
-async def another(address: str) -> AsyncGenerator[KafkaLog, None]:
-    """The log as another process sees it."""
-    log = await open_kafka_log(kafka_config(address))
-    try:
-        yield log
-    finally:
-        await log.close()
 
 
 # --- what is not ours -----------------------------------------------------------------------
