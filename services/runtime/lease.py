@@ -54,7 +54,11 @@ class LeaseRows(Protocol):
         ...
 
     def drop(self) -> None:
-        """Forget the connection, and what it was asked."""
+        """Forget the connection, and what it was asked. One that is being opened may go on."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing is asked any more."""
         ...
 
 
@@ -140,4 +144,4 @@ class Lease:
             except (RowsUnreachable, TimeoutError):
                 pass
         self._epoch = 0
-        self._rows.drop()
+        await self._rows.close()

@@ -241,6 +241,8 @@ async def migrate(connection: Connection, schema: str) -> None:
     if not schema.isidentifier():
         raise ValueError(f"{schema!r} is not the name of a schema")
     files = migrations(_SERVICES / schema / "migrations")
+    if await _is_newest(connection, schema, files):
+        return
     await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", f"bourse.{schema}")
     try:
         await connection.execute(f'create schema if not exists "{schema}"')
@@ -250,6 +252,22 @@ async def migrate(connection: Connection, schema: str) -> None:
             await _run(connection, file)
     finally:
         await connection.execute("select pg_advisory_unlock_all()")
+
+
+_FIND_HISTORY: Final = """
+    select set_config('search_path', $1, false), to_regclass(format('%I.schema_version', $1::text))
+"""
+
+
+async def _is_newest(connection: Connection, schema: str, files: list[_Migration]) -> bool:
+    """Whether nothing is left to be done; then the connection is on the schema.
+
+    Asked without the lock: those who lost their connections all come back at once, and would wait
+    for each other, and for what is left of those who gave up waiting.
+    """
+    found = await connection.fetchrow(_FIND_HISTORY, schema)
+    is_there = found is not None and found[1] is not None
+    return is_there and await _version(connection, schema, files) == len(files)
 
 
 def migrations(folder: Path) -> list[_Migration]:

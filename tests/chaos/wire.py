@@ -34,15 +34,16 @@ class Wire:
         self._flows = asyncio.Event()
         self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Listen, unless it does. A port of 0 is settled here."""
         if self._server is not None:
             return
         if self.near.path:
-            self._server = await asyncio.start_unix_server(self._carry, self.near.path)
+            self._server = await asyncio.start_unix_server(self._begin, self.near.path)
         else:
-            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.near.port)
+            self._server = await asyncio.start_server(self._begin, "127.0.0.1", self.near.port)
             self.near = Place(port=self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -50,6 +51,11 @@ class Wire:
         self.cut()
         if self._server is not None:
             self._server.close()
+        for carrying in self._carrying:
+            carrying.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+        # What was aborted is closed in the loop's next turn.
+        await asyncio.sleep(0)
 
     def cut(self) -> None:
         """End every connection; new ones are ended as they come."""
@@ -81,6 +87,11 @@ class Wire:
     def _break(self) -> None:
         for writer in self._open:
             writer.transport.abort()
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrying = asyncio.create_task(self._carry(reader, writer))
+        self._carrying.add(carrying)
+        carrying.add_done_callback(self._carrying.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

@@ -152,6 +152,9 @@ class LeasePort:
     def drop(self) -> None:
         """See LeaseRows.drop."""
 
+    async def close(self) -> None:
+        """See LeaseRows.close."""
+
     def _until(self, duration_s: float) -> int:
         return self._world.now_us() + round(duration_s * 1_000_000)
 

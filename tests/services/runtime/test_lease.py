@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from pydantic import SecretStr
@@ -10,6 +12,7 @@ from pydantic import SecretStr
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import Lease
 from services.runtime.lease_rows import PostgresLeaseRows
+from tests.chaos.wire import Place, Wire
 
 
 class Claim:
@@ -150,5 +153,24 @@ def test_a_lost_connection_does_not_lose_the_lease(postgres: str) -> None:
                 assert claim.lease.epoch == 1
             await admin.close()
             assert claim.told == [1]
+
+    run(story)
+
+
+def test_a_connection_that_takes_longer_to_open_than_a_question_has_is_had_all_the_same(
+    postgres: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with claims(postgres, "a") as (first,):
+            assert await first.next() == 1
+        parts = urlsplit(postgres)
+        far = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
+        wire = Wire("slow", Place(str(tmp_path / ".s.PGSQL.5432")), Place(far))
+        await wire.open()
+        # A question goes there and back twice, and has 0.4 s; opening does so many times.
+        wire.slow(0.04)
+        async with claims(parts._replace(query=f"host={tmp_path}").geturl(), "b") as (second,):
+            assert await second.next() == 2
+        await wire.close()
 
     run(story)

@@ -76,6 +76,19 @@ def test_files_are_run_once_and_in_order_by_however_many_start_at_once(
     run(story)
 
 
+def test_where_nothing_is_left_to_be_done_nobody_is_waited_for(postgres: str, room: Path) -> None:
+    async def story() -> None:
+        async with opened(postgres):
+            pass
+        other = await asyncpg.connect(postgres)
+        await other.execute("select pg_advisory_lock(hashtextextended('bourse.pantry', 0))")
+        async with opened(postgres) as pool:
+            assert await pool.fetchval("select current_schema()") == "pantry"
+        await other.close()
+
+    run(story)
+
+
 def test_data_of_a_newer_version_is_refused(postgres: str, room: Path) -> None:
     async def story() -> None:
         second = room / "0002_more.sql"
