@@ -205,6 +205,8 @@ class RestOrders:
     repeats: int = 0
     short: int = 0
     """How often money did not come in time."""
+    said: str = ""
+    """To the last one that was not taken."""
 
     async def go_on(self, stop: asyncio.Event, chance: Random) -> None:
         """One order after the other."""
@@ -226,6 +228,7 @@ class RestOrders:
             if answer is not None and answer.status in (200, 201):
                 self.accepted[name] = answer.body["order_id"]
                 return
+            self.said = "nothing" if answer is None else str(answer.body)
             # What came too late may come again; all else was said of the order itself.
             code = answer.body["code"] if answer is not None and answer.status == 422 else ""
             is_short = code == "insufficient_balance" and len(self.markets) > 1
