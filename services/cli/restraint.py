@@ -168,40 +168,61 @@ async def _settings(
     return await rooms.core(shard).GetAccount(request, timeout=patience_s)
 
 
-async def differing(rooms: Rooms, shard: int, accounts: Sequence[int]) -> list[matching.Command]:
+async def differing(
+    rooms: Rooms, shard: int, accounts: Sequence[int]
+) -> list[tuple[int, matching.Command]]:
     """What puts the settings of accounts in a shard as they are in shard 0, where they differ.
 
-    But no suspension is lifted: shard 0 may have been away when somebody put it.
+    With each command the shard it is for: shard 0 may have been away when an account was suspended,
+    so a suspension is carried to it, and none is lifted.
     """
     here = await asyncio.gather(*(_settings(rooms, account, shard) for account in accounts))
-    wanted = await asyncio.gather(*(_settings(rooms, account) for account in accounts))
+    first = await asyncio.gather(*(_settings(rooms, account) for account in accounts))
     puts = []
-    for account, ours, theirs in zip(accounts, here, wanted, strict=True):
+    for account, ours, theirs in zip(accounts, here, first, strict=True):
         put = _put(theirs)
         put.suspended |= ours.suspended
-        if put != _put(ours):
-            puts.append(matching.Command(account=account, set_account=put))
+        command = matching.Command(account=account, set_account=put)
+        puts += [(at, command) for at, now in ((shard, ours), (0, theirs)) if put != _put(now)]
     return puts
 
 
 async def settings_of(rooms: Rooms, accounts: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The settings of accounts as the core has them, with when their dead man's switch is due."""
+    """The settings of accounts, by number, with when their dead man's switch is due."""
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(accounts), AT_A_TIME):
         some = accounts[start : start + AT_A_TIME]
-        answers = await asyncio.gather(*(_settings(rooms, account) for account in some))
-        for account, said in zip(some, answers, strict=True):
-            found[account] = {**_plain(said), "dead_man_us": said.dead_man_us}
+        answers = await asyncio.gather(*(_everywhere(rooms, account) for account in some))
+        found |= zip(some, answers, strict=True)
     return found
 
 
-_IN_WORDS: Final[dict[str, Callable[[int], str]]] = {
+async def _everywhere(rooms: Rooms, account: int) -> dict[str, Any]:
+    """The settings of an account as shard 0 has them; suspended if any shard says so.
+
+    Where there are several shards, `differing` names what they do not have alike.
+    """
+    first, *others = await asyncio.gather(
+        *(_settings(rooms, account, shard) for shard in rooms.shards)
+    )
+    said = {**_plain(first), "dead_man_us": first.dead_man_us}
+    if not others:
+        return said
+    unlike = [
+        name for name in _SETTINGS if any(getattr(o, name) != getattr(first, name) for o in others)
+    ]
+    is_suspended = first.suspended or any(each.suspended for each in others)
+    return {**said, "suspended": is_suspended, "differing": unlike}
+
+
+_IN_WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "suspended": lambda _: "suspended",
     "fee_tier": lambda tier: f"tier {tier}",
     "max_open_orders": lambda most: f"{most} orders",
     "max_commands_per_second": lambda most: f"{most}/s",
     "pays_fee_asset": lambda _: "fee asset",
     "dead_man_us": lambda _: "dead man's switch",
+    "differing": lambda names: f"shards differ in {', '.join(names)}",
 }
 
 

@@ -135,9 +135,10 @@ async def settled_check(rooms: Rooms, shard: int) -> Check:
         lacks = [each async for each in lacking(rooms, shard)]
     if not lacks:
         return Check(name, ok=True)
-    kinds = Counter(str(each.WhichOneof("kind")) for each in lacks)
-    what = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return Check(name, ok=False, detail=f"lacks {what}: `bourse shard settle --shard {shard}`")
+    kinds = Counter((at, str(command.WhichOneof("kind"))) for at, command in lacks)
+    counts = sorted(kinds.items(), reverse=True)
+    what = ", ".join(f"shard {at} lacks {count} {kind}" for (at, kind), count in counts)
+    return Check(name, ok=False, detail=f"{what}: `bourse shard settle --shard {shard}`")
 
 
 async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:

@@ -97,11 +97,16 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     assert bourse("account", "suspend", "alice")["fee_tier"] == 3
     account = int(bourse("account", "show", "alice")["account_id"])
     other = matching.SetAccount(fee_tier=7)
-    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, other)) == ["set_account"]
+    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, other)) == [1]
     assert bourse("shard", "settle", "--shard", "1") == {"shard": 1}
     bourse("account", "suspend", "alice", "--lift")
     kept = matching.SetAccount(fee_tier=3, suspended=True)
-    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, kept)) == []
+    assert asyncio.run(_lacks_after_a_put_cut_short(data, account, kept)) == [0]
+    [alice] = bourse("account", "list")["accounts"]
+    assert (alice["settings"]["suspended"], alice["settings"]["differing"]) == (True, ["suspended"])
+    bourse("shard", "settle", "--shard", "1")
+    settings = bourse("account", "show", "alice")["settings"]
+    assert (settings["suspended"], settings["differing"]) == (True, [])
     bourse("account", "deposit", "alice", "USD", "50", "--shard", "1")
     [before] = bourse("account", "show", "alice")["balances"]
     assert [each["amount"] for each in before["shards"]] == ["100", "50"]
@@ -115,13 +120,13 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
 
 async def _lacks_after_a_put_cut_short(
     data: Path, account: int, other: matching.SetAccount
-) -> list[str | None]:
-    """What has come to one shard only; from then on it lacks what shard 0 has, but no lifting."""
+) -> list[int]:
+    """What has come to shard 1 only: which shards lack something then."""
     async with open_rooms(data) as rooms:
         assert [each async for each in lacking(rooms, 1)] == []
         async with open_session(rooms.channel("matching", 1)) as session:
             await session.ask(matching.Command(account=account, set_account=other))
-        return [each.WhichOneof("kind") async for each in lacking(rooms, 1)]
+        return [shard async for shard, _ in lacking(rooms, 1)]
 
 
 def _whole(bourse: Bourse) -> None:

@@ -1,10 +1,10 @@
 """Several shards at the command line: what goes to all of them, where a market is put, sums."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from grpc.aio import AioRpcError
@@ -24,7 +24,7 @@ from services.cli.bootstrap import ASSETS, use_rules
 from services.cli.engine import put_at_once, put_everywhere
 from services.cli.folder import open_folder
 from services.cli.instrument import shard_for
-from services.cli.restraint import put_settings
+from services.cli.restraint import differing, put_settings, settings_of, summary
 from services.cli.rooms import Markets, Rooms, markets_in_reach
 from services.cli.status import COLUMNS, placed, status_table
 from services.cli.stores import CONNECTIONS, connections_for
@@ -34,6 +34,7 @@ from services.runtime.config import Settings
 from services.runtime.rpc import raw_service, serve, service
 from tests.services.cli.test_engine import Core
 
+T = TypeVar("T")
 Put = Callable[..., Awaitable[list[matching.SubmitResponse]]]
 
 
@@ -129,11 +130,13 @@ class Keeper(Core, MatchingServiceServicer):
         return super()._answer(request)
 
 
-def put_account(folder: Path, shards: list[Keeper | None], **wanted: int) -> None:
-    """Change settings of an account in these shards; None is away."""
+def in_shards(
+    folder: Path, shards: Sequence[Keeper | None], tell: Callable[[Rooms], Awaitable[T]]
+) -> T:
+    """What is told of these shards; None is away."""
     sockets = [folder / f"{number}.sock" for number in range(len(shards))]
 
-    async def story() -> None:
+    async def story() -> T:
         serving = [
             asyncio.create_task(
                 serve(
@@ -151,14 +154,19 @@ def put_account(folder: Path, shards: list[Keeper | None], **wanted: int) -> Non
         addresses = ";".join(f"unix:{socket}" for socket in sockets)
         rooms = Rooms(Settings(data=folder, addresses={"matching": addresses}))
         try:
-            await put_settings(rooms, 1000, **wanted)
+            return await tell(rooms)
         finally:
             await rooms.close()
             for task in serving:
                 task.cancel()
             await asyncio.gather(*serving, return_exceptions=True)
 
-    asyncio.run(story())
+    return asyncio.run(story())
+
+
+def put_account(folder: Path, shards: Sequence[Keeper | None], **wanted: int) -> None:
+    """Change settings of an account in these shards."""
+    in_shards(folder, shards, lambda rooms: put_settings(rooms, 1000, **wanted))
 
 
 @pytest.mark.parametrize("away", [0, 1])
@@ -176,11 +184,41 @@ def test_a_suspension_waits_for_no_shard(
 def test_nothing_but_its_own_end_lifts_a_suspension(tmp_path: Path) -> None:
     """Shard 0 was away when the account was suspended."""
     shards = [Keeper(fee_tier=3), Keeper(fee_tier=3, suspended=True)]  # type: ignore[abstract]
-    put_account(tmp_path, [*shards], fee_tier=4)
+    put_account(tmp_path, shards, fee_tier=4)
     assert [each.settings.fee_tier for each in shards] == [4, 4]
     assert [each.settings.suspended for each in shards] == [True, True]
-    put_account(tmp_path, [*shards], suspended=False)
+    put_account(tmp_path, shards, suspended=False)
     assert [each.settings.suspended for each in shards] == [False, False]
+
+
+def test_a_suspension_that_shard_0_lacks_is_brought_to_it(tmp_path: Path) -> None:
+    """With what shard 1 lacks itself, which shard 0 knows better."""
+    shards = [Keeper(fee_tier=3), Keeper(fee_tier=2, suspended=True)]  # type: ignore[abstract]
+    found = in_shards(tmp_path, shards, lambda rooms: differing(rooms, 1, [1000]))
+    put = matching.SetAccount(fee_tier=3, suspended=True)
+    command = matching.Command(account=1000, set_account=put)
+    assert found == [(1, command), (0, command)]
+    shards[1].settings.fee_tier = 3
+    assert in_shards(tmp_path, shards, lambda rooms: differing(rooms, 1, [1000])) == [(0, command)]
+    shards[0].settings.suspended = True
+    assert in_shards(tmp_path, shards, lambda rooms: differing(rooms, 1, [1000])) == []
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_who_is_suspended_in_any_shard_is_shown_so(where: int, tmp_path: Path) -> None:
+    shards = [Keeper(fee_tier=3), Keeper(fee_tier=3)]  # type: ignore[abstract]
+    shards[where].settings.suspended = True
+    said = in_shards(tmp_path, shards, lambda rooms: settings_of(rooms, [1000]))[1000]
+    assert (said["suspended"], said["differing"]) == (True, ["suspended"])
+    assert summary(said) == "suspended, tier 3, shards differ in suspended"
+
+
+def test_shards_that_have_settings_alike_are_not_mentioned(tmp_path: Path) -> None:
+    shards = [Keeper(fee_tier=3), Keeper(fee_tier=3)]  # type: ignore[abstract]
+    said = in_shards(tmp_path, shards, lambda rooms: settings_of(rooms, [1000]))[1000]
+    assert (said["suspended"], said["differing"], summary(said)) == (False, [], "tier 3")
+    alone = in_shards(tmp_path, shards[:1], lambda rooms: settings_of(rooms, [1000]))[1000]
+    assert alone == {name: value for name, value in said.items() if name != "differing"}
 
 
 class Registry(MatchingServiceServicer):
