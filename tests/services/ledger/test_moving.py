@@ -38,14 +38,14 @@ STEPS_IN_CI = 150
 INSTRUMENTS = (1024, 1025)
 KINDS = (
     *("look", "again", "trade", "rest", "cancel", "transfer", "home", "home", "die", "old"),
-    *("halt", "resume", "resume"),
+    *("halt", *("resume",) * 6),
     *("ask",) * 3,
     *("send",) * 10,
     *("publish", "publish", "post", "post"),
     *("hear",) * 8,
 )
 NOT_BEGUN = ("FAILED_PRECONDITION: shard_halted", "RESOURCE_EXHAUSTED: too_many_moves")
-FEW = Limits(of_account=6, of_shard=9)
+FEW = Limits(of_account=4, of_shard=6)
 BACK = (0, 0, 1, 2, 3, 5, 8, 13)
 """So many records ago a shard may have been read."""
 
