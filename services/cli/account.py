@@ -12,7 +12,16 @@ from bourse.types import v1 as types
 from services.cli import balances, restraint
 from services.cli.key import new_key
 from services.cli.restraint import Name
-from services.cli.rooms import PATIENCE_S, Markets, Rooms, account_named, open_rooms, read_markets
+from services.cli.rooms import (
+    PATIENCE_S,
+    Markets,
+    Rooms,
+    account_named,
+    markets_in_reach,
+    note_silent,
+    open_rooms,
+    told_silent,
+)
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
@@ -94,7 +103,7 @@ async def _move(
 ) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
         rooms.known(shard)
-        markets = await read_markets(rooms)
+        markets = await markets_in_reach(rooms)
         asset = markets.asset(code)
         minor = read_amount(asset, amount)
         account = (await account_named(rooms, name)).account
@@ -140,15 +149,17 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
         for each in (*said["house"], *said["accounts"])
     ]
     print_table((">number", "name", "total", "settings"), rows)
+    note_silent(said, "what accounts may do there is not known; the totals are the ledger's.")
 
 
 async def _list(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        markets = await read_markets(rooms)
+        markets = await markets_in_reach(rooms)
         request = ledger.ListBalancesRequest()
         books = await rooms.ledger.ListBalances(request, timeout=PATIENCE_S)
         people = await all_accounts(rooms)
-        settings = await restraint.settings_of(rooms, [each.account for each in people])
+        numbers = [each.account for each in people]
+        settings = await restraint.settings_of(rooms, numbers, markets.silent)
         return {
             "accounts": [
                 {
@@ -173,6 +184,7 @@ async def _list(data: Path) -> dict[str, Any]:
             ],
             "sequence": books.at[0].sequence,
             **_sequences(books),
+            **told_silent(rooms, markets),
         }
 
 

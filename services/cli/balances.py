@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +11,15 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.cli import restraint
 from services.cli.restraint import Name
-from services.cli.rooms import PATIENCE_S, Rooms, account_named, open_rooms, read_markets
+from services.cli.rooms import (
+    PATIENCE_S,
+    Rooms,
+    account_named,
+    markets_in_reach,
+    note_silent,
+    open_rooms,
+    told_silent,
+)
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
@@ -30,15 +39,17 @@ READS: Final = 3
 class Cut(NamedTuple):
     """What an account has of each asset, in minor units, where the shards stood at these places."""
 
-    shards: list[dict[int, matching.Balance]]
-    """By shard, then by asset."""
-    in_transit: dict[int, int]
+    shards: dict[int, dict[int, matching.Balance]]
+    """By shard, then by asset; of those that answered."""
+    in_transit: dict[int, int] | None
+    """Between the shards; None: that cannot be known, for not all of them answered."""
     at: list[types.ShardSequence]
 
     @property
     def assets(self) -> list[int]:
         """Those it has, or had, anywhere."""
-        return sorted({*self.in_transit, *(asset for shard in self.shards for asset in shard)})
+        there = (asset for shard in self.shards.values() for asset in shard)
+        return sorted({*(self.in_transit or ()), *there})
 
 
 def show(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
@@ -47,51 +58,63 @@ def show(name: Name, data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -
     if as_json:
         print_json(said)
         return
-    places = [f"shard {place['shard']}" for place in said["sequences"]]
-    places = [*places, "in transit"] if len(places) > 1 else []
-    titles = ("asset", *(f">{each}" for each in ("total", "available", "held", *places)))
-    print_table(titles, [_row(each) for each in said["balances"]])
+    titles = (">total", ">available", ">held", *_places(said))
+    print_table(("asset", *titles), [_row(each) for each in said["balances"]])
+    note_silent(said, "what is there, and between the shards, is in no total.")
     if summary := restraint.summary(said["settings"]):
         out.print(summary)
+
+
+def _places(said: dict[str, Any]) -> list[str]:
+    """Where money is, in the order of a row; nothing in a house of one shard."""
+    if "silent" not in said:
+        return []
+    places = [f">shard {place['shard']}" for place in said["sequences"]]
+    return places if said["silent"] else [*places, ">in transit"]
 
 
 def _row(said: dict[str, Any]) -> list[str]:
     row = [said[each] for each in ("asset", "amount", "available", "held")]
     if "shards" in said:
-        row += [*(each["amount"] for each in said["shards"]), said["in_transit"]]
+        row += [each["amount"] for each in said["shards"]]
+        row += [said["in_transit"]] if "in_transit" in said else []
     return row
 
 
 async def _show(data: Path, name: str) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        markets = await read_markets(rooms)
+        markets = await markets_in_reach(rooms)
         account = (await account_named(rooms, name)).account
-        cut = await read_cut(rooms, account)
-        settings = await restraint.settings_of(rooms, [account])
+        cut = await read_cut(rooms, account, markets.silent)
+        settings = await restraint.settings_of(rooms, [account], markets.silent)
     return {
         "account_id": str(account),
         "name": name,
-        "balances": [described(cut, markets.asset_numbered(asset)) for asset in cut.assets],
+        "balances": [
+            described(cut, markets.asset_numbered(asset), len(rooms.shards)) for asset in cut.assets
+        ],
         "sequences": [{"shard": each.shard, "sequence": each.sequence} for each in cut.at],
         "settings": settings[account],
+        **told_silent(rooms, markets),
     }
 
 
-def described(cut: Cut, asset: types.Asset) -> dict[str, Any]:
-    """What there is of an asset; shard by shard where there are several."""
-    slices = [shard.get(asset.asset, matching.Balance()) for shard in cut.shards]
-    available = sum(each.available_minor for each in slices)
-    held = sum(each.held_minor for each in slices)
-    between = cut.in_transit.get(asset.asset, 0)
+def described(cut: Cut, asset: types.Asset, shards: int) -> dict[str, Any]:
+    """What there is of an asset; shard by shard in a house of several."""
+    slices = {n: has.get(asset.asset, matching.Balance()) for n, has in cut.shards.items()}
+    available = sum(each.available_minor for each in slices.values())
+    held = sum(each.held_minor for each in slices.values())
+    between = (cut.in_transit or {}).get(asset.asset, 0)
     said: dict[str, Any] = {
         "asset": asset.code,
         "amount": amount_text(asset, available + held + between),
         "available": amount_text(asset, available),
         "held": amount_text(asset, held),
     }
-    if len(slices) > 1:
-        said["in_transit"] = amount_text(asset, between)
-        said["shards"] = [_slice(asset, shard, each) for shard, each in enumerate(slices)]
+    if shards > 1:
+        if cut.in_transit is not None:
+            said["in_transit"] = amount_text(asset, between)
+        said["shards"] = [_slice(asset, shard, each) for shard, each in slices.items()]
     return said
 
 
@@ -104,23 +127,23 @@ def _slice(asset: types.Asset, shard: int, balance: matching.Balance) -> dict[st
     }
 
 
-async def read_cut(rooms: Rooms, account: int) -> Cut:
-    """What an account has in all shards, and between them. Raises Refused."""
+async def read_cut(rooms: Rooms, account: int, silent: Sequence[int] = ()) -> Cut:
+    """What an account has in all shards that are not silent, and between them. Raises Refused."""
+    shards = [shard for shard in rooms.shards if shard not in silent]
     said: dict[int, matching.GetBalancesResponse] = {}
-    again = dict.fromkeys(rooms.shards, 0)
+    again = dict.fromkeys(shards, 0)
     for _ in range(READS):
         answers = await asyncio.gather(
             *(_balances(rooms, account, *each) for each in again.items())
         )
         said |= zip(again, answers, strict=True)
-        at = [
-            types.ShardSequence(shard=shard, sequence=said[shard].sequence)
-            for shard in rooms.shards
-        ]
+        at = [types.ShardSequence(shard=shard, sequence=said[shard].sequence) for shard in shards]
+        has = {n: {each.asset: each for each in said[n].balances} for n in shards}
+        if silent:
+            return Cut(has, None, at)
         transit = await _transit(rooms, account, at)
         if not transit.read_again:
-            shards = [{each.asset: each for each in said[n].balances} for n in rooms.shards]
-            return Cut(shards, _amounts(transit), at)
+            return Cut(has, _amounts(transit), at)
         again = {each.shard: each.sequence for each in transit.read_again}
     raise Refused("Money goes between the shards faster than they are read. Try again.")
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bourse.marketdata import v1 as marketdata
 from bourse.matching import v1 as matching
-from services.cli.rooms import PATIENCE_S, Rooms, open_rooms, read_markets
+from services.cli.rooms import PATIENCE_S, Rooms, markets_in_reach, open_rooms
 from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
@@ -117,7 +117,7 @@ def book(
 
 async def _book(data: Path, instrument: str, rows: int, once: bool, as_json: bool) -> None:
     async with open_rooms(data) as rooms:
-        ladder = Ladder((await read_markets(rooms)).market(instrument))
+        ladder = Ladder((await markets_in_reach(rooms)).market(instrument))
         if as_json:
             print_json(_plain(ladder.market, await _depth(rooms, ladder.market), rows))
         elif once:

@@ -15,7 +15,15 @@ from services.cli.bootstrap import (
     add_market,
 )
 from services.cli.engine import open_session
-from services.cli.rooms import Markets, known_shard, open_rooms, read_markets
+from services.cli.rooms import (
+    Markets,
+    known_shard,
+    markets_in_reach,
+    note_silent,
+    open_rooms,
+    read_markets,
+    told_silent,
+)
 from services.cli.supervision import Symbol
 from services.cli.terminal import (
     DEFAULT_DATA,
@@ -59,6 +67,7 @@ def list_(data: DataFolder = DEFAULT_DATA, as_json: AsJson = False) -> None:
     print_table((*titles, *in_ppm, "fee market", ">shard")[: len(names + ppm + last)], rows)
     out.print()
     print_table(("asset", ">decimals"), _assets(said))
+    note_silent(said, "its instruments are not listed.")
 
 
 def _assets(said: dict[str, Any]) -> list[list[str]]:
@@ -67,7 +76,7 @@ def _assets(said: dict[str, Any]) -> list[list[str]]:
 
 async def _list(data: Path) -> dict[str, Any]:
     async with open_rooms(data) as rooms:
-        markets = await read_markets(rooms)
+        markets = await markets_in_reach(rooms)
         return {
             "instruments": [_described(market, markets) for market in markets.by_id.values()],
             "assets": [
@@ -75,6 +84,7 @@ async def _list(data: Path) -> dict[str, Any]:
                 for asset in markets.assets.values()
             ],
             "shards": len(rooms.shards),
+            **told_silent(rooms, markets),
         }
 
 

@@ -187,26 +187,30 @@ async def differing(
     return puts
 
 
-async def settings_of(rooms: Rooms, accounts: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The settings of accounts, by number, with when their dead man's switch is due."""
+async def settings_of(
+    rooms: Rooms, accounts: Sequence[int], silent: Sequence[int] = ()
+) -> dict[int, dict[str, Any]]:
+    """The settings of accounts, by number, with when their dead man's switch is due.
+
+    Shards that do not answer are not asked; one at least must be left.
+    """
+    shards = [shard for shard in rooms.shards if shard not in silent]
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(accounts), AT_A_TIME):
         some = accounts[start : start + AT_A_TIME]
-        answers = await asyncio.gather(*(_everywhere(rooms, account) for account in some))
+        answers = await asyncio.gather(*(_in_all(rooms, account, shards) for account in some))
         found |= zip(some, answers, strict=True)
     return found
 
 
-async def _everywhere(rooms: Rooms, account: int) -> dict[str, Any]:
-    """The settings of an account as shard 0 has them; suspended if any shard says so.
+async def _in_all(rooms: Rooms, account: int, shards: Sequence[int]) -> dict[str, Any]:
+    """The settings of an account as the first shard has them; suspended if any says so.
 
-    Where there are several shards, `differing` names what they do not have alike.
+    In a house of several shards, `differing` names what they do not have alike.
     """
-    first, *others = await asyncio.gather(
-        *(_settings(rooms, account, shard) for shard in rooms.shards)
-    )
+    first, *others = await asyncio.gather(*(_settings(rooms, account, shard) for shard in shards))
     said = {**_plain(first), "dead_man_us": first.dead_man_us}
-    if not others:
+    if len(rooms.shards) == 1:
         return said
     unlike = [
         name for name in _SETTINGS if any(getattr(o, name) != getattr(first, name) for o in others)

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 
@@ -19,7 +19,7 @@ from bourse.notifications.v1.rpc import NotificationsServiceStub
 from bourse.orders.v1.rpc import OrdersServiceStub
 from bourse.types import v1 as types
 from services.cli.folder import read_birth, read_state
-from services.cli.terminal import Refused
+from services.cli.terminal import Refused, out
 from services.domain.instruments import Market
 from services.runtime.choice import Choice
 from services.runtime.config import ROOMS, Settings, load
@@ -189,12 +189,13 @@ async def read_markets(rooms: Rooms, timeout_s: float = PATIENCE_S) -> Markets:
 
 
 async def markets_in_reach(rooms: Rooms) -> Markets:
-    """What the cores of those shards know that answer, for what is about a market of one of them.
+    """What the cores of those shards know that answer, for what can do without the others.
 
     Raises what the first one says if none does.
     """
+    patience_s = REACH_S if len(rooms.shards) > 1 else PATIENCE_S
     said = await asyncio.gather(
-        *(_markets_of(rooms, shard, REACH_S) for shard in rooms.shards), return_exceptions=True
+        *(_markets_of(rooms, shard, patience_s) for shard in rooms.shards), return_exceptions=True
     )
     known = [each for each in said if isinstance(each, matching.WatchMarketsResponse)]
     for each in said:
@@ -204,6 +205,17 @@ async def markets_in_reach(rooms: Rooms) -> Markets:
     markets = Markets(*known)
     markets.silent = [shard for shard in rooms.shards if isinstance(said[shard], BaseException)]
     return markets
+
+
+def told_silent(rooms: Rooms, markets: Markets) -> dict[str, Any]:
+    """What a script is told of shards that did not answer, in a house of several."""
+    return {"silent": markets.silent} if len(rooms.shards) > 1 else {}
+
+
+def note_silent(said: Mapping[str, Any], what: str) -> None:
+    """Tell a person which shards did not answer, and what is not shown therefore."""
+    for shard in said.get("silent", ()):
+        out.print(f"Shard {shard} does not answer: {what}", style="yellow", markup=False)
 
 
 async def read_assets(rooms: Rooms, shard: int) -> list[types.Asset]:

@@ -354,6 +354,7 @@ def test_where_one_shard_is_away_the_other_trades_on(running: Running) -> None:
             ended = await alice.ask("DELETE", f"/orders/by-client-id/{name}")
             assert (ended.status, ended.body["state"]) == (200, "cancelled")
             assert (await alice.ask("DELETE", "/orders/by-client-id/nobody")).status == 503
+            await what_answers_is_shown(Operator(running.house))
             running.house.launch("matching-s1")
             await running.house.serving("matching-s1")
             # Neither the edge nor the engine says when that is so: ask.
@@ -366,6 +367,22 @@ def test_where_one_shard_is_away_the_other_trades_on(running: Running) -> None:
                 await asyncio.sleep(0.1)
 
     story(told)
+
+
+async def what_answers_is_shown(operator: Operator) -> None:
+    """An operator's lists name the shard that is away, and have what the other one knows."""
+    code, listed, why = await operator.bourse("instrument", "list")
+    assert (code, listed["silent"]) == (0, [1]), why
+    assert {each["shard"] for each in listed["instruments"]} == {0}
+    code, listed, why = await operator.bourse("account", "list")
+    assert (code, listed["silent"]) == (0, [1]), why
+    assert {each["settings"]["suspended"] for each in listed["accounts"]} == {False}
+    code, shown, why = await operator.bourse("account", "show", "alice")
+    assert (code, shown["silent"]) == (0, [1]), why
+    assert [each["shard"] for each in shown["sequences"]] == [0]
+    for each in shown["balances"]:
+        assert "in_transit" not in each
+        assert [there["shard"] for there in each["shards"]] == [0]
 
 
 def a_move(account: int, units: int, number: int) -> ledger.MoveMoneyRequest:

@@ -25,7 +25,7 @@ from services.cli.engine import put_at_once, put_everywhere
 from services.cli.folder import open_folder
 from services.cli.instrument import shard_for
 from services.cli.restraint import differing, put_settings, settings_of, summary
-from services.cli.rooms import Markets, Rooms, markets_in_reach
+from services.cli.rooms import Markets, Rooms, markets_in_reach, note_silent
 from services.cli.status import COLUMNS, placed, status_table
 from services.cli.stores import CONNECTIONS, connections_for
 from services.cli.terminal import Refused
@@ -290,12 +290,12 @@ def balance(available_minor: int, held_minor: int) -> dict[int, matching.Balance
 
 def test_a_balance_is_the_sum_of_all_shards_and_what_is_between_them() -> None:
     at = [types.ShardSequence(shard=shard, sequence=9) for shard in (0, 1)]
-    alone = Cut([balance(5 * 10**8, 10**8)], {}, at[:1])
+    alone = Cut({0: balance(5 * 10**8, 10**8)}, {}, at[:1])
     plain = {"asset": "USD", "amount": "6", "available": "5", "held": "1"}
-    assert described(alone, ASSETS[0]) == plain
-    cut = Cut([balance(5 * 10**8, 10**8), {}], {1: 3 * 10**8}, at)
+    assert described(alone, ASSETS[0], 1) == plain
+    cut = Cut({0: balance(5 * 10**8, 10**8), 1: {}}, {1: 3 * 10**8}, at)
     assert cut.assets == [1]
-    assert described(cut, ASSETS[0]) == {
+    assert described(cut, ASSETS[0], 2) == {
         **plain,
         "amount": "9",
         "in_transit": "3",
@@ -304,6 +304,22 @@ def test_a_balance_is_the_sum_of_all_shards_and_what_is_between_them() -> None:
             {"shard": 1, "amount": "0", "available": "0", "held": "0"},
         ],
     }
+
+
+def test_where_a_shard_does_not_answer_what_is_between_is_not_told() -> None:
+    at = [types.ShardSequence(shard=1, sequence=9)]
+    said = described(Cut({1: balance(5 * 10**8, 10**8)}, None, at), ASSETS[0], 2)
+    there = {"shard": 1, "amount": "6", "available": "5", "held": "1"}
+    plain = {"asset": "USD", "amount": "6", "available": "5", "held": "1"}
+    assert said == {**plain, "shards": [there]}
+
+
+def test_a_shard_that_does_not_answer_is_named_for_a_person(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    note_silent({"silent": [1]}, "its instruments are not listed.")
+    note_silent({}, "its instruments are not listed.")
+    assert capsys.readouterr().out == "Shard 1 does not answer: its instruments are not listed.\n"
 
 
 def said_of(shards: int) -> dict[str, Any]:
