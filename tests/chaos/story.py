@@ -8,6 +8,7 @@ with what the clients wrote down.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from bourse.accounts import v1 as accounts
 from services.cli.key import new_key
@@ -87,16 +88,31 @@ class Report:
 Tell = Callable[[Report], None]
 
 
+class Until(NamedTuple):
+    """When it is enough."""
+
+    faults: int
+    end_s: float
+    """By the monotonic clock."""
+
+
 async def run(
-    house: House, seed: int, faults: int, *, own_disk: bool = False, tell: Tell = lambda _: None
+    house: House,
+    seed: int,
+    faults: int,
+    *,
+    within_s: float = math.inf,
+    own_disk: bool = False,
+    tell: Tell = lambda _: None,
 ) -> Report:
-    """So many faults, from a seed. The house is stopped at the end, whatever happens."""
+    """So many faults from a seed, or as many as begin in time. Stops the house in any case."""
     report, chance = Report(seed, house.log, house.shards), Random(seed)
     began = time.monotonic()
     try:
         await house.start()
         async with _clients(house, seed) as clients:
-            await _do(house, clients, report, chance, _kinds(house, own_disk), faults, tell)
+            until = Until(faults, began + within_s)
+            await _do(house, clients, report, chance, _kinds(house, own_disk), until, tell)
             await _quiet(house, clients, report)
         await checks.hold(house, clients, report)
     except Exception as error:
@@ -189,14 +205,14 @@ async def _do(
     report: Report,
     chance: Random,
     kinds: Sequence[Fault],
-    faults: int,
+    until: Until,
     tell: Tell,
 ) -> None:
     """All faults: mostly one, now and then two or three at a time."""
     weights = [kind.weight for kind in kinds]
-    while report.faults < faults:
+    while report.faults < until.faults and time.monotonic() < until.end_s:
         before = report.faults
-        at_once = min(chance.choice((1, 1, 1, 2, 3)), faults - report.faults)
+        at_once = min(chance.choice((1, 1, 1, 2, 3)), until.faults - report.faults)
         chosen = [
             (kind, Random(chance.random())) for kind in chance.choices(kinds, weights, k=at_once)
         ]

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import secrets
 import shutil
 import sys
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it can be told."""
     parser.add_argument("faults", type=int, help="how many faults")
     parser.add_argument("--seed", type=int, help="where to begin; else anywhere")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so many")
     parser.add_argument("--log", choices=["postgres", "kafka"], default="postgres")
     parser.add_argument("--shards", type=int, default=1, help="of matching, 1..16")
     parser.add_argument("--replicas", type=int, default=2, help="of each shard, 1..9")
@@ -50,7 +52,7 @@ def soak(given: argparse.Namespace) -> bool:
         _console.print("The disk is not filled: only root can mount one that may be.")
     try:
         house = House(data, given.replicas, given.log, given.shards)
-        report = _shown(house, seed, given.faults, own_disk)
+        report = _shown(house, seed, given, own_disk)
         _keep(data, report, given.keep)
     finally:
         if own_disk:
@@ -60,15 +62,17 @@ def soak(given: argparse.Namespace) -> bool:
     return not report.violations
 
 
-def _shown(house: House, seed: int, faults: int, own_disk: bool) -> Report:
+def _shown(house: House, seed: int, given: argparse.Namespace, own_disk: bool) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=_console, transient=True) as bar:
-        task = bar.add_task(f"seed {seed}", total=faults)
+        task = bar.add_task(f"seed {seed}", total=given.faults)
 
         def tell(report: Report) -> None:
             bar.update(task, completed=report.faults, description=report.trace[-1][:50])
 
-        return asyncio.run(run(house, seed, faults, own_disk=own_disk, tell=tell))
+        within_s = given.minutes * 60
+        going = run(house, seed, given.faults, within_s=within_s, own_disk=own_disk, tell=tell)
+        return asyncio.run(going)
 
 
 def _keep(data: Path, report: Report, folder: Path | None) -> None:
