@@ -41,6 +41,7 @@ from services.runtime.embedded import (
 from services.runtime.holds import Holds
 from services.runtime.log import commands_topic, events_topic, open_log
 from services.runtime.postgres import connect
+from services.runtime.postgres_wake import GONE
 from services.runtime.storage import FolderStorage, NotStored, Storage, StorageError, open_storage
 
 FORMAT: Final = 2
@@ -126,7 +127,8 @@ def _by_shard(sequences: Sequence[int]) -> dict[str, Any]:
 async def _uncut(rooms: Rooms) -> AsyncIterator[None]:
     """Inside the block nothing is cut off the logs: what is copied first needs what is copied last.
 
-    Should we die in it, the hold is lost after some days like any other.
+    However it ends, the hold is let go. Should we die in it, it is lost after some days like any
+    other.
     """
     log, holds = await open_log(rooms.config.log), Holds(rooms.config.postgres)
     name = f"backup {os.getpid()}"
@@ -135,11 +137,22 @@ async def _uncut(rooms: Rooms) -> AsyncIterator[None]:
         for topic in topics:
             await holds.pin(log, topic, name)
         yield
-        for topic in topics:
-            await holds.forget(topic, name)
     finally:
+        await _let_go(holds, topics, name)
         holds.close()
         await log.close()
+
+
+async def _let_go(holds: Holds, topics: Sequence[str], name: str) -> None:
+    """Remove the holds. Where Postgres is gone, they stay: what failed before is worth more."""
+    try:
+        for topic in topics:
+            await holds.forget(topic, name)
+    except (*GONE, TimeoutError):
+        errors.print(
+            f"The logs are still held for this backup: `bourse log hold release '{name}'`.",
+            markup=False,
+        )
 
 
 async def _copy(storage: Storage, folder: Path) -> None:

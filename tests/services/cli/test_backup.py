@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.backup import _copy, _put_back
+from services.cli.backup import _copy, _put_back, _run_on, _uncut
+from services.cli.rooms import Rooms
 from services.cli.terminal import Refused
+from services.runtime.config import Settings, load
+from services.runtime.holds import Holds
+from services.runtime.log import commands_topic, events_topic, open_log
 from services.runtime.storage import FolderStorage, StorageError
 
 FILES = {"0/7.snapshot": b"state", "0/7.proof": b"{}", "3/9.snapshot": b"other"}
@@ -47,3 +51,59 @@ def test_snapshots_that_cannot_be_read_are_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="The snapshots cannot be read: s3://there/: out of reach"):
         asyncio.run(_copy(Away(tmp_path), tmp_path / "backup"))
+
+
+@pytest.fixture
+def rooms(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
+    """Of a house whose log is in its Postgres."""
+    monkeypatch.setenv("BOURSE_POSTGRES_ADDRESS", postgres)
+    monkeypatch.setenv("BOURSE_LOG_ADDRESS", postgres)
+    return Rooms(load(Settings, ["--data", str(tmp_path)]))
+
+
+TOPICS = {commands_topic(0), events_topic(0)}
+
+
+async def _create_topics(rooms: Rooms) -> None:
+    log = await open_log(rooms.config.log)
+    for topic in TOPICS:
+        await log.create(topic)
+    await log.close()
+
+
+def test_a_backup_that_fails_holds_nothing_any_more(rooms: Rooms) -> None:
+    async def dump(holds: Holds) -> None:
+        async with _uncut(rooms):
+            assert {hold.topic for hold in await holds.all()} == TOPICS
+            _run_on("pg_dump", rooms.config.postgres.address, "--file=/nowhere/postgres.dump")
+
+    async def story() -> None:
+        await _create_topics(rooms)
+        holds = Holds(rooms.config.postgres)
+        try:
+            with pytest.raises(Refused, match="pg_dump ended with: "):
+                await dump(holds)
+            assert await holds.all() == []
+        finally:
+            holds.close()
+
+    asyncio.run(story())
+
+
+def test_a_hold_that_cannot_be_let_go_does_not_hide_why_a_backup_failed(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(Holds):
+        async def forget(self, topic: str, reader: str) -> None:
+            raise ConnectionResetError
+
+    monkeypatch.setattr("services.cli.backup.Holds", Gone)
+
+    async def story() -> None:
+        await _create_topics(rooms)
+        with pytest.raises(Refused, match="the disk is full"):
+            async with _uncut(rooms):
+                raise Refused("the disk is full")
+
+    asyncio.run(story())
+    assert "`bourse log hold release 'backup " in " ".join(capsys.readouterr().err.split())
