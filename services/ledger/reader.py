@@ -16,6 +16,7 @@ from services.domain.sequences import known_up_to
 from services.ledger import moves, store
 from services.ledger.state import (
     NO_SHARD,
+    OUTSIDE,
     OUTSIDE_SOURCE,
     TREASURY,
     UNDER_WAY,
@@ -37,6 +38,9 @@ from services.runtime.postgres import AWAY, Connection, Pool, transaction
 from services.runtime.readers import Reached
 
 _AGAIN_S: Final = 0.5
+MOST_MINOR: Final = 2**62
+"""There is no more of an asset, in all."""
+
 LOOK_HOME_S: Final = 1.0
 """How often is looked for money that no shard takes, and whose pause is over."""
 
@@ -49,6 +53,10 @@ class TreasuryShort(Exception):
     def __init__(self, posted_minor: int) -> None:
         super().__init__(f"the treasury has {posted_minor} minor units")
         self.posted_minor = posted_minor
+
+
+class AssetFull(Exception):
+    """There would be more of an asset than `MOST_MINOR`."""
 
 
 class RequestReused(Exception):
@@ -70,7 +78,7 @@ class TooManyMoves(Exception):
 
 
 _REFUSED: Final = (
-    *(TreasuryShort, RequestReused, PostingStopped, ShardHalted, TooManyMoves),
+    *(TreasuryShort, AssetFull, RequestReused, PostingStopped, ShardHalted, TooManyMoves),
     Broken,
 )
 """Said before anything is written: the books are what they were."""
@@ -223,10 +231,15 @@ class Bookkeeper:
             waiting.set_result(None)
 
     async def fund(self, request_id: bytes, now_us: int, asset: int, amount_minor: int) -> int:
-        """Money from outside into the treasury, once for a request id. Returns what it then has."""
+        """Money from outside into the treasury, once for a request id. Returns what it then has.
+
+        Raises AssetFull.
+        """
         async with self.draft() as (draft, tx):
             entry = funding(request_id, now_us, asset, amount_minor)
             if not await store.is_posted(tx, entry.event_key):
+                if amount_minor - self.books.posted(OUTSIDE, asset) > MOST_MINOR:
+                    raise AssetFull("above 2^62 in all")
                 draft.add(entry)
         return self.books.posted(TREASURY, asset)
 

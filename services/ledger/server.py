@@ -13,6 +13,8 @@ from services.domain.clock import Clock
 from services.ledger import checks, moves, store
 from services.ledger.config import LedgerConfig
 from services.ledger.reader import (
+    MOST_MINOR,
+    AssetFull,
     Bookkeeper,
     LedgerReader,
     PostingStopped,
@@ -21,12 +23,11 @@ from services.ledger.reader import (
     TooManyMoves,
     TreasuryShort,
 )
-from services.ledger.state import OUTSIDE, TRANSIT, Leg, Move
+from services.ledger.state import TRANSIT, Leg, Move
 from services.runtime.postgres import Pool
 from services.runtime.readers import Readers
 from services.runtime.rpc import Context
 
-_TOP: Final = 2**62
 _LAST: Final = 2**63 - 1
 """No sequence of a shard is above it."""
 _PATIENCE_S: Final = 30.0
@@ -60,18 +61,18 @@ class Ledger(rpc.LedgerServiceServicer):
         if (
             len(request.request_id) != 16
             or not request.asset
-            or not 0 < request.amount_minor <= _TOP
+            or not 0 < request.amount_minor <= MOST_MINOR
         ):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "16 bytes of id, an asset, 1..2^62"
             )
         now_us = self._clock.now_us()
-        total = self._keeper.books.posted(OUTSIDE, request.asset) - request.amount_minor
-        if -total > _TOP:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "asset_cap: above 2^62 in all")
-        posted = await self._keeper.fund(
-            request.request_id, now_us, request.asset, request.amount_minor
-        )
+        try:
+            posted = await self._keeper.fund(
+                request.request_id, now_us, request.asset, request.amount_minor
+            )
+        except AssetFull as full:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"asset_cap: {full}")
         return ledger.FundTreasuryResponse(posted_minor=posted)
 
     async def CreateTransfer(
@@ -142,7 +143,7 @@ class Ledger(rpc.LedgerServiceServicer):
         for shard in (request.from_shard, request.to_shard):
             await self._readers.of(shard, context)
         right = len(request.request_id) == 16 and request.account > TRANSIT and request.asset
-        if not right or not 0 < request.amount_minor <= _TOP:
+        if not right or not 0 < request.amount_minor <= MOST_MINOR:
             why = "16 bytes of id, an account, an asset, 1..2^62"
         elif request.from_shard == request.to_shard:
             why = "from one shard to another"
@@ -249,7 +250,7 @@ async def _totals(requests: AsyncIterator[ledger.StreamVerifyRequest]) -> checks
 async def _check(request: ledger.CreateTransferRequest, context: Context) -> None:
     """Refuse what could never become a command."""
     right = len(request.request_id) == 16 and request.account > TRANSIT and request.asset
-    if not right or not 0 < abs(request.amount_minor) <= _TOP:
+    if not right or not 0 < abs(request.amount_minor) <= MOST_MINOR:
         await context.abort(
             grpc.StatusCode.INVALID_ARGUMENT, "16 bytes of id, an account, an asset, 1..2^62"
         )

@@ -11,7 +11,7 @@ from bourse.matching import v1 as matching
 from bourse.types import v1 as types
 from services.domain.hashes import total_hash
 from services.ledger import checks, store
-from services.ledger.reader import Bookkeeper, RequestReused, TreasuryShort
+from services.ledger.reader import AssetFull, Bookkeeper, RequestReused, TreasuryShort
 from services.ledger.state import CLEARING, FEES, OUTSIDE, TREASURY, Broken, Leg
 from services.runtime.config import PostgresConfig
 from services.runtime.events import EventKey, EventPart, Position
@@ -140,6 +140,23 @@ def test_a_deposit_goes_through_clearing_and_waits_for_the_core(postgres: str) -
         assert keeper.books.posted(ALICE, USD, 0) == 400
         assert keeper.books.posted(CLEARING, USD) == 0
         assert keeper.books.posted(OUTSIDE, USD) == -1_000
+        assert await verify(pool, keeper, core) == []
+
+    tell(postgres, story)
+
+
+def test_there_is_no_more_of_an_asset_than_2_to_the_62(postgres: str) -> None:
+    """Also where two ask at once; and what was posted is answered again, not refused."""
+
+    async def story(pool: Pool, keeper: Bookkeeper, core: Core) -> None:
+        asked = [(bytes([number, *bytes(15)]), 0, USD, 2**61 + 1) for number in (1, 2)]
+        said = await asyncio.gather(*(keeper.fund(*each) for each in asked), return_exceptions=True)
+        assert [str(each) for each in said] == [str(2**61 + 1), "above 2^62 in all"]
+        assert await keeper.fund(*asked[0]) == 2**61 + 1
+        assert await keeper.fund(bytes(16), 0, USD, 2**61 - 1) == 2**62
+        assert await keeper.fund(bytes(16), 0, USD, 2**61 - 1) == 2**62
+        with pytest.raises(AssetFull):
+            await keeper.fund(*asked[1])
         assert await verify(pool, keeper, core) == []
 
     tell(postgres, story)
