@@ -1,6 +1,7 @@
 """What must hold at the end, whatever was done: each promise by name, and what broke it."""
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bourse.ledger import v1 as ledger
@@ -12,7 +13,8 @@ from services.cli.rooms import Rooms
 from services.cli.verify import settled_check
 from services.runtime.events import BEGINNING, follow
 from services.runtime.log import events_topic, open_log
-from tests.chaos.money import Told, at_rest, hold_money
+from tests.chaos.journals import answered
+from tests.chaos.money import REST_S, Told, at_rest, hold_money
 from tests.integration.holding import history, hold_to
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ async def _savings(rooms: Rooms, clients: "Clients", report: "Report") -> None:
     asked = matching.GetBalancesRequest(account=saved.account)
     books = await rooms.ledger.ListBalances(ledger.ListBalancesRequest(account=saved.account))
     for shard, slice_minor in enumerate(saved.slices_minor):
-        core = await rooms.core(shard).GetBalances(asked)
+        core = await answered(partial(rooms.core(shard).GetBalances, asked), REST_S)
         in_core = sum(each.available_minor + each.held_minor for each in core.balances)
         in_books = sum(each.posted_minor for each in books.balances if each.shard == shard)
         found = (in_core, in_books)

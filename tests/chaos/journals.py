@@ -5,6 +5,7 @@ no answer asks again with the same id until there is one, as the public API tell
 """
 
 import asyncio
+import math
 import secrets
 import time
 from collections import Counter
@@ -35,12 +36,15 @@ USD_PURSE, BTC_PURSE = 10_000_000, 500_000
 """Units that go into the account of the orders by REST."""
 
 
-async def answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask by gRPC until there is an answer."""
+async def answered(ask: Callable[[], Awaitable[T]], within_s: float = math.inf) -> T:
+    """Ask by gRPC until there is an answer. Raises what is said last if there is none in time."""
+    until_s = time.monotonic() + within_s
     while True:
         try:
             return await ask()
         except grpc.aio.AioRpcError:
+            if time.monotonic() > until_s:
+                raise
             await asyncio.sleep(ASK_AGAIN_S)
 
 
