@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import grpc
@@ -24,12 +24,12 @@ from services.ledger.reader import (
     TreasuryShort,
 )
 from services.ledger.state import TRANSIT, Leg, Move
-from services.runtime.postgres import Pool
+from services.runtime.postgres import Connection, Pool
 from services.runtime.readers import Readers
 from services.runtime.rpc import Context
 
 _LAST: Final = 2**63 - 1
-"""No sequence of a shard is above it."""
+"""No sequence of a shard is above it, and no entry of the journal."""
 _PATIENCE_S: Final = 30.0
 """How long a check waits for the books to come to the sequence it is about."""
 _TRANSIT_PATIENCE_S: Final = 2.0
@@ -53,6 +53,14 @@ class Ledger(rpc.LedgerServiceServicer):
         self._readers = readers
         self._config = config
         self._clock = clock
+        # Whoever asks much is answered later, and what is posted waits for nobody's questions.
+        self._asking = asyncio.Semaphore(max(1, config.postgres.connections // 2))
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Connection]:
+        """A connection to answer a question over; half of all there are, at most, do that."""
+        async with self._asking, self._pool.acquire() as connection:
+            yield connection
 
     async def FundTreasury(
         self, request: ledger.FundTreasuryRequest, context: Context
@@ -162,10 +170,10 @@ class Ledger(rpc.LedgerServiceServicer):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "the cut names each shard there is, and once"
             )
-        async with self._pool.acquire() as connection:
+        async with self._reading() as connection:
             touched = await moves.touched(connection, request.account)
         await self._come_to({shard: at[shard] for shard in touched}, _TRANSIT_PATIENCE_S, context)
-        async with self._pool.acquire() as connection:
+        async with self._reading() as connection:
             found = await moves.between(connection, request.account, at)
         return _transit(found)
 
@@ -198,9 +206,9 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.ListPostingsResponse:
         """Postings of an account, newest first. A page ends with a whole entry."""
         limit = min(max(request.limit, 1), 1000)
-        rows = await store.postings(
-            self._pool, request.account, request.asset, request.cursor or 2**63 - 1, limit
-        )
+        below = min(request.cursor or _LAST, _LAST)
+        async with self._reading() as connection:
+            rows = await store.postings(connection, request.account, request.asset, below, limit)
         answer = ledger.ListPostingsResponse()
         for row in rows:
             amount = row.pop("amount")
@@ -213,7 +221,7 @@ class Ledger(rpc.LedgerServiceServicer):
     ) -> ledger.GetStatusResponse:
         """How far the ledger has come."""
         places = await self._readers.places()
-        async with self._pool.acquire() as connection:
+        async with self._reading() as connection:
             transfers = await store.count_under_way(connection)
         books = self._keeper.books
         shards = [

@@ -7,7 +7,7 @@ import asyncpg
 
 from bourse.ledger import v1 as ledger
 from services.ledger.state import Books, Draft, Entry, Leg, Settled, entry_hash
-from services.runtime.postgres import Connection, Pool
+from services.runtime.postgres import Connection
 
 _LOAD_BALANCES: Final = "select account, asset, shard, posted from balance"
 _LOAD_HEAD: Final = "select seq, hash from journal order by seq desc limit 1"
@@ -256,11 +256,12 @@ _POSTINGS: Final = """
 
 
 async def postings(
-    pool: Pool, account: int, asset: int, below_seq: int, limit: int
+    connection: Connection, account: int, asset: int, below_seq: int, limit: int
 ) -> list[dict[str, Any]]:
     """Postings of an account, newest first; asset 0 is any. Above the limit where the last entry
     has more: a page goes on below a whole one."""
-    return [dict(row) for row in await pool.fetch(_POSTINGS, account, asset, below_seq, limit)]
+    rows = await connection.fetch(_POSTINGS, account, asset, below_seq, limit)
+    return [dict(row) for row in rows]
 
 
 _UNBALANCED: Final = """

@@ -222,9 +222,10 @@ def test_pages_of_postings_leave_nothing_out(limit: int, postgres: str) -> None:
         for _ in range(3):
             await keeper.post(0, [core.trade(10, 300, 0, 3)])
         pages, below_seq = [], 2**63 - 1
-        while page := await store.postings(pool, ALICE, 0, below_seq, limit):
-            pages.append([(row["asset"], row["amount"]) for row in page])
-            below_seq = page[-1]["seq"]
+        async with pool.acquire() as connection:
+            while page := await store.postings(connection, ALICE, 0, below_seq, limit):
+                pages.append([(row["asset"], row["amount"]) for row in page])
+                below_seq = page[-1]["seq"]
         trade = [(BTC, 10), (USD, -300)]
         assert [one for page in pages for one in page] == [*trade * 3, (USD, 1_000)]
         assert all(page[:2] == trade for page in pages[:-1])

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
+from bourse.types import v1 as types
 from services.ledger import store
 from services.ledger.reader import Bookkeeper, LedgerReader, bring_home
-from services.ledger.state import Broken, Leg
+from services.ledger.state import TREASURY, Broken, Leg
 from services.runtime import postgres as house_of_tables
 from services.runtime.clock import SystemClock
 from services.runtime.config import PostgresConfig
@@ -55,6 +56,31 @@ def test_a_shard_that_differs_stops_alone(postgres: str) -> None:
         for task in running:
             task.cancel()
         await asyncio.wait(running)
+
+    tell(postgres, story)
+
+
+def test_what_is_posted_waits_for_no_question(postgres: str) -> None:
+    """However many ask at once what is between the shards, and however long that takes."""
+
+    async def story(house: House) -> None:
+        at = [types.ShardSequence(shard=shard) for shard in (0, 1)]
+        asked = ledger.GetTransitRequest(account=ALICE, at=at)
+        other = await asyncpg.connect(postgres)
+        async with asyncio.timeout(30):
+            async with other.transaction():
+                await other.execute("lock table ledger.move in access exclusive mode")
+                asking = [
+                    asyncio.create_task(house.server.GetTransit(asked, Call()))  # type: ignore[arg-type]
+                    for _ in range(20)
+                ]
+                # All of them are on their way before the money comes.
+                await asyncio.sleep(0.1)
+                posted = await house.keeper.fund(bytes([9] * 16), 0, USD, 7)
+                assert posted == house.keeper.books.posted(TREASURY, USD)
+                assert not any(each.done() for each in asking)
+            assert len(await asyncio.gather(*asking)) == 20
+        await other.close()
 
     tell(postgres, story)
 
