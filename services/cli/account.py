@@ -9,7 +9,7 @@ import typer
 from bourse.accounts import v1 as accounts
 from bourse.ledger import v1 as ledger
 from bourse.types import v1 as types
-from services.cli import balances, restraint
+from services.cli import balances, postings, restraint
 from services.cli.key import new_key
 from services.cli.restraint import Name
 from services.cli.rooms import (
@@ -225,6 +225,7 @@ def _balances(
 
 
 app.command("show")(balances.show)
+app.command("postings")(postings.postings)
 app.command("suspend")(restraint.suspend)
 app.command("fee-tier")(restraint.fee_tier)
 app.command("fee-asset")(restraint.fee_asset)

@@ -114,8 +114,26 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     [after] = bourse("account", "show", "alice")["balances"]
     assert (after["amount"], after["in_transit"]) == ("20", "0")
     assert [each["amount"] for each in after["shards"]] == ["20", "0"], "just what was missing came"
+    _explained(bourse)
     assert "insufficient_balance" in refused(data, "account", "withdraw", "alice", "USD", "21")
     _whole(bourse)
+
+
+def _explained(bourse: Bourse) -> None:
+    """What the books have of it, page by page, the newest first."""
+    rows, below = [], "0"
+    while below != "None":
+        page = bourse("account", "postings", "alice", "--limit", "2", "--below", below)
+        rows += [(each["kind"], each["amount"], each["shard"]) for each in page["postings"]]
+        below = str(page["next_below"])
+    assert rows == [
+        ("withdrawal", "-130", 1),
+        ("move", "80", 1),
+        ("move", "-80", 0),
+        ("deposit", "50", 1),
+        ("deposit", "100", 0),
+    ]
+    assert bourse("account", "postings", "alice", "--asset", "btc")["postings"] == []
 
 
 async def _lacks_after_a_put_cut_short(

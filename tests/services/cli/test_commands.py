@@ -39,6 +39,7 @@ def taken_port() -> Iterator[int]:
         ("status",),
         ("account", "create", "alice"),
         ("account", "list"),
+        ("account", "postings", "alice"),
         ("account", "deposit", "alice", "USD", "1"),
         ("key", "list"),
         ("instrument", "phase", "BTC-USD", "halt", "--until", "+90"),
