@@ -200,7 +200,10 @@ class _Server:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + START_S
-        while self.answer() != _ACCEPTING:
+        while (said := self.answer()) != _ACCEPTING:
+            # It may die while it is waited for: killed, or of a full disk.
+            if said == _SILENT and not _living_in(self.folder):
+                raise EmbeddedError(f"Postgres has ended.\n{self._log_end()}")
             if time.monotonic() > deadline:
                 raise EmbeddedError(f"Postgres is not ready after {START_S} s.\n{self._log_end()}")
             time.sleep(0.02)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -61,6 +62,42 @@ def test_a_kill_of_the_postmaster_alone_waits_for_its_children(data_folder: Path
         assert ask(second.dsn, "select 1") == 1
     finally:
         stop_postgres(data_folder)
+
+
+def test_a_server_that_ends_while_it_is_waited_for_is_not_waited_for_any_longer(
+    data_folder: Path,
+) -> None:
+    first = start_postgres(data_folder, SMALL)
+
+    async def story() -> None:
+        client = await asyncpg.connect(first.dsn)
+        # It refuses whoever comes, as one that starts does, and ends with its last client.
+        os.kill(first.pid, signal.SIGTERM)
+        await _refused(data_folder, first.dsn, 1)
+        starting = asyncio.create_task(asyncio.to_thread(start_postgres, data_folder, SMALL))
+        await _refused(data_folder, "", _refusals(data_folder) + 2)
+        await client.close()
+        with pytest.raises(EmbeddedError, match="Postgres has ended"):
+            await starting
+
+    asyncio.run(story())
+    try:
+        assert ask(start_postgres(data_folder, SMALL).dsn, "select 1") == 1
+    finally:
+        stop_postgres(data_folder)
+
+
+async def _refused(data: Path, dsn: str, times: int) -> None:
+    """Wait until a server that ends has turned so many away; with a DSN, by asking ourselves."""
+    while _refusals(data) < times:
+        with suppress(asyncpg.CannotConnectNowError):
+            if dsn:
+                await (await asyncpg.connect(dsn)).close()
+        await asyncio.sleep(0.05)
+
+
+def _refusals(data: Path) -> int:
+    return (data / "postgres" / "server.log").read_text().count("is shutting down")
 
 
 def test_a_stale_pid_file_that_names_another_program_is_not_believed(data_folder: Path) -> None:
