@@ -95,7 +95,12 @@ def withdraw(
     What its slice in the shard lacks comes from the others first.
     """
     moved = perform(_move(data, name, asset, amount, -1, shard))
-    show(moved, as_json, f"{moved['amount']} {moved['asset']} left {name}'s account.")
+    came = [
+        f"{each['amount']} {moved['asset']} came from shard {each['from_shard']} (sequence"
+        f" {each['debit_sequence']}) to shard {shard} (sequence {each['credit_sequence']})."
+        for each in moved.get("moved", ())
+    ]
+    show(moved, as_json, *came, f"{moved['amount']} {moved['asset']} left {name}'s account.")
 
 
 async def _move(
@@ -107,8 +112,9 @@ async def _move(
         asset = markets.asset(code)
         minor = read_amount(asset, amount)
         account = (await account_named(rooms, name)).account
+        moves: list[ledger.Move] = []
         if sign < 0:
-            await gather_money(rooms, account, asset.asset, minor, shard)
+            moves = await gather_money(rooms, account, asset.asset, minor, shard)
         transfer = await transfer_money(rooms, account, asset.asset, sign * minor, shard=shard)
         return {
             "account_id": str(account),
@@ -116,7 +122,18 @@ async def _move(
             "amount": amount_text(asset, minor),
             "sequence": transfer.sequence,
             **({"shard": shard} if len(rooms.shards) > 1 else {}),
+            **({"moved": [_moved(each, asset) for each in moves]} if moves else {}),
         }
+
+
+def _moved(move: ledger.Move, asset: types.Asset) -> dict[str, Any]:
+    """Money that came from another shard, and which commands of the two shards that was."""
+    return {
+        "from_shard": move.from_shard,
+        "amount": amount_text(asset, move.amount_minor),
+        "debit_sequence": move.debit_sequence,
+        "credit_sequence": move.credit_sequence,
+    }
 
 
 def read_amount(asset: types.Asset, text: str) -> int:

@@ -57,26 +57,31 @@ async def transfer_money(
     return transfer
 
 
-async def gather_money(rooms: Rooms, account: int, asset: int, minor: int, shard: int) -> None:
+async def gather_money(
+    rooms: Rooms, account: int, asset: int, minor: int, shard: int
+) -> list[ledger.Move]:
     """Have so much available in a shard, if there is as much in all of them together.
 
-    What is missing comes from the others, from the fullest first. Raises Refused.
+    What is missing comes from the others, from the fullest first. Returns how it came. Raises
+    Refused.
     """
     if len(rooms.shards) == 1:
-        return
+        return []
     there = await asyncio.gather(
         *(_available(rooms, account, asset, each) for each in rooms.shards)
     )
     missing = minor - there[shard]
     if sum(there) < minor:
         # Then nothing is moved, and the transfer is refused as it is in a house of one shard.
-        return
+        return []
+    moved = []
     others = [each for each in rooms.shards if each != shard]
     for other in sorted(others, key=lambda each: there[each], reverse=True):
         part = min(missing, there[other])
         if part > 0:
-            await move_money(rooms, account, asset, part, other, shard)
+            moved.append(await move_money(rooms, account, asset, part, other, shard))
             missing -= part
+    return moved
 
 
 async def _available(rooms: Rooms, account: int, asset: int, shard: int) -> int:
@@ -87,7 +92,7 @@ async def _available(rooms: Rooms, account: int, asset: int, shard: int) -> int:
 
 async def move_money(
     rooms: Rooms, account: int, asset: int, minor: int, from_shard: int, to_shard: int
-) -> None:
+) -> ledger.Move:
     """Move money of an account from one shard to another. Raises Refused if it did not come."""
     request = ledger.MoveMoneyRequest(
         request_id=secrets.token_bytes(16),
@@ -117,6 +122,7 @@ async def move_money(
             f"Money was to go from shard {from_shard} to shard {to_shard}, and shard {where} did"
             f" not let it: {refusal_sentence(move.refusal)} It is in shard {from_shard}."
         )
+    return move
 
 
 async def _decided(ask: Callable[[], Awaitable[T | None]], what: str) -> T:

@@ -110,7 +110,11 @@ def _trade_in_both(data: Path, bourse: Bourse) -> None:
     bourse("account", "deposit", "alice", "USD", "50", "--shard", "1")
     [before] = bourse("account", "show", "alice")["balances"]
     assert [each["amount"] for each in before["shards"]] == ["100", "50"]
-    bourse("account", "withdraw", "alice", "USD", "130", "--shard", "1")
+    left = bourse("account", "withdraw", "alice", "USD", "130", "--shard", "1")
+    [moved] = left["moved"]
+    assert (moved["from_shard"], moved["amount"]) == (0, "80")
+    assert moved["credit_sequence"] < left["sequence"]
+    assert moved["debit_sequence"] > 0
     [after] = bourse("account", "show", "alice")["balances"]
     assert (after["amount"], after["in_transit"]) == ("20", "0")
     assert [each["amount"] for each in after["shards"]] == ["20", "0"], "just what was missing came"
