@@ -1144,6 +1144,7 @@ enum {
   READER_PLACE_LAG_RECORDS = 4, READER_PLACE_LAG_RECORDS_TAG = 32,
   READER_PLACE_LAG_MS = 5, READER_PLACE_LAG_MS_TAG = 40,
   READER_PLACE_STOPPED = 6, READER_PLACE_STOPPED_TAG = 50,
+  READER_PLACE_LAG_UNKNOWN = 7, READER_PLACE_LAG_UNKNOWN_TAG = 56,
 };
 #define READER_PLACE_FIELDS(X) \
   X(shard, 1, UINT32, ) \
@@ -1151,6 +1152,7 @@ enum {
   X(next_offset, 3, UINT64, ) \
   X(lag_records, 4, UINT64, ) \
   X(lag_ms, 5, UINT64, ) \
-  X(stopped, 6, STRING, )
+  X(stopped, 6, STRING, ) \
+  X(lag_unknown, 7, BOOL, )
 
 #endif

@@ -211,6 +211,7 @@ def _figures(place: types.ReaderPlace) -> dict[str, Any]:
         "next_offset": place.next_offset,
         "lag_records": place.lag_records,
         "lag_ms": place.lag_ms,
+        "lag_unknown": place.lag_unknown,
     }
 
 
@@ -281,9 +282,11 @@ def _row(kept: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _remark(kept: Mapping[str, Any]) -> str:
-    """Why it has stopped; of a replica who leads, and the record it has come to."""
+    """Why it has stopped, or cannot go on for now; of a replica who leads, and its last record."""
     if kept.get("stopped"):
         return f"[red]{escape(kept['stopped'])}[/]"
+    if kept.get("lag_unknown"):
+        return "[red]its log does not answer[/]"
     if "leader" not in kept:
         return ""
     leads = f"leads (epoch {kept['epoch']}), " if kept["leader"] else ""

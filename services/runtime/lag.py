@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from services.domain.clock import Clock
-from services.runtime.log import Log, LogUnavailable
+from services.runtime.log import Log, LogError
 from services.runtime.telemetry import Telemetry
 
 MEASURE_S: Final = 5.0
@@ -23,23 +23,25 @@ class Lag:
         self._log = log
         self._topic = topic
         self._clock = clock
-        self._last = (0, 0)
+        self.last = (0, 0)
+        """What was measured last."""
 
     async def of(self, next_offset: int) -> tuple[int, int]:
         """(records not consumed, age of the oldest of them in milliseconds); (0, 0) at the end."""
-        self._last = await self._measure(next_offset)
-        return self._last
+        self.last = await self._measure(next_offset)
+        return self.last
 
     async def keep(
         self, next_offset: Callable[[], int], telemetry: Telemetry, name: str = "lag"
     ) -> None:
         """Count `lag_records` and `lag_ms`, or as named, measured now and again, for ever."""
-        telemetry.count(f"{name}_records", lambda: self._last[0])
-        telemetry.count(f"{name}_ms", lambda: self._last[1])
+        telemetry.count(f"{name}_records", lambda: self.last[0])
+        telemetry.count(f"{name}_ms", lambda: self.last[1])
         while True:
             try:
                 await self.of(next_offset())
-            except LogUnavailable as error:
+            except LogError as error:
+                # Whether that is the end of following it, whoever follows it says.
                 _log.warning("lag_unknown", topic=self._topic, why=str(error))
             await asyncio.sleep(MEASURE_S)
 

@@ -11,7 +11,7 @@ of them the room ends.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -29,6 +29,10 @@ from services.runtime.rpc import Context
 from services.runtime.telemetry import Telemetry
 
 _log = structlog.get_logger("readers")
+
+
+_LAG_S: Final = 1.0
+"""How long a log may take to say where it ends, to whoever asks for a status."""
 
 
 class Reached(NamedTuple):
@@ -173,19 +177,23 @@ class Readers(Generic[ReaderT]):
 
     async def places(self) -> list[types.ReaderPlace]:
         """Where each stands, and how far that is from the end of its log."""
-        places = []
-        for shard, (reader, lag) in enumerate(zip(self._readers, self._lags, strict=True)):
-            sequence, next_offset = reader.reached()
-            place = types.ReaderPlace(shard=shard, sequence=sequence, next_offset=next_offset)
-            place.stopped = reader.stopped
-            try:
-                place.lag_records, place.lag_ms = await lag.of(next_offset)
-            except LogError:
-                # A log that needs mending need not say where it ends.
-                if not reader.stopped:
-                    raise
-            places.append(place)
-        return places
+        return await asyncio.gather(
+            *(self._place(shard, self._lags[shard]) for shard in range(len(self._readers)))
+        )
+
+    async def _place(self, shard: int, lag: Lag) -> types.ReaderPlace:
+        """Where one stands, also if its log is away, hangs, or needs mending."""
+        reader = self._readers[shard]
+        sequence, next_offset = reader.reached()
+        place = types.ReaderPlace(shard=shard, sequence=sequence, next_offset=next_offset)
+        place.stopped = reader.stopped
+        try:
+            async with asyncio.timeout(_LAG_S):
+                await lag.of(next_offset)
+        except (LogError, TimeoutError):
+            place.lag_unknown = True
+        place.lag_records, place.lag_ms = lag.last
+        return place
 
     def keep(
         self, room: str, postgres: PostgresConfig, telemetry: Telemetry
@@ -197,8 +205,7 @@ class Readers(Generic[ReaderT]):
         for shard, (reader, lag) in enumerate(zip(self._readers, self._lags, strict=True)):
             yield holds.keep(reader.topic, room, reader.held)
             name = f"shard_{shard}_lag" if shard else "lag"
-            measure = partial(lag.keep, partial(_next_offset, reader), telemetry, name)
-            yield self.guard(reader, measure)
+            yield lag.keep(partial(_next_offset, reader), telemetry, name)
 
 
 def _next_offset(reader: ShardReader) -> int:

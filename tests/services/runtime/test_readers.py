@@ -151,10 +151,42 @@ def test_one_that_has_stopped_says_so_and_is_not_run() -> None:
         assert await readers.places() == [
             types.ReaderPlace(),
             # Nobody has made its topic: that nobody knows how far its log goes is no failure.
-            types.ReaderPlace(shard=1, sequence=30, next_offset=2, stopped="it was rolled back"),
+            types.ReaderPlace(
+                shard=1,
+                sequence=30,
+                next_offset=2,
+                stopped="it was rolled back",
+                lag_unknown=True,
+            ),
         ]
 
     asyncio.run(story())
+
+
+class Silent(MemoryLog):
+    """A log out of reach in the way that is hardest to notice: it does not answer."""
+
+    hangs = False
+
+    async def end(self, topic: str) -> int:
+        if self.hangs:
+            await asyncio.Event().wait()
+        return await super().end(topic)
+
+
+def test_a_log_that_does_not_answer_leaves_the_lag_that_was_known_last() -> None:
+    async def story() -> None:
+        log, clock = Silent(), SystemClock()
+        await log.create(events_topic(0))
+        await log.append(events_topic(0), [b"record"] * 9, clock_us=clock.now_us())
+        readers = Readers(log, clock, [Still(0, 30, 2)])
+        (known,) = await readers.places()
+        log.hangs = True
+        (now,) = await readers.places()
+        assert (known.lag_records, known.lag_unknown) == (7, False)
+        assert (now.lag_records, now.lag_unknown) == (7, True)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
 
 
 def test_how_many_have_stopped_is_counted() -> None:

@@ -168,17 +168,19 @@ class ShardSequence(_message.Message):
     def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class ReaderPlace(_message.Message):
-    __slots__ = ("shard", "sequence", "next_offset", "lag_records", "lag_ms", "stopped")
+    __slots__ = ("shard", "sequence", "next_offset", "lag_records", "lag_ms", "stopped", "lag_unknown")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
+    LAG_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     shard: int
     sequence: int
     next_offset: int
     lag_records: int
     lag_ms: int
     stopped: str
-    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., stopped: _Optional[str] = ...) -> None: ...
+    lag_unknown: bool
+    def __init__(self, shard: _Optional[int] = ..., sequence: _Optional[int] = ..., next_offset: _Optional[int] = ..., lag_records: _Optional[int] = ..., lag_ms: _Optional[int] = ..., stopped: _Optional[str] = ..., lag_unknown: _Optional[bool] = ...) -> None: ...

@@ -1097,6 +1097,11 @@ class ReaderPlace(betterproto2.Message):
     Empty, or why nothing more of the shard is taken in until somebody has mended that; of the other shards it is.
     """
 
+    lag_unknown: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    The log does not say where it ends, so the two lags are those that were known last.
+    """
+
 
 default_message_pool.register_message("bourse.types.v1", "ReaderPlace", ReaderPlace)
 
