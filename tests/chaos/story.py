@@ -178,6 +178,9 @@ async def _clients(house: House, seed: int) -> AsyncIterator[Clients]:
 
 
 async def _made(house: House, straight: Rooms, rooms: Rooms, seed: int) -> Clients:
+    for room in ("accounts", "ledger"):
+        # On a busy machine the first connection takes longer than the first question waits.
+        await rooms.channel(room).channel_ready()
     traders = [Traders(rooms, seed + shard, shard=shard) for shard in range(house.shards)]
     for each in traders:
         await each.open()

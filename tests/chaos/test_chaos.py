@@ -30,4 +30,5 @@ def test_a_house_under_faults_keeps_every_promise(data_folder: Path, disk: bool)
     assert report.violations == [], "\n".join(report.trace)
     assert report.faults == FAULTS
     assert report.orders > 100
-    assert report.moves > 10
+    assert report.asked_moves
+    assert report.looks > 0
