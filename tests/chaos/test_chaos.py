@@ -27,7 +27,7 @@ def disk(data_folder: Path) -> Iterator[bool]:
 def test_a_house_under_faults_keeps_every_promise(data_folder: Path, disk: bool) -> None:
     house = House(data_folder, shards=2)
     report = asyncio.run(run(house, SEED, FAULTS, own_disk=disk))
-    assert report.violations == [], "\n".join(report.trace)
+    assert report.violations == [], "\n".join([*report.violations, *report.trace])
     assert report.faults == FAULTS
     assert report.orders > 100
     assert report.asked_moves
