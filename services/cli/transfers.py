@@ -16,7 +16,7 @@ from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from services.cli.engine import refusal_sentence
 from services.cli.rooms import PATIENCE_S, Rooms
-from services.cli.terminal import Refused
+from services.cli.terminal import Refused, sentence
 
 TRANSFER_S: Final = 60.0
 """How long money may be under way before we stop asking after it."""
@@ -26,6 +26,12 @@ MOVE_WAIT_MS: Final = 5000
 
 _UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _NOT_BEGUN: Final = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_ADVICE: Final = {
+    "posting_stopped": " Until that is mended money stays where it is: see `bourse verify`.",
+    "shard_halted": " See `bourse shard status`.",
+}
+"""By the ledger's word for why it begins nothing."""
+
 _ENDS: Final = (ledger.MOVE_STATE_DONE, ledger.MOVE_STATE_REFUSED, ledger.MOVE_STATE_RETURNED)
 
 T = TypeVar("T")
@@ -109,8 +115,10 @@ async def move_money(
             move = (await rooms.ledger.MoveMoney(request, timeout=PATIENCE_S)).move
         except grpc.aio.AioRpcError as error:
             if error.code() in _NOT_BEGUN:
+                advice = _ADVICE.get((error.details() or "").partition(":")[0], "")
                 raise Refused(
-                    f"No money went from shard {from_shard} to shard {to_shard}: {error.details()}."
+                    f"No money went from shard {from_shard} to shard {to_shard}:"
+                    f" {sentence(error)}{advice}"
                 ) from error
             raise
         return move if move.state in _ENDS else None

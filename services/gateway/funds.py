@@ -5,7 +5,8 @@
       │     it has come within 250 ms             the command is asked again
       └ else                                      the refusal says where the money is
 
-A shard that is halted gives nothing: what is in it is told, and not asked for.
+A shard that is halted, or that the ledger does not post, gives nothing: what is in it is told, and
+not asked for.
 
 A house of one shard comes here for its balances alone.
 """
@@ -22,7 +23,7 @@ from bourse.ledger import v1 as ledger
 from bourse.ledger.v1 import rpc
 from bourse.matching import v1 as matching
 from services.domain import ids, money
-from services.gateway.problems import Elsewhere, Problem
+from services.gateway.problems import POSTING_STOPPED, SHARD_HALTED, Elsewhere, Problem
 from services.gateway.reads import READ_S, Reads, read
 from services.gateway.shards import NONE_NAMED, Sequences, Shard, Shards, heard, spoken
 from services.gateway.state import Answered
@@ -63,8 +64,8 @@ class Need:
     """By the loop's clock: when the money must be there."""
     brought: int = 0
     """How often money was brought for it."""
-    halted: set[int] = field(default_factory=set)
-    """Shards that give nothing, as the ledger has said."""
+    stuck: dict[int, str] = field(default_factory=dict)
+    """Shards that give nothing, and the word by which the ledger has said why."""
     is_crowded: bool = False
     """The ledger has begun no move, for too many are under way."""
 
@@ -136,13 +137,13 @@ class Funds:
         purses = {n: _available(answer, asset) for n, answer in told.items()}
         there = {need.shard.number: outcome.available_minor, **purses}
         silent = [shard.number for shard in self._shards if shard.number not in there]
-        halted = {n for n in purses if self._shards[n].is_halted or n in need.halted}
+        stuck = {n: why for n in purses if (why := self._stuck(need, n))}
 
         def elsewhere(on_its_way_minor: int | None) -> Elsewhere:
             needed_minor, is_crowded = outcome.needed_minor, need.is_crowded
-            return Elsewhere(there, on_its_way_minor, silent, halted, needed_minor, is_crowded)
+            return Elsewhere(there, on_its_way_minor, silent, stuck, needed_minor, is_crowded)
 
-        purses = {n: minor for n, minor in purses.items() if n not in halted}
+        purses = {n: minor for n, minor in purses.items() if n not in stuck}
         is_there = outcome.needed_minor < money.TOP and sum(purses.values()) >= missing_minor
         is_over = need.is_crowded or need.brought == BRINGINGS or _left_s(need) <= ANSWER_S
         if is_over or not is_there:
@@ -161,6 +162,10 @@ class Funds:
         there[need.shard.number] += come_minor
         is_told = ledger.MOVE_STATE_UNSPECIFIED not in states
         return elsewhere(sum(gone.values()) - come_minor if is_told else None)
+
+    def _stuck(self, need: Need, shard: int) -> str:
+        """Why a shard gives nothing; empty if it does, as far as is known."""
+        return SHARD_HALTED if self._shards[shard].is_halted else need.stuck.get(shard, "")
 
     async def _others(self, need: Need) -> dict[int, matching.GetBalancesResponse]:
         """What the account has in the other shards; those that do not answer are left out.
@@ -213,17 +218,19 @@ class Funds:
         try:
             return (await self._ledger.MoveMoney(request, timeout=left_s)).move.state
         except grpc.aio.AioRpcError as error:
-            return _not_begun(need, shard, error.code())
+            return _not_begun(need, shard, error)
 
 
-def _not_begun(need: Need, shard: int, code: grpc.StatusCode) -> ledger.MoveState:
+def _not_begun(need: Need, shard: int, error: grpc.aio.AioRpcError) -> ledger.MoveState:
     """Where money stands that the ledger was asked to move and did not answer for.
 
     What it has refused has not moved. The command is asked once more all the same: where it is its
-    own shard that is halted the engine says so; of another one nothing is asked any more.
+    own shard that is halted the engine says so; of another one nothing is asked any more. A ledger
+    that is away may have begun it.
     """
+    code, word = error.code(), (error.details() or "").partition(":")[0]
     if code is grpc.StatusCode.FAILED_PRECONDITION:
-        need.halted.add(shard)
+        need.stuck[shard] = POSTING_STOPPED if word == POSTING_STOPPED else SHARD_HALTED
         return ledger.MOVE_STATE_REFUSED
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         need.is_crowded = True

@@ -6,7 +6,7 @@ Whoever finds one raises it; `rest.py` catches it and answers with `response`, t
 the same code and detail as an error message.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import grpc
@@ -136,8 +136,8 @@ class Elsewhere(NamedTuple):
     """None: the ledger did not say."""
     silent: Sequence[int]
     """Shards that did not answer."""
-    halted: Collection[int]
-    """Shards that are halted: nothing can be brought from them."""
+    stuck: Mapping[int, str]
+    """Shards from which nothing can be brought, and why: `SHARD_HALTED` or `POSTING_STOPPED`."""
     needed_minor: int
     """By the order, in its shard."""
     is_crowded: bool
@@ -146,11 +146,12 @@ class Elsewhere(NamedTuple):
     @property
     def advice(self) -> str:
         """What may be done."""
-        halted_minor = sum(self.available[number] for number in self.halted)
+        stuck_minor = sum(self.available[number] for number in self.stuck)
         all_minor = sum(self.available.values()) + (self.on_its_way_minor or 0)
         if self.needed_minor < money.TOP and all_minor >= self.needed_minor:
-            if all_minor - halted_minor < self.needed_minor:
-                return _HALTED
+            if all_minor - stuck_minor < self.needed_minor:
+                why = {why for number, why in self.stuck.items() if self.available[number]}
+                return " ".join(_STUCK[each].advice for each in sorted(why))
             return _CROWDED if self.is_crowded else _IN_TIME
         return _ASK if self.on_its_way_minor is None else _DEPOSIT
 
@@ -159,7 +160,31 @@ _DEPOSIT: Final = "Deposit or lower the quantity."
 _ASK: Final = "Try again, deposit or lower the quantity."
 _IN_TIME: Final = "What is missing could not be brought there in time: try again."
 _CROWDED: Final = "What is missing was not sent for, so much is on its way already: try again."
-_HALTED: Final = "What is in a halted shard cannot be brought until trading is resumed there."
+
+SHARD_HALTED: Final = "shard_halted"
+POSTING_STOPPED: Final = "posting_stopped"
+"""The ledger's words for why it begins no move from or to a shard."""
+
+
+class _Stuck(NamedTuple):
+    """What is said of money that cannot be brought."""
+
+    mark: str
+    """Of the shard that has it."""
+    advice: str
+
+
+_STUCK: Final = {
+    SHARD_HALTED: _Stuck(
+        "which is halted",
+        "What is in a halted shard cannot be brought until trading is resumed there.",
+    ),
+    # Either shard of a move may be the one that is not posted: what is said holds of both.
+    POSTING_STOPPED: _Stuck(
+        "from where none can be moved",
+        "What cannot be moved stays where it is until operators have mended the books.",
+    ),
+}
 
 
 class Problem(Exception):
@@ -277,8 +302,8 @@ def short(
     on_its_way = UNSET if minor is None else amount_text(asset, minor)
     parts = [f"{said[here]} {code} is available in shard {here}, where {market.symbol} trades"]
     for number in (n for n in said if n != here and elsewhere.available[n]):
-        halted = ", which is halted" if number in elsewhere.halted else ""
-        parts.append(f"{said[number]} {code} in shard {number}{halted}")
+        mark = f", {_STUCK[elsewhere.stuck[number]].mark}" if number in elsewhere.stuck else ""
+        parts.append(f"{said[number]} {code} in shard {number}{mark}")
     parts += [f"{on_its_way} {code} on its way"] if minor else []
     parts += [f"shard {number} does not answer" for number in elsewhere.silent]
     funds = shapes.Funds(

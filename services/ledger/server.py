@@ -134,7 +134,7 @@ class Ledger(rpc.LedgerServiceServicer):
         except RequestReused as reused:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
         except PostingStopped as stopped:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, str(stopped))
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"posting_stopped: {stopped}")
         except ShardHalted as halted:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"shard_halted: {halted}")
         except TooManyMoves as many:

@@ -132,8 +132,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         self.ends: list[ledger.MoveState] = []
         self.slow: set[int] = set()
         """Shards from which money does not come in time."""
-        self.not_begun: dict[int, grpc.StatusCode] = {}
-        """How a move from a shard is refused."""
+        self.not_begun: dict[int, tuple[grpc.StatusCode, str]] = {}
+        """How a move from a shard is refused, and with which words."""
         self.cuts: list[dict[int, int]] = []
         self.transits: list[ledger.GetTransitResponse] = []
         self.knows_all_shards = True
@@ -145,7 +145,7 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         self.moves.append((*where, request.amount_minor // UNIT))
         assert request.valid_until_us > 0, "the debit carries the deadline of the request"
         if request.from_shard in self.not_begun:
-            await context.abort(self.not_begun[request.from_shard], "it is not begun")
+            await context.abort(*self.not_begun[request.from_shard])
         end = self.ends.pop(0) if self.ends else DONE
         if request.from_shard in self.slow:
             end = ledger.MOVE_STATE_IN_TRANSIT

@@ -13,6 +13,8 @@ from tests.services.gateway.several import BTC, UNIT, USD, Several, several
 from tests.services.gateway.world import Answer, story
 
 SHORT = (422, "insufficient_balance")
+HALTED = (grpc.StatusCode.FAILED_PRECONDITION, "shard_halted: shard 0 is halted")
+UNPOSTED = (grpc.StatusCode.FAILED_PRECONDITION, "posting_stopped: nothing of shard 0 is posted")
 
 
 async def buy(world: Several, quantity: str, symbol: str = "ETH1-USD") -> Answer:
@@ -131,7 +133,7 @@ def test_money_that_its_shard_does_not_take_is_not_sent_again(
 def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0, 200) as world:
-            world.ledger.not_begun = {0: grpc.StatusCode.FAILED_PRECONDITION}
+            world.ledger.not_begun = {0: HALTED}
             assert (await buy(world, "2")).status == 201, "others have it too"
             assert world.ledger.moves == [(0, 1, 200), (2, 1, 200)]
             answer = await buy(world, "3")
@@ -153,10 +155,36 @@ def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path) -> None:
     story(told)
 
 
+def test_a_shard_that_is_not_posted_does_not_keep_the_money_of_the_others(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 300, 0, 200, 50) as world:
+            world.ledger.not_begun = {0: UNPOSTED}
+            assert (await buy(world, "2")).status == 201, "others have it too"
+            assert world.ledger.moves == [(0, 1, 200), (2, 1, 200)]
+            where = (
+                "This order needs 300 USD; 0 USD is available in shard 1, where ETH1-USD trades,"
+                " 300 USD in shard 0, from where none can be moved, 50 USD in shard 3"
+            )
+            advice = "What cannot be moved stays where it is until operators have mended the books."
+            answer = await buy(world, "3")
+            assert (answer.status, answer.code) == SHORT
+            assert answer.body["detail"] == f"{where}. {advice}"
+            assert answer.body["funds"] == funds("0", "300", "0", "0", "50")
+            world.shards[3].halt_sequence = 9
+            await world.house.shards[3].look()
+            both = await buy(world, "3")
+            assert both.body["detail"] == (
+                f"{where}, which is halted. {advice}"
+                " What is in a halted shard cannot be brought until trading is resumed there."
+            )
+
+    story(told)
+
+
 def test_what_is_not_sent_for_because_so_much_is_on_its_way(tmp_path: Path) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0) as world:
-            world.ledger.not_begun = {0: grpc.StatusCode.RESOURCE_EXHAUSTED}
+            world.ledger.not_begun = {0: (grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_moves")}
             answer = await buy(world, "3")
             assert (answer.status, answer.code) == SHORT
             assert answer.body["detail"] == (

@@ -90,7 +90,8 @@ def test_no_money_begins_to_move_where_nothing_is_posted(postgres: str, stopped:
     async def story(house: House) -> None:
         await house.ask(asking(1), None)
         await house.keeper.stop(stopped, "it differs")
-        with pytest.raises(Refused, match=f"UNAVAILABLE: nothing of shard {stopped} is posted"):
+        said = f"FAILED_PRECONDITION: posting_stopped: nothing of shard {stopped} is posted"
+        with pytest.raises(Refused, match=said):
             await house.ask(asking(2), None)
         assert await house.pool.fetchval("select count(*) from move") == 1
         known = await house.ask(asking(1), None)

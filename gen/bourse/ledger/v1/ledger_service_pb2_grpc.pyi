@@ -22,8 +22,9 @@ class LedgerServiceStub:
     """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
     MoveMoney: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.MoveMoneyRequest, _ledger_service_pb2.MoveMoneyResponse]
     """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
-    not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted, RESOURCE_EXHAUSTED where too many moves of
-    the account or a shard are under way, UNAVAILABLE where the posting of a shard has stopped. One that is known is answered.
+    not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
+    (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account or a shard are under way. One that is known is
+    answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
     """
     GetTransit: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTransitRequest, _ledger_service_pb2.GetTransitResponse]
     """What is between the shards, for a cut of them."""
@@ -62,8 +63,9 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_service_pb2.MoveMoneyRequest, _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]:
         """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
-        not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted, RESOURCE_EXHAUSTED where too many moves of
-        the account or a shard are under way, UNAVAILABLE where the posting of a shard has stopped. One that is known is answered.
+        not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
+        (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account or a shard are under way. One that is known is
+        answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
         """
 
     @_abc_1.abstractmethod
