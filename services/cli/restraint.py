@@ -22,7 +22,15 @@ from services.cli.rooms import (
     markets_in_reach,
     open_rooms,
 )
-from services.cli.terminal import DEFAULT_DATA, AsJson, DataFolder, perform, show
+from services.cli.terminal import (
+    DEFAULT_DATA,
+    AsJson,
+    DataFolder,
+    Refused,
+    perform,
+    sentence,
+    show,
+)
 from services.domain.ids import shard_of
 from services.runtime.choice import Choice
 
@@ -113,8 +121,8 @@ async def _set(data: Path, name: str, **wanted: int | None) -> dict[str, Any]:
 async def put_settings(rooms: Rooms, account: int, **wanted: int | None) -> matching.SetAccount:
     """Change settings of an account; those that are None stay as they are. Raises Refused.
 
-    All of them travel together, so the others are read first. A suspension waits for no shard that
-    is away, and nothing but its own end lifts it.
+    All of them travel together, so the others are read first, in every shard. A suspension waits
+    for no shard that is away, and nothing but its own end lifts it.
     """
     is_urgent = bool(wanted.get("suspended"))
     put = await _as_they_are(rooms, account, is_urgent=is_urgent)
@@ -129,20 +137,22 @@ async def put_settings(rooms: Rooms, account: int, **wanted: int | None) -> matc
 async def _as_they_are(rooms: Rooms, account: int, *, is_urgent: bool) -> matching.SetAccount:
     """What puts the settings as shard 0 has them or, if it is urgent, the first that answers.
 
-    Who is suspended in any shard is: shard 0 may have been away when somebody put it.
+    Who is suspended in any shard is: shard 0 may have been away when somebody put it. So, unless it
+    is urgent, each has to answer; Refused if one does not, and nothing is done.
     """
-    patience_s = {0: PATIENCE_S} if not is_urgent else {}
+    patience_s = REACH_S if is_urgent else PATIENCE_S
     said = await asyncio.gather(
-        *(
-            _settings(rooms, account, shard, patience_s.get(shard, REACH_S))
-            for shard in rooms.shards
-        ),
+        *(_settings(rooms, account, shard, patience_s) for shard in rooms.shards),
         return_exceptions=True,
     )
     known = [each for each in said if isinstance(each, matching.GetAccountResponse)]
     for shard, each in enumerate(said):
-        is_needed = not known or (shard == 0 and not is_urgent)
-        if isinstance(each, BaseException) and (is_needed or not isinstance(each, AioRpcError)):
+        if isinstance(each, AioRpcError):
+            if is_urgent and known:
+                continue
+            if len(said) > 1:
+                raise Refused(f"Shard {shard}: {sentence(each)} Nothing was changed.") from each
+        if isinstance(each, BaseException):
             raise each
     put = _put(known[0])
     put.suspended = any(each.suspended for each in known)

@@ -191,6 +191,37 @@ def test_nothing_but_its_own_end_lifts_a_suspension(tmp_path: Path) -> None:
     assert [each.settings.suspended for each in shards] == [False, False]
 
 
+@pytest.mark.parametrize("away", [0, 1])
+def test_where_a_shard_cannot_be_read_nothing_but_a_suspension_is_put(
+    away: int, tmp_path: Path
+) -> None:
+    """It may be the only one that has a suspension, and would take what lifts it."""
+    there = Keeper(fee_tier=3)  # type: ignore[abstract]  # it is asked for nothing else
+    shards = [None, there] if away == 0 else [there, None]
+    for wanted in ({"fee_tier": 4}, {"suspended": False}):
+        with pytest.raises(Refused, match=rf"Shard {away}: .*Nothing was changed\."):
+            put_account(tmp_path, shards, **wanted)
+    assert there.applied == []
+
+
+def test_a_shard_that_is_slow_to_say_it_has_a_suspension_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.restraint.REACH_S", 0.1)
+
+    class Slow(Keeper):
+        async def GetAccount(  # noqa: N802  the contract's name
+            self, request: matching.GetAccountRequest, context: object
+        ) -> matching.GetAccountResponse:
+            await asyncio.sleep(0.5)
+            return await super().GetAccount(request, context)
+
+    shards = [Keeper(fee_tier=3), Slow(fee_tier=3, suspended=True)]  # type: ignore[abstract]
+    put_account(tmp_path, shards, fee_tier=4)
+    assert [each.settings.fee_tier for each in shards] == [4, 4]
+    assert [each.settings.suspended for each in shards] == [True, True]
+
+
 def test_a_suspension_that_shard_0_lacks_is_brought_to_it(tmp_path: Path) -> None:
     """With what shard 1 lacks itself, which shard 0 knows better."""
     shards = [Keeper(fee_tier=3), Keeper(fee_tier=2, suspended=True)]  # type: ignore[abstract]
