@@ -248,11 +248,13 @@ class Bookkeeper:
     ) -> tuple[store.Sending, asyncio.Future[None] | None]:
         """Number a transfer and post its outside leg. The future ends when the core has answered.
 
-        Raises TreasuryShort, RequestReused.
+        One that is known goes on as it is. Raises RequestReused; of a new one PostingStopped,
+        TreasuryShort.
         """
         async with self.draft() as (draft, tx):
             known = await store.transfer(tx, request_id)
             if known is None:
+                self._need_posted(leg.shard)
                 if leg.amount_minor > 0:
                     self._need_treasury(leg)
                     draft.add(outside_leg(request_id, now_us, leg.asset, leg.amount_minor))
@@ -262,6 +264,10 @@ class Bookkeeper:
             raise RequestReused("this request id was used for another transfer")
         self._tell([known])
         return known, self._end_of(known[:3]) if known.state == 1 else None
+
+    def _need_posted(self, shard: int) -> None:
+        if why := self.stopped[shard]:
+            raise PostingStopped(f"nothing of shard {shard} is posted: {why}")
 
     def _need_treasury(self, leg: Leg) -> None:
         posted = self.books.posted(TREASURY, leg.asset, NO_SHARD)
@@ -293,8 +299,7 @@ class Bookkeeper:
     def _need_a_way(self, move: Move) -> None:
         """See that a move would come to its end soon, as far as that is known."""
         for shard in (move.from_shard, move.to_shard):
-            if why := self.stopped[shard]:
-                raise PostingStopped(f"nothing of shard {shard} is posted: {why}")
+            self._need_posted(shard)
             if shard in self.halted:
                 raise ShardHalted(f"shard {shard} is halted")
         if why := self._under_way.too_many(move, self._limits):

@@ -96,6 +96,8 @@ class Ledger(rpc.LedgerServiceServicer):
             )
         except TreasuryShort as short:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"treasury_short: {short}")
+        except PostingStopped as stopped:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"posting_stopped: {stopped}")
         except RequestReused as reused:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"request_reused: {reused}")
         if answered is not None:

@@ -8,7 +8,7 @@ import pytest
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
 from services.ledger.moves import LONGEST_PAUSE_US, RETURN_PAUSE_US, Limits
-from services.ledger.state import Leg, halted_after
+from services.ledger.state import TREASURY, Leg, halted_after
 from services.runtime.postgres import CommitUnknown
 from tests.services.ledger.two_shards import RICH, Call, Fault, House, Refused, asking, tell
 from tests.services.matching.rig import ALICE, BOB, USD
@@ -80,6 +80,41 @@ def test_no_money_begins_to_move_where_a_shard_is_halted(postgres: str, halted: 
             assert (await house.ask(asking(number), None)).state == ledger.MOVE_STATE_DONE
         assert house.shards[1].states[-1].totals[ALICE, USD] == RICH + 800
         assert await house.broken() == []
+
+    tell(postgres, story)
+
+
+def test_a_transfer_waits_for_a_halted_shard_and_is_not_begun_in_one_that_is_not_posted(
+    postgres: str,
+) -> None:
+    async def story(house: House) -> None:
+        def transfer(number: int, amount: int) -> ledger.CreateTransferRequest:
+            request_id = bytes([200 + number] * 16)
+            return ledger.CreateTransferRequest(
+                request_id=request_id, account=ALICE, asset=USD, amount_minor=amount, shard=1
+            )
+
+        house.shards[1].halt()
+        await hear(house, 1)
+        await house.transfer(Leg(ALICE, USD, 1, 400))
+        assert not await house.send(1, 1, lost=False, skipped=False)
+        await house.settle()
+        assert house.keeper.books.posted(ALICE, USD, 1) == RICH + 400
+        known = transfer(1, 400)
+        await house.keeper.start_transfer(known.request_id, 0, Leg(ALICE, USD, 1, 400))
+        await house.keeper.stop(1, "it differs")
+        treasury_minor = house.keeper.books.posted(TREASURY, USD)
+        said = "FAILED_PRECONDITION: posting_stopped: nothing of shard 1 is posted: it differs"
+        for amount in (400, -400):
+            with pytest.raises(Refused, match=said):
+                await house.server.CreateTransfer(transfer(2, amount), Call())  # type: ignore[arg-type]
+        assert house.keeper.books.posted(TREASURY, USD) == treasury_minor
+        sending, waits = await house.keeper.start_transfer(
+            known.request_id, 0, Leg(ALICE, USD, 1, 400)
+        )
+        assert waits is not None, "what has begun is told as it stands"
+        assert sending.state == ledger.TRANSFER_STATE_SENT
+        await house.transfer(Leg(ALICE, USD, 0, 400))
 
     tell(postgres, story)
 

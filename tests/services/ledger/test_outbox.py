@@ -14,6 +14,7 @@ from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper
 from services.ledger.state import BETWEEN_SOURCE, OUTSIDE_SOURCE, Leg, Move
+from services.ledger.store import Asking, enqueue
 from services.runtime.choice import Choice
 from services.runtime.config import PostgresConfig
 from services.runtime.postgres import open_postgres
@@ -128,7 +129,10 @@ def test_nothing_is_sent_to_a_shard_that_is_not_posted_any_more(
             for _ in range(3):
                 assert (await core.heard.get()).number == 1, "it is asked until its event comes"
             await keeper.stop(0, "its log was rolled back")
-            await keeper.start_transfer(bytes([1] * 16), 0, Leg(ALICE, USD, 0, 400))
+            more = Asking(OUTSIDE_SOURCE, bytes([1] * 16), Leg(ALICE, USD, 0, 400))
+            async with keeper.draft() as (_, tx):
+                await enqueue(tx, [more], 0)
+            keeper.numbered[0].set()
             await asyncio.sleep(0.3)  # it would have been sent thirty times
             assert {core.heard.get_nowait().number for _ in range(core.heard.qsize())} <= {1}
 

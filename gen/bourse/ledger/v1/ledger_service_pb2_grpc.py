@@ -89,7 +89,9 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateTransfer(self, request, context):
-        """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way.
+        """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way, as in a
+        halted shard. A new one is not begun, and nothing is written, where its shard is not posted any more: FAILED_PRECONDITION
+        (`posting_stopped: ...`). One that is known is answered. After UNAVAILABLE ask again under the same id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,7 +19,10 @@ class LedgerServiceStub:
     FundTreasury: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.FundTreasuryRequest, _ledger_service_pb2.FundTreasuryResponse]
     """Money into the treasury from outside: once for each asset of a new exchange. The same request id is the same entry."""
     CreateTransfer: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CreateTransferRequest, _ledger_service_pb2.CreateTransferResponse]
-    """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
+    """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way, as in a
+    halted shard. A new one is not begun, and nothing is written, where its shard is not posted any more: FAILED_PRECONDITION
+    (`posting_stopped: ...`). One that is known is answered. After UNAVAILABLE ask again under the same id.
+    """
     MoveMoney: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.MoveMoneyRequest, _ledger_service_pb2.MoveMoneyResponse]
     """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
     not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
@@ -54,7 +57,10 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.CreateTransferRequest,
         context: _aio.ServicerContext[_ledger_service_pb2.CreateTransferRequest, _abc.Awaitable[_ledger_service_pb2.CreateTransferResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.CreateTransferResponse]:
-        """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way."""
+        """Money between the treasury and an account. Answers once the core has said; DEADLINE_EXCEEDED leaves it under way, as in a
+        halted shard. A new one is not begun, and nothing is written, where its shard is not posted any more: FAILED_PRECONDITION
+        (`posting_stopped: ...`). One that is known is answered. After UNAVAILABLE ask again under the same id.
+        """
 
     @_abc_1.abstractmethod
     def MoveMoney(

@@ -248,7 +248,8 @@ class CreateTransferResponse(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The transfer; FAILED_PRECONDITION is answered instead if the treasury has too little.
+    The transfer; FAILED_PRECONDITION is answered instead if the treasury has too little (`treasury_short: ...`), or if nothing of
+    the shard is posted any more.
     """
 
 
