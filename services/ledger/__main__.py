@@ -26,7 +26,7 @@ async def main() -> None:
     clock, shards = SystemClock(), range(config.shards)
     log = await open_log(config.log)
     pool = await open_postgres(config.postgres, "ledger")
-    limits = Limits(config.moves_per_account, config.moves_per_shard)
+    limits = Limits(config.moves_per_account, config.moves_per_pair)
     keeper = Bookkeeper(pool, config.shards, limits)
     every = [LedgerReader(log, shard, keeper, config.pause_s) for shard in shards]
     readers = Readers(log, clock, every)

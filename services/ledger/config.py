@@ -19,5 +19,5 @@ class LedgerConfig(Settings):
     moves_per_account: int = Field(default=32, ge=1, le=10_000)
     """Moves between shards that an account may have under way, 1..10,000. An order begins at most
     one from each other shard at a time."""
-    moves_per_shard: int = Field(default=5_000, ge=1, le=1_000_000)
-    """Moves that may be under way from or to a shard, 1..1,000,000: seconds of work."""
+    moves_per_pair: int = Field(default=5_000, ge=1, le=1_000_000)
+    """Moves that may be under way from one shard to one other, 1..1,000,000: seconds of work."""

@@ -144,8 +144,8 @@ class Limits(NamedTuple):
     """How many moves may be under way before no new one is begun."""
 
     of_account: int = 32
-    of_shard: int = 5_000
-    """From it or to it."""
+    of_pair: int = 5_000
+    """From one shard to one other: those that hang at a shard keep back none between two others."""
 
 
 class Counts:
@@ -154,7 +154,7 @@ class Counts:
     def __init__(self, rows: Iterable[tuple[int, int, int, int]] = ()) -> None:
         """Each row is an account, a shard, another one, and how many go from that to this."""
         self._of_account = Counter[int]()
-        self._of_shard = Counter[int]()
+        self._of_pair = Counter[tuple[int, int]]()
         for row in rows:
             self._count(*row)
 
@@ -170,16 +170,14 @@ class Counts:
         self._of_account[account] += more
         if not self._of_account[account]:
             del self._of_account[account]
-        self._of_shard[from_shard] += more
-        self._of_shard[to_shard] += more
+        self._of_pair[from_shard, to_shard] += more
 
     def too_many(self, move: Move, limits: Limits) -> str:
         """Why a new one is not to be begun; empty if it may be."""
         if (count := self._of_account[move.account]) >= limits.of_account:
             return f"account {move.account} has {count} moves under way"
-        for shard in (move.from_shard, move.to_shard):
-            if (count := self._of_shard[shard]) >= limits.of_shard:
-                return f"shard {shard} has {count} moves under way"
+        if (count := self._of_pair[move.from_shard, move.to_shard]) >= limits.of_pair:
+            return f"{count} moves are under way from shard {move.from_shard} to {move.to_shard}"
         return ""
 
     def all(self) -> int:

@@ -45,7 +45,7 @@ KINDS = (
     *("hear",) * 8,
 )
 NOT_BEGUN = ("FAILED_PRECONDITION: shard_halted", "RESOURCE_EXHAUSTED: too_many_moves")
-FEW = Limits(of_account=4, of_shard=6)
+FEW = Limits(of_account=4, of_pair=4)
 BACK = (0, 0, 1, 2, 3, 5, 8, 13)
 """So many records ago a shard may have been read."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 
 from bourse.ledger import v1 as ledger
 from bourse.matching import v1 as matching
-from services.ledger.moves import LONGEST_PAUSE_US, RETURN_PAUSE_US, Limits
-from services.ledger.state import TREASURY, Leg, halted_after
+from services.ledger.moves import LONGEST_PAUSE_US, RETURN_PAUSE_US, Counts, Limits
+from services.ledger.state import TREASURY, Leg, Move, halted_after
 from services.runtime.postgres import CommitUnknown
 from tests.services.ledger.two_shards import RICH, Call, Fault, House, Refused, asking, tell
 from tests.services.matching.rig import ALICE, BOB, USD
@@ -141,19 +142,33 @@ def test_an_account_has_only_so_many_moves_under_way(postgres: str) -> None:
         status = await house.server.GetStatus(ledger.GetStatusRequest(), Call())  # type: ignore[arg-type]
         assert status.moves_under_way == 1
 
-    tell(postgres, story, Limits(of_account=2, of_shard=9))
+    tell(postgres, story, Limits(of_account=2, of_pair=9))
 
 
-def test_a_shard_has_only_so_many_moves_under_way(postgres: str) -> None:
+def test_from_one_shard_to_another_only_so_many_moves_are_under_way(postgres: str) -> None:
     async def story(house: House) -> None:
         await house.ask(asking(1), None)
-        await house.ask(asking(2, account=BOB, from_shard=1, to_shard=0), None)
-        with pytest.raises(Refused, match=r"RESOURCE_EXHAUSTED: .* shard 0 has 2 moves"):
-            await house.ask(asking(3), None)
+        await house.ask(asking(2, account=BOB), None)
+        for _ in range(2):
+            said = "RESOURCE_EXHAUSTED: .* 2 moves are under way from shard 0 to 1"
+            with pytest.raises(Refused, match=said):
+                await house.ask(asking(3), None)
+            await house.start()
+        await house.ask(asking(4, from_shard=1, to_shard=0), None)
         await house.settle()
         await house.ask(asking(3), None)
 
-    tell(postgres, story, Limits(of_account=9, of_shard=2))
+    tell(postgres, story, Limits(of_account=9, of_pair=2))
+
+
+@pytest.mark.parametrize("stuck", [0, 1, 2])
+def test_moves_that_hang_at_one_shard_keep_back_none_between_two_others(stuck: int) -> None:
+    limits = Limits(of_account=9, of_pair=2)
+    pairs = list(permutations(range(3), 2))
+    counts = Counts((ALICE, *pair, 2) for pair in pairs if stuck in pair)
+    for pair in pairs:
+        move = Move(bytes(16), BOB, USD, 1, *pair)
+        assert bool(counts.too_many(move, limits)) == (stuck in pair)
 
 
 # --- What no shard takes --------------------------------------------------------------------

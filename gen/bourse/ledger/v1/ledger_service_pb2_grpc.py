@@ -100,8 +100,8 @@ class LedgerServiceServicer:
     def MoveMoney(self, request, context):
         """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
         not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
-        (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account or a shard are under way. One that is known is
-        answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
+        (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account, or from the one shard to the other, are under
+        way. One that is known is answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,8 +26,8 @@ class LedgerServiceStub:
     MoveMoney: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.MoveMoneyRequest, _ledger_service_pb2.MoveMoneyResponse]
     """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
     not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
-    (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account or a shard are under way. One that is known is
-    answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
+    (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account, or from the one shard to the other, are under
+    way. One that is known is answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
     """
     GetTransit: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTransitRequest, _ledger_service_pb2.GetTransitResponse]
     """What is between the shards, for a cut of them."""
@@ -70,8 +70,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_ledger_service_pb2.MoveMoneyResponse]:
         """Money of one account from one shard to another. Answers once it has come, or was refused, or the wait is over. A new move is
         not begun, and nothing is written: FAILED_PRECONDITION where a shard of it is halted (`shard_halted: ...`) or not posted any more
-        (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account or a shard are under way. One that is known is
-        answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
+        (`posting_stopped: ...`), RESOURCE_EXHAUSTED where too many moves of the account, or from the one shard to the other, are under
+        way. One that is known is answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
         """
 
     @_abc_1.abstractmethod
