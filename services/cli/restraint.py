@@ -171,11 +171,17 @@ def _put(now: matching.GetAccountResponse) -> matching.SetAccount:
 
 
 async def _settings(
-    rooms: Rooms, account: int, shard: int = 0, patience_s: float = PATIENCE_S
+    rooms: Rooms, account: int, shard: int, patience_s: float = PATIENCE_S
 ) -> matching.GetAccountResponse:
-    """Of an account in a shard. Shard 0 is asked for what holds in all of them."""
     request = matching.GetAccountRequest(account=account)
     return await rooms.core(shard).GetAccount(request, timeout=patience_s)
+
+
+async def _everywhere(
+    rooms: Rooms, account: int, shards: Sequence[int]
+) -> list[matching.GetAccountResponse]:
+    """The settings of an account in each of these shards."""
+    return await asyncio.gather(*(_settings(rooms, account, shard) for shard in shards))
 
 
 async def differing(
@@ -183,17 +189,18 @@ async def differing(
 ) -> list[tuple[int, matching.Command]]:
     """What puts the settings of accounts in a shard as they are in shard 0, where they differ.
 
-    With each command the shard it is for: shard 0 may have been away when an account was suspended,
-    so a suspension is carried to it, and none is lifted.
+    With each command the shard it is for: any may have been away when an account was suspended
+    elsewhere, so a suspension is carried to all that lack it, and none is lifted.
     """
-    here = await asyncio.gather(*(_settings(rooms, account, shard) for account in accounts))
-    first = await asyncio.gather(*(_settings(rooms, account) for account in accounts))
+    asked = (_everywhere(rooms, account, rooms.shards) for account in accounts)
     puts = []
-    for account, ours, theirs in zip(accounts, here, first, strict=True):
-        put = _put(theirs)
-        put.suspended |= ours.suspended
-        command = matching.Command(account=account, set_account=put)
-        puts += [(at, command) for at, now in ((shard, ours), (0, theirs)) if put != _put(now)]
+    for account, said in zip(accounts, await asyncio.gather(*asked), strict=True):
+        is_suspended = any(each.suspended for each in said)
+        for at in reversed(rooms.shards):
+            put = _put(said[0 if at == shard else at])
+            put.suspended = is_suspended
+            if put != _put(said[at]):
+                puts.append((at, matching.Command(account=account, set_account=put)))
     return puts
 
 
@@ -218,7 +225,7 @@ async def _in_all(rooms: Rooms, account: int, shards: Sequence[int]) -> dict[str
 
     In a house of several shards, `differing` names what they do not have alike.
     """
-    first, *others = await asyncio.gather(*(_settings(rooms, account, shard) for shard in shards))
+    first, *others = await _everywhere(rooms, account, shards)
     said = {**_plain(first), "dead_man_us": first.dead_man_us}
     if len(rooms.shards) == 1:
         return said

@@ -202,7 +202,10 @@ class _Run:
             said = f"gave assets, rules and account settings to shard {numbers}"
         while not self._birth.complete or self._birth.settled < self._birth.shards:
             try:
-                await (settle(self._rooms, added) if added else bootstrap(self._rooms))
+                if added:
+                    await settle(self._rooms, added, only_them=True)
+                else:
+                    await bootstrap(self._rooms)
                 self._birth = complete(self._wanted.data, self._birth)
                 self._screen.line("bourse", said, Severity.GOOD)
             except grpc.aio.AioRpcError as error:

@@ -129,16 +129,21 @@ async def _of_shard(rooms: Rooms, core: "Core") -> AsyncIterator[Check]:
 async def settled_check(rooms: Rooms, shard: int) -> Check:
     """What an operator changes for all shards comes to shard 0 last, so it is looked at twice."""
     name = f"shard {shard}: it has the rules, assets and account settings of shard 0"
-    lacks = [each async for each in lacking(rooms, shard)]
+    lacks = await _unlike(rooms, shard)
     if lacks:
         await asyncio.sleep(SETTLE_S)
-        lacks = [each async for each in lacking(rooms, shard)]
+        lacks = await _unlike(rooms, shard)
     if not lacks:
         return Check(name, ok=True)
     kinds = Counter((at, str(command.WhichOneof("kind"))) for at, command in lacks)
     counts = sorted(kinds.items(), reverse=True)
     what = ", ".join(f"shard {at} lacks {count} {kind}" for (at, kind), count in counts)
     return Check(name, ok=False, detail=f"{what}: `bourse shard settle --shard {shard}`")
+
+
+async def _unlike(rooms: Rooms, shard: int) -> list[tuple[int, matching.Command]]:
+    """What it and shard 0 lack. What other shards do is said of them."""
+    return [each async for each in lacking(rooms, shard) if each[0] in (0, shard)]
 
 
 async def _shown(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:

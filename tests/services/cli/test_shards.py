@@ -125,7 +125,7 @@ class Keeper(Core, MatchingServiceServicer):
         return matching.GetAccountResponse(suspended=now.suspended, fee_tier=now.fee_tier)
 
     def _answer(self, request: matching.SubmitRequest) -> matching.SubmitResponse:
-        if request.commands[0].HasField("set_account"):
+        if request.commands[0].HasField("set_account") and not self.refusal:
             self.settings = request.commands[0].set_account
         return super()._answer(request)
 
