@@ -1,9 +1,8 @@
 """The rows of leases in Postgres, judged by the clock of Postgres."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
-
-import asyncpg
 
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import RowsUnreachable
@@ -48,7 +47,9 @@ class PostgresLeaseRows:
     def __init__(self, config: PostgresConfig) -> None:
         self._address = config.address.get_secret_value()
         self._connection: Opened | None = None
-        self._opening: asyncio.Task[Opened] | None = None
+        self._openings: list[asyncio.Task[Opened]] = []
+        """Under way, or done and not yet used; the oldest first."""
+        self._given_up: set[asyncio.Task[Opened]] = set()
 
     async def acquire(self, name: str, holder: str, duration_s: float) -> int:
         """See LeaseRows.acquire."""
@@ -75,11 +76,8 @@ class PostgresLeaseRows:
     async def close(self) -> None:
         """See LeaseRows.close."""
         self.drop()
-        if self._opening is not None:
-            self._opening.cancel()
-            (found,) = await asyncio.gather(self._opening, return_exceptions=True)
-            if isinstance(found, asyncpg.Connection):
-                found.terminate()
+        self._give_up(self._openings)
+        await asyncio.gather(*self._given_up, return_exceptions=True)
 
     async def _ask(self, name: str, duration_s: float, question: str, *about: object) -> int:
         try:
@@ -92,14 +90,36 @@ class PostgresLeaseRows:
     async def _opened(self, name: str, duration_s: float) -> Opened:
         """A new connection. Who has no time to wait for it finds it when they ask again.
 
-        Begun anew for each question, on a busy machine none would ever be had: a few round trips
-        and a new process at the other end do not fit into the time of a question.
+        The oldest opening goes on from question to question. Begun anew for each, on a busy machine
+        none would ever be had: a few round trips and a new process at the other end do not fit into
+        the time of a question. And it may hang, which nobody can tell from that; so each question
+        begins one of its own beside it.
         """
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open(name, duration_s))
-        await asyncio.wait([self._opening])
-        opening, self._opening = self._opening, None
-        return opening.result()
+        self._give_up([opening for opening in self._openings[1:] if not opening.done()])
+        own = asyncio.create_task(self._open(name, duration_s))
+        self._openings.append(own)
+        while True:
+            await asyncio.wait(self._openings, return_when=asyncio.FIRST_COMPLETED)
+            for opening in [each for each in self._openings if each.done()]:
+                self._openings.remove(opening)
+                if not opening.exception():
+                    self._give_up(self._openings)
+                    return opening.result()
+                if opening is own:
+                    # Whoever asks hears of it at once, and finds an older one when they ask again.
+                    return opening.result()
+
+    def _give_up(self, openings: Sequence[asyncio.Task[Opened]]) -> None:
+        for opening in list(openings):
+            self._openings.remove(opening)
+            self._given_up.add(opening)
+            opening.cancel()
+            opening.add_done_callback(self._let_go)
+
+    def _let_go(self, opening: asyncio.Task[Opened]) -> None:
+        self._given_up.discard(opening)
+        if not opening.cancelled() and not opening.exception():
+            opening.result().terminate()
 
     async def _open(self, name: str, duration_s: float) -> Opened:
         # A question we have given up must not be answered later, with nobody there to hold it.

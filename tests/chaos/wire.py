@@ -28,6 +28,8 @@ class Wire:
         self.near = near
         self.far = far
         """Where connections lead from now on."""
+        self.taken = 0
+        """How many connections have come so far."""
         self._server: asyncio.Server | None = None
         self._is_cut = False
         self._delay_s = 0.0
@@ -98,6 +100,7 @@ class Wire:
         try:
             # One that hangs does so before the far side hears of anybody.
             flows = self._flows
+            self.taken += 1
             await flows.wait()
             if self._is_cut:
                 return

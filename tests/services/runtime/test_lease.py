@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
+from services.runtime import lease_rows
 from services.runtime.config import PostgresConfig
 from services.runtime.lease import Lease
 from services.runtime.lease_rows import PostgresLeaseRows
@@ -157,20 +160,80 @@ def test_a_lost_connection_does_not_lose_the_lease(postgres: str) -> None:
     run(story)
 
 
+@asynccontextmanager
+async def wired(dsn: str, folder: Path) -> AsyncGenerator[tuple[Wire, str], None]:
+    """A wire to Postgres, and the address of its near end."""
+    parts = urlsplit(dsn)
+    far = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
+    wire = Wire("lease", Place(str(folder / ".s.PGSQL.5432")), Place(far))
+    await wire.open()
+    try:
+        yield wire, parts._replace(query=f"host={folder}").geturl()
+    finally:
+        await wire.close()
+
+
 def test_a_connection_that_takes_longer_to_open_than_a_question_has_is_had_all_the_same(
     postgres: str, tmp_path: Path
 ) -> None:
     async def story() -> None:
         async with claims(postgres, "a") as (first,):
             assert await first.next() == 1
-        parts = urlsplit(postgres)
-        far = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
-        wire = Wire("slow", Place(str(tmp_path / ".s.PGSQL.5432")), Place(far))
-        await wire.open()
-        # A question goes there and back twice, and has 0.4 s; opening does so many times.
-        wire.slow(0.04)
-        async with claims(parts._replace(query=f"host={tmp_path}").geturl(), "b") as (second,):
-            assert await second.next() == 2
-        await wire.close()
+        async with wired(postgres, tmp_path) as (wire, dsn):
+            # A question goes there and back twice, and has 0.4 s; opening does so many times.
+            wire.slow(0.04)
+            async with claims(dsn, "b") as (second,):
+                assert await second.next() == 2
 
     run(story)
+
+
+async def come_to(wire: Wire, connections: int) -> None:
+    # Nobody says when one comes.
+    while wire.taken < connections:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def test_an_opening_that_hangs_is_not_waited_for(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with wired(postgres, tmp_path) as (wire, dsn):
+            wire.hang()
+            async with claims(dsn, "a") as (claim,):
+                await come_to(wire, 1)
+                wire.strand()
+                assert await claim.next() == 1
+        await nothing_is_left(postgres)
+
+    connect, for_ever_s = asyncpg.connect, 600.0
+
+    async def wait_on(*about: str, **settings: Any) -> Any:
+        return await connect(*about, **(settings | {"timeout": for_ever_s}))
+
+    monkeypatch.setattr(asyncpg, "connect", wait_on)
+    monkeypatch.setattr(lease_rows, "OPEN_S", for_ever_s)
+    run(story)
+
+
+def test_openings_that_hang_end_with_the_lease(postgres: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with wired(postgres, tmp_path) as (wire, dsn):
+            wire.hang()
+            async with claims(dsn, "a"):
+                await come_to(wire, 3)
+            wire.mend(breaking=False)
+        await nothing_is_left(postgres)
+
+    run(story)
+
+
+async def nothing_is_left(dsn: str) -> None:
+    """Neither a task, nor a connection at the far end."""
+    admin = await asyncpg.connect(dsn)
+    left = "select count(*) from pg_stat_activity where application_name like 'bourse lease%'"
+    while await admin.fetchval(left):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await admin.close()
+    # This one, and the one that waits for it.
+    assert len(asyncio.all_tasks()) == 2
