@@ -52,9 +52,9 @@ PLACING = (
 )
 """Codes of what places an order."""
 
-_NOTHING_HAPPENED: Final = 503
 _UNKNOWN: Final = 504
 _IN_PART: Final = "It was done in part, and the rest was not accepted. Ask again: twice is once."
+_PERHAPS_ALL: Final = "It was done in part, and perhaps in the rest. Ask again: twice is once."
 
 
 class Commands:
@@ -165,7 +165,7 @@ class Commands:
 async def all_done(asked: Iterable[Awaitable[Answered]]) -> list[Answered]:
     """The answers to commands that are one deed, asked side by side; each is decided for itself.
 
-    Raises Problem if one did not do it, once all have answered.
+    Raises Problem if one did not do it, once all have answered; it says so where others have.
     """
     answers = await asyncio.gather(*asked, return_exceptions=True)
     failures = [failure for answer in answers if (failure := _failure(answer)) is not None]
@@ -173,8 +173,9 @@ async def all_done(asked: Iterable[Awaitable[Answered]]) -> list[Answered]:
         return [answer for answer in answers if isinstance(answer, Answered)]
     worst = _worst(failures)
     is_in_part = len(failures) < len(answers)
-    if is_in_part and isinstance(worst, Problem) and worst.kind.status == _NOTHING_HAPPENED:
-        raise Problem(worst.code, _IN_PART) from worst
+    if is_in_part and isinstance(worst, Problem):
+        detail = _PERHAPS_ALL if worst.kind.status == _UNKNOWN else _IN_PART
+        raise Problem(worst.code, detail, headers=worst.headers) from worst
     raise worst
 
 

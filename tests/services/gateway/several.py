@@ -46,6 +46,8 @@ class FarShard(rpc.MatchingServiceServicer):
         self.placed = 0
         self.status = matching.BATCH_STATUS_APPLIED
         """What becomes of batches; sessions are opened all the same."""
+        self.refusal = matching.REFUSAL_UNSPECIFIED
+        """What it answers to all commands, if it is not this; sessions are opened all the same."""
         self.answers = asyncio.Event()
         """Questions after balances are answered; a shard that hangs does not."""
         self.answers.set()
@@ -71,6 +73,8 @@ class FarShard(rpc.MatchingServiceServicer):
 
     def _decide(self, command: matching.Command) -> matching.Outcome:
         self.sequence += 1
+        if self.refusal and command.WhichOneof("kind") != "open_session":
+            return matching.Outcome(refusal=self.refusal)
         if command.WhichOneof("kind") == "cancel_order":
             if command.cancel_order.client_order_id != self.on_its_way:
                 return matching.Outcome(refusal=matching.REFUSAL_ORDER_UNKNOWN)

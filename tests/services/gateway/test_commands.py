@@ -89,3 +89,33 @@ def test_what_others_have_done_is_said_where_one_shard_did_nothing(
             assert answer.body["detail"] == "Not accepted, and nothing happened. Try again."
 
     story(told)
+
+
+@pytest.mark.parametrize("away", [0, 1])
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [("DELETE", "/api/v1/orders", b""), ("PUT", "/api/v1/dead-man", b'{"timeout_ms":1000}')],
+)
+def test_what_others_have_done_is_said_whatever_became_of_it_in_one_shard(
+    method: str, target: str, body: bytes, away: int, tmp_path: Path
+) -> None:
+    async def told() -> None:
+        async with several(tmp_path, 0, 0) as world:
+            world.shards[away].refusal = matching.REFUSAL_EXPIRED_IN_TRANSIT
+            answer = await world.client.ask(method, target, body, key="trader")
+            assert (answer.status, answer.code) == (422, "expired_in_transit")
+            assert answer.body["detail"] == (
+                "It was done in part, and the rest was not accepted. Ask again: twice is once."
+            )
+            world.shards[away].status = UNKNOWN
+            answer = await world.client.ask(method, target, body, key="trader")
+            assert (answer.status, answer.code) == (504, "outcome_unknown")
+            assert answer.body["detail"] == (
+                "It was done in part, and perhaps in the rest. Ask again: twice is once."
+            )
+            world.shards[1 - away].refusal = matching.REFUSAL_EXPIRED_IN_TRANSIT
+            world.shards[away].status = matching.BATCH_STATUS_APPLIED
+            answer = await world.client.ask(method, target, body, key="trader")
+            assert answer.body["detail"] == "It reached the engine after timestamp + window."
+
+    story(told)
