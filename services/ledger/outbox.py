@@ -132,7 +132,10 @@ class Outbox:
         A core whose log was rolled back would ask for money again that it once had: what becomes of
         that is for a person to say.
         """
-        while self._is_posted() and (run := await line.next()):
+        while run := await line.next():
+            # Looked at after the rows are read: the posting may stop meanwhile.
+            if not self._is_posted():
+                return
             line.heard(run, await self._ask(call, run))
 
     async def _ask(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -13,7 +14,7 @@ from bourse.matching import v1 as matching
 from bourse.matching.v1.rpc import ORDER_ENTRY_SERVICE
 from services.ledger.outbox import Outbox
 from services.ledger.reader import Bookkeeper
-from services.ledger.state import BETWEEN_SOURCE, OUTSIDE_SOURCE, Leg, Move
+from services.ledger.state import BETWEEN_SOURCE, OUTSIDE_SOURCE, SOURCES, Leg, Move
 from services.ledger.store import Asking, enqueue
 from services.runtime.choice import Choice
 from services.runtime.config import PostgresConfig
@@ -21,6 +22,7 @@ from services.runtime.postgres import open_postgres
 from services.runtime.rpc import raw_service, serve
 
 USD, ALICE = 1, 1000
+READS = "select count(*) from pg_locks where relation = 'ledger.outbox'::regclass and not granted"
 APPLIED, REPEATED = matching.BATCH_STATUS_APPLIED, matching.BATCH_STATUS_REPEATED
 
 
@@ -67,6 +69,32 @@ async def sending(dsn: str, folder: Path, core: Core, shard: int = 0) -> AsyncIt
                 await task
         await channel.close()
         await pool.close()
+
+
+def test_what_was_being_read_as_the_posting_stopped_is_not_sent(
+    postgres: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        core = Core(APPLIED)
+        async with sending(postgres, tmp_path, core) as keeper:
+            other = await asyncpg.connect(postgres)
+            async with other.transaction():
+                await other.execute("set local search_path to ledger")
+                await other.execute("lock table outbox in access exclusive mode")
+                leg = Leg(ALICE, USD, 0, 400)
+                # Whichever of the two is being read then finds something to send.
+                both = [Asking(source, bytes([source] * 16), leg) for source in SOURCES]
+                await enqueue(other, both, 0)
+                while True:
+                    await asyncio.sleep(0.01)
+                    if await other.fetchval(READS):
+                        break
+                await keeper.stop(0, "its log was rolled back")
+            await other.close()
+            await asyncio.sleep(0.3)
+            assert core.heard.empty()
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("status", [APPLIED, REPEATED], ids=["applied", "repeated"])
