@@ -26,6 +26,7 @@ from services.cli.terminal import (
     DEFAULT_DATA,
     AsJson,
     DataFolder,
+    Refused,
     errors,
     out,
     perform,
@@ -34,6 +35,7 @@ from services.cli.terminal import (
 )
 from services.domain.hashes import balance_hash, total_hash
 from services.runtime.events import BEGINNING, EventsError, Position, follow
+from services.runtime.final import ShardNeedsMending
 from services.runtime.log import Log, LogError, events_topic, open_log
 
 SETTLE_S: Final = 2.0
@@ -115,8 +117,9 @@ async def of_one_of_several(shard: int, checks: AsyncIterator[Check]) -> AsyncIt
     try:
         async for check in checks:
             yield check
-    except grpc.aio.AioRpcError as error:
-        yield Check(f"shard {shard}: every check can be made", ok=False, detail=sentence(error))
+    except (grpc.aio.AioRpcError, Refused, LogError, ShardNeedsMending) as error:
+        why = sentence(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
+        yield Check(f"shard {shard}: every check can be made", ok=False, detail=why)
 
 
 async def _of_shard(rooms: Rooms, core: "Core") -> AsyncIterator[Check]:

@@ -8,6 +8,7 @@ import pytest
 
 from bourse.matching import v1 as matching
 from bourse.types import v1 as types
+from services.cli.terminal import Refused
 from services.cli.verify import (
     Check,
     Core,
@@ -17,6 +18,8 @@ from services.cli.verify import (
     of_one_of_several,
 )
 from services.domain.hashes import total_hash
+from services.runtime.events import EventsError
+from services.runtime.log import LogUnavailable
 
 PIECES = [
     matching.VerifyResponse(sequence=7, command_offset=5, balance_hash=0),
@@ -71,19 +74,43 @@ def test_each_piece_is_passed_on_to_whom_it_concerns() -> None:
     ]
 
 
-@pytest.mark.parametrize("stops", [True, False])
-def test_a_shard_that_cannot_be_checked_is_said_and_keeps_none_from_it(stops: bool) -> None:
-    first, why = Check("shard 1: the first", ok=True), "bourse.events.1 was rolled back."
+WHY = "bourse.events.1 was rolled back."
+
+
+def told_by_a_room() -> grpc.aio.AioRpcError:
+    nothing = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(grpc.StatusCode.FAILED_PRECONDITION, nothing, nothing, WHY)
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [None, told_by_a_room(), Refused(WHY), LogUnavailable(WHY), EventsError(WHY)],
+    ids=lambda stops: type(stops).__name__,
+)
+def test_a_shard_that_cannot_be_checked_is_said_and_keeps_none_from_it(
+    stops: Exception | None,
+) -> None:
+    first = Check("shard 1: the first", ok=True)
 
     async def checks() -> AsyncIterator[Check]:
         yield first
-        if stops:
-            nothing = grpc.aio.Metadata()
-            code = grpc.StatusCode.FAILED_PRECONDITION
-            raise grpc.aio.AioRpcError(code, nothing, nothing, why)
+        if stops is not None:
+            raise stops
 
     async def story() -> list[Check]:
         return [check async for check in of_one_of_several(1, checks())]
 
-    broken = Check("shard 1: every check can be made", ok=False, detail=why)
-    assert asyncio.run(story()) == ([first, broken] if stops else [first])
+    broken = Check("shard 1: every check can be made", ok=False, detail=WHY)
+    assert asyncio.run(story()) == ([first] if stops is None else [first, broken])
+
+
+def test_what_nobody_foresaw_is_no_finding() -> None:
+    async def checks() -> AsyncIterator[Check]:
+        yield Check("shard 1: the first", ok=True)
+        raise KeyError("x")
+
+    async def story() -> list[Check]:
+        return [check async for check in of_one_of_several(1, checks())]
+
+    with pytest.raises(KeyError, match="x"):
+        asyncio.run(story())
