@@ -30,7 +30,12 @@ async def main() -> None:
         await readers.guard(reader, reader.open)
     server = Marketdata(readers, config)
     entry = service(rpc.MARKETDATA_SERVICE, rpc.add_MarketdataServiceServicer_to_server, server)
-    parts = [part for one in every if not one.stopped for part in (one.keep(), one.tell())]
+    parts = [
+        part
+        for one in every
+        if not one.stopped
+        for part in (one.keep(), one.tell(), one.tape.look_after())
+    ]
     try:
         await run(
             serve(config.listen_address(), entry, interceptors=[PostgresAway()]),

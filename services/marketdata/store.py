@@ -150,9 +150,35 @@ async def load_again(tape: AsyncClient) -> None:
         await tape.command(f"ATTACH TABLE IF NOT EXISTS {table}")
 
 
+_TORN: Final = (
+    "(CORRUPTED_DATA)",
+    "(CANNOT_READ_ALL_DATA)",
+    "(CHECKSUM_DOESNT_MATCH)",
+    "(NO_FILE_IN_DATA_PART)",
+    "(BAD_SIZE_OF_FILE_IN_DATA_PART)",
+    "(FILE_DOESNT_EXIST)",
+)
+
+
+def says_torn(error: BaseException) -> bool:
+    """Whether ClickHouse could not read a part for what its files hold."""
+    return any(word in str(error) for word in _TORN)
+
+
 def says_disk_full(error: BaseException) -> bool:
     """Whether ClickHouse refused to write for want of space."""
     return "(NOT_ENOUGH_SPACE)" in str(error)
+
+
+_TIMES_FULL: Final = """
+    SELECT sum(value) FROM system.errors
+    WHERE name IN ('NOT_ENOUGH_SPACE', 'CANNOT_WRITE_TO_FILE_DESCRIPTOR', 'CANNOT_FSYNC')
+"""
+
+
+async def times_full(tape: AsyncClient) -> int:
+    """How often since its start ClickHouse could not write, whatever it was: merges count too."""
+    return int(str(await tape.command(_TIMES_FULL)))
 
 
 async def drop_tables(tape: AsyncClient) -> None:

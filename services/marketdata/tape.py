@@ -24,6 +24,8 @@ from services.runtime.postgres import AWAY, Pool, transaction
 _AGAIN_S: Final = 0.3
 _ANSWER_S: Final = 30.0
 _START_S: Final = 60.0
+_LOOK_S: Final = 5.0
+"""How often it is asked whether a disk has been full."""
 
 _CLICKHOUSE_LOST: Final = (ClickHouseError, ClickHouseUnavailable, OSError, TimeoutError)
 _LOST: Final = (*_CLICKHOUSE_LOST, *AWAY, PlaceMoved)
@@ -76,6 +78,8 @@ class Tape:
         self.topic = events_topic(shard)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
+        # Nothing is inserted while the tables are loaded anew.
+        self._tables = asyncio.Lock()
         self.turn = asyncio.Lock()
         """Whoever holds it sees no block come."""
         self.place = NOWHERE
@@ -117,8 +121,29 @@ class Tape:
             found = -1
         if found == self.end.trades:
             return found
-        await store.load_again(self.client)
+        await self._load_again()
         return await store.count_trades(self.client)
+
+    async def _load_again(self) -> None:
+        async with self._tables:
+            await store.load_again(self.client)
+
+    async def look_after(self) -> None:
+        """Load the tables anew once a disk that was full has room again, for ever.
+
+        Who writes notices a full disk; a merge of a tape that nobody writes to meets it as well.
+        """
+        known = before = 0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                times = await store.times_full(self.client)
+                if known != times == before:
+                    await self._load_again()
+                    known = times
+                before = times
+            except _CLICKHOUSE_LOST as error:
+                _log.warning("tape is not looked after", reason=str(error).partition("\n")[0])
 
     async def close(self) -> None:
         """Let go of ClickHouse."""
@@ -201,7 +226,7 @@ class Tape:
                     if not (is_lost and await self._is_at(after)):
                         await self._try_to_write(block, after, end)
                     if was_full:
-                        await store.load_again(self.client)
+                        await self._load_again()
                     break
                 except _LOST as error:
                     _log.warning("tape waits", reason=str(error).partition("\n")[0])
@@ -239,7 +264,7 @@ class Tape:
     async def _insert(self, trades: list[Trade], token: str) -> None:
         client = self.client
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_ANSWER_S), self._tables:
                 await store.insert(client, trades, token)
         except _CLICKHOUSE_LOST:
             await self._connect(client, _AGAIN_S)
@@ -249,14 +274,24 @@ class Tape:
         """After a lost answer: did the place move? Raises WriterReplaced."""
         return await find(self._pool, self.topic, after.epoch) == after
 
+    async def _mend(self, client: AsyncClient, error: BaseException) -> None:
+        """Do what may let the next question succeed where this one has failed."""
+        if store.says_torn(error):
+            await self._load_again()
+        else:
+            await self._connect(client, _AGAIN_S)
+
     async def read(self, ask: Callable[[AsyncClient], Awaitable[AnswerT]]) -> AnswerT:
-        """Ask ClickHouse, a second time if it has moved. Raises TapeUnavailable."""
+        """Ask ClickHouse, a second time if it has moved, or has loaded what it could not read anew.
+
+        Raises TapeUnavailable.
+        """
         client = self.client
         try:
             return await _ask(client, ask)
-        except _CLICKHOUSE_LOST:
+        except _CLICKHOUSE_LOST as first:
             try:
-                await self._connect(client, _AGAIN_S)
+                await self._mend(client, first)
                 return await _ask(self.client, ask)
             except _CLICKHOUSE_LOST as error:
                 raise TapeUnavailable(str(error).partition("\n")[0]) from error

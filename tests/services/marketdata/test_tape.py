@@ -313,6 +313,28 @@ def test_of_a_torn_merge_what_was_merged_is_taken_back(stores: Stores, tmp_path:
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_a_part_that_cannot_be_read_is_loaded_anew_by_whoever_reads_it(
+    stores: Stores, tmp_path: Path
+) -> None:
+    async def story(running: Room, shard: Shard) -> None:
+        for seed in range(6):
+            shard.bustle(30, seed)
+            await running.hear(shard)
+        client = await open_clickhouse(*stores[1])
+        for table in ("trade", "candle"):
+            await client.command(f"OPTIMIZE TABLE {table} FINAL")
+            tear((await client.query(MERGED, {"table": table})).result_rows[0][0])
+        await client.command("SYSTEM DROP MARK CACHE")
+        await client.close()
+        assert await running.broken(shard.sequence) == []
+        assert await on_tape(running) == trades_of(shard)
+        shard.bustle(30, 7)
+        await running.hear(shard)
+        assert await on_tape(running) == trades_of(shard)
+
+    tell(stores, tmp_path, story)
+
+
 def test_a_tape_that_begins_where_the_log_was_cut_has_what_came_then(
     stores: Stores, tmp_path: Path
 ) -> None:
