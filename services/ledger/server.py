@@ -187,10 +187,11 @@ class Ledger(rpc.LedgerServiceServicer):
                 async with asyncio.timeout_at(deadline_s):
                     if await self._keeper.passed(sequence, shard):
                         continue
-            why = self._keeper.stopped[shard] or "lagging"
-            reached = self._keeper.places[shard].sequence
-            said = f"the ledger stands at {reached} of shard {shard}: {why}"
-            await context.abort(grpc.StatusCode.UNAVAILABLE, said)
+            stopped, reached = self._keeper.stopped[shard], self._keeper.places[shard].sequence
+            said = f"the ledger stands at {reached} of shard {shard}: {stopped or 'lagging'}"
+            # To wait helps only where more is still to come, as of any room's reader.
+            code = grpc.StatusCode.FAILED_PRECONDITION if stopped else grpc.StatusCode.UNAVAILABLE
+            await context.abort(code, said)
 
     async def ListBalances(
         self, request: ledger.ListBalancesRequest, context: Context

@@ -141,6 +141,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
         self.cuts: list[dict[int, int]] = []
         self.transits: list[ledger.GetTransitResponse] = []
         self.knows_all_shards = True
+        self.misses: grpc.StatusCode | None = None
+        """How a look at what is between the shards ends."""
 
     async def MoveMoney(  # noqa: N802 - the contract's name
         self, request: ledger.MoveMoneyRequest, context: Any
@@ -163,6 +165,8 @@ class FarLedger(ledger_rpc.LedgerServiceServicer):
     ) -> ledger.GetTransitResponse:
         if not self.knows_all_shards:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the cut names each shard")
+        if self.misses is not None:
+            await context.abort(self.misses, "the ledger stands at 10 of shard 1")
         self.cuts.append({one.shard: one.sequence for one in request.at})
         return self.transits.pop(0) if self.transits else ledger.GetTransitResponse()
 

@@ -301,6 +301,27 @@ def test_a_cut_that_never_fits_is_lagging(tmp_path: Path) -> None:
     story(told)
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, ("lagging", "Try again.")),
+        (grpc.StatusCode.FAILED_PRECONDITION, ("unavailable", "until operators have mended that.")),
+    ],
+    ids=["behind", "stopped"],
+)
+def test_books_that_stand_still_are_told_from_those_that_are_behind(
+    code: grpc.StatusCode, told: tuple[str, str], tmp_path: Path
+) -> None:
+    async def asked() -> None:
+        async with several(tmp_path, 300, 50) as world:
+            world.ledger.misses = code
+            answer = await world.client.ask("GET", "/api/v1/balances", key="reader")
+            assert (answer.status, answer.code) == (503, told[0])
+            assert answer.body["detail"].endswith(told[1])
+
+    story(asked)
+
+
 def test_a_ledger_that_does_not_know_of_a_shard_is_no_fault_of_the_request(tmp_path: Path) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 50) as world:

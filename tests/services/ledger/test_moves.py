@@ -248,7 +248,7 @@ def test_a_cut_waits_for_the_shards_that_matter_and_no_others(
         with pytest.raises(Refused, match=r"UNAVAILABLE: .* of shard 1: lagging"):
             await house._transit(0, {0: newest[0], 1: newest[1]._replace(sequence=99)})
         await house.keeper.stop(1, "they differ")
-        with pytest.raises(Refused, match=r"UNAVAILABLE: .* of shard 1: they differ"):
+        with pytest.raises(Refused, match=r"FAILED_PRECONDITION: .* of shard 1: they differ"):
             await house._transit(0, {0: newest[0], 1: newest[1]._replace(sequence=99)})
 
     tell(postgres, story)

@@ -108,7 +108,8 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTransit(self, request, context):
-        """What is between the shards, for a cut of them.
+        """What is between the shards, for a cut of them. UNAVAILABLE where the books have not come to it in time, FAILED_PRECONDITION
+        where they will not, for a shard is not posted any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

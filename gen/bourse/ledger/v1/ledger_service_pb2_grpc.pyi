@@ -30,7 +30,9 @@ class LedgerServiceStub:
     way. One that is known is answered. After UNAVAILABLE it may have been begun or not: ask again under the same id.
     """
     GetTransit: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetTransitRequest, _ledger_service_pb2.GetTransitResponse]
-    """What is between the shards, for a cut of them."""
+    """What is between the shards, for a cut of them. UNAVAILABLE where the books have not come to it in time, FAILED_PRECONDITION
+    where they will not, for a shard is not posted any more.
+    """
     ListBalances: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListBalancesRequest, _ledger_service_pb2.ListBalancesResponse]
     """Balances of an account, or of all."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListPostingsRequest, _ledger_service_pb2.ListPostingsResponse]
@@ -80,7 +82,9 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.GetTransitRequest,
         context: _aio.ServicerContext[_ledger_service_pb2.GetTransitRequest, _abc.Awaitable[_ledger_service_pb2.GetTransitResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.GetTransitResponse]:
-        """What is between the shards, for a cut of them."""
+        """What is between the shards, for a cut of them. UNAVAILABLE where the books have not come to it in time, FAILED_PRECONDITION
+        where they will not, for a shard is not posted any more.
+        """
 
     @_abc_1.abstractmethod
     def ListBalances(
