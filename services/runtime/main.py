@@ -75,6 +75,7 @@ async def run(*parts: Coroutine[Any, Any, None], telemetry: Telemetry | None = N
     """
     tasks = [asyncio.create_task(part, name=_name(part)) for part in parts]
     counting = [] if telemetry is None else [asyncio.create_task(telemetry.export())]
+    failed: BaseException | None = None
     with _Signals() as signals:
         _log.info("started")
         told = asyncio.create_task(signals.came.wait())
@@ -83,7 +84,7 @@ async def run(*parts: Coroutine[Any, Any, None], telemetry: Telemetry | None = N
         finally:
             told.cancel()
             for task in [*tasks, *counting]:
-                await _stop(task)
+                await _stop(task, failed)
         if failed is not None:
             raise failed
         _log.info("stopped")
@@ -104,16 +105,21 @@ async def _first_failure(
     return None
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
-    """Cancel a task and see it end. What it raises now is said, not raised: we are stopping."""
-    if task.done():
-        return
-    task.cancel()
-    _, late = await asyncio.wait([task], timeout=STOP_S)
-    if late:
-        _log.warning("stop_is_late", part=task.get_name(), waited_s=STOP_S)
-    elif not task.cancelled() and (error := task.exception()):
-        _log.warning("stop_failed", part=task.get_name(), why=repr(error))
+async def _stop(task: asyncio.Task[None], failed: BaseException | None) -> None:
+    """Cancel a task and see it end. What it raises is said, not raised: we are stopping.
+
+    So is what it had raised before, unless that is what has `failed`, and is raised.
+    """
+    event = "failed_too"
+    if not task.done():
+        event = "stop_failed"
+        task.cancel()
+        _, late = await asyncio.wait([task], timeout=STOP_S)
+        if late:
+            _log.warning("stop_is_late", part=task.get_name(), waited_s=STOP_S)
+            return
+    if not task.cancelled() and (error := task.exception()) and error is not failed:
+        _log.warning(event, part=task.get_name(), why=repr(error))
 
 
 def _name(part: Coroutine[Any, Any, None]) -> str:

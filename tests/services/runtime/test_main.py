@@ -67,6 +67,53 @@ def test_the_first_failure_stops_the_process_with_its_sentence() -> None:
     assert "exception" not in last, "what was foreseen needs no trace"
 
 
+def told_by(body: str) -> list[dict[str, str]]:
+    """The lines of a process that fails."""
+    with process(body) as one:
+        _, lines = one.communicate(timeout=20)
+    assert one.returncode == 1
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+AT_ONCE = """
+async def falls(error):
+    raise error
+fails = AddressError('The port is taken.')
+""".lstrip()
+
+
+def test_what_fails_at_once_with_the_first_failure_is_said_once() -> None:
+    said = told_by(AT_ONCE + "await run(part('server'), falls(fails), falls(KeyError('x')))")
+    assert [line["event"] for line in said] == ["started", "failed_too", "failed"]
+    assert (said[1]["part"], said[1]["why"]) == ("main.<locals>.falls", "KeyError('x')")
+    assert said[2]["why"] == "The port is taken."
+
+
+def test_a_failure_that_two_parts_share_is_said_once() -> None:
+    said = told_by(AT_ONCE + "await run(falls(fails), falls(fails))")
+    assert [line["event"] for line in said] == ["started", "failed"]
+
+
+def test_what_fails_while_another_part_stops_is_said_too() -> None:
+    body = """
+stopping, fallen = asyncio.Event(), asyncio.Event()
+async def slow():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        stopping.set()
+        await fallen.wait()
+async def late():
+    await stopping.wait()
+    fallen.set()
+    raise KeyError("x")
+await run(slow(), late(), part('reader', AddressError('The port is taken.')))
+""".strip()
+    said = told_by(body)
+    assert [line["event"] for line in said] == ["started", "failed_too", "failed"]
+    assert said[1]["why"] == "KeyError('x')"
+
+
 def test_what_nobody_foresaw_tells_its_whole_story() -> None:
     with process("await run(part('reader', KeyError('x')))") as one:
         _, lines = one.communicate(timeout=20)
