@@ -45,7 +45,11 @@ _TLS_ALERT: Final = 0x150303
 
 
 class KafkaRefused(LogUnavailable, NeedsMending):
-    """Kafka answers and does not let us in, nor will it before somebody changes a setting."""
+    """Kafka answers and does not let us in, nor will it before somebody changes a setting.
+
+    It ends a room that starts. One that runs takes it for a log out of reach, and tries on: the
+    setting may be Kafka's, and what was revoked by mistake is soon given back.
+    """
 
 
 class _Unproven(ConnectionError):

@@ -8,7 +8,7 @@ sent. Whether it is that or merely slow cannot be known. So a question that wait
 once more over another connection while the first one still may answer, and the first answer counts;
 a slow broker is asked twice, and loses nothing of what it was about to say.
 
-    LogUnavailable            nothing was sent; KafkaRefused if we are not let in
+    LogUnavailable            nothing was sent; KafkaRefused if nobody lets us in
     NoAnswer                  what was sent may have been done
 """
 
@@ -222,7 +222,8 @@ async def _knock(
 ) -> tuple[AIOKafkaConnection, Any]:
     """A connection to the first broker that answers, and what it says of the cluster and a topic.
 
-    Raises LogUnavailable; KafkaRefused if one refuses us and none lets us in.
+    Raises LogUnavailable; KafkaRefused if each that there is refuses us. Where one is out of reach,
+    as while they start, it may yet let us in.
     """
     why, refused = "", ""
     for host, port in dict.fromkeys([*known, *access.brokers()]):
@@ -233,18 +234,19 @@ async def _knock(
             async with asyncio.timeout(CONNECT_S):
                 return connection, await connection.send(request)
         except LOST as error:
-            why = f"{error!r}.{hint(access, error)}"
             if said := refusal(access, error):
                 refused = f"Kafka at {host}:{port} does not let us in: {said}."
+            else:
+                why = f"{error!r}.{hint(access, error)}"
             if connection is not None:
                 connection.close()
         except asyncio.CancelledError:
             if connection is not None:
                 connection.close()
             raise
-    if refused:
+    if refused and not why:
         raise KafkaRefused(refused)
-    raise LogUnavailable(f"Kafka cannot be reached: {why}")
+    raise LogUnavailable(f"Kafka cannot be reached: {why} {refused}".rstrip())
 
 
 def _leader(topic: str, metadata: Any) -> int:

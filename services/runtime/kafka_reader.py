@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from services.runtime.kafka_access import Access
+from services.runtime.kafka_access import Access, KafkaRefused
 from services.runtime.kafka_desk import Desk, NoSuchOffset
 from services.runtime.log import (
     READ_BATCH_BYTES,
@@ -82,22 +82,23 @@ class KafkaReader:
             records = await self._desk.records(self._next_offset, wait_s=POLL_S)
         except NoSuchOffset:
             self._checked = 0
-            why = f"there is no offset {self._next_offset} at the moment"
+            self._say(f"there is no offset {self._next_offset} at the moment")
         except LogUnavailable as error:
             self.drop()
-            why = str(error)
+            self._say(str(error), refused=isinstance(error, KafkaRefused))
         else:
             self._say("")
             # What a new connection brought is not believed before that was checked too.
             return records if self._checked == link.openings else []
-        self._say(why)
         await asyncio.sleep(LOOK_S)
         return []
 
-    def _say(self, lost: str) -> None:
+    def _say(self, lost: str, *, refused: bool = False) -> None:
         """Say that the log is lost, and why, and that it is there again: once each."""
         if lost and lost != self._lost:
-            _log.warning("log_lost", topic=self._topic, why=lost)
+            # Waiting alone does not mend a refusal: somebody has to look.
+            say, event = (_log.error, "log_refused") if refused else (_log.warning, "log_lost")
+            say(event, topic=self._topic, why=lost)
         if self._lost and not lost:
             _log.info("log_found", topic=self._topic)
         self._lost = lost

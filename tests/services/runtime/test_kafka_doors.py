@@ -3,18 +3,23 @@
 import asyncio
 import logging
 import struct
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from services.cli.doctor import Finding, _kafka
+from services.cli.probes import any_free_port
 from services.runtime.config import ConfigError, LogConfig
 from services.runtime.kafka_access import KafkaRefused, access_of
+from services.runtime.kafka_link import count_brokers
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.log import LogUnavailable
+from tests.chaos.wire import Place, Wire
 from tests.kafka import kafka_config
 from tests.kafka_doors import MECHANISMS, NOBODY, PASSWORD, USER, Doors
 
@@ -26,6 +31,10 @@ def named(doors: Doors, **other: object) -> LogConfig:
     known = {"tls_ca": doors.file("broker"), "sasl_user": USER, "sasl_password": PASSWORD}
     wanted = {"sasl_mechanism": "PLAIN", **known, **other}
     return kafka_config(str(wanted.pop("address", doors.named)), **wanted)
+
+
+def named_door(doors: Doors) -> Place:
+    return Place(port=int(doors.named.rpartition(":")[2]))
 
 
 def shown(doors: Doors, **other: object) -> LogConfig:
@@ -107,6 +116,59 @@ def test_whoever_is_not_let_in_is_told_what_to_look_at(
         assert "open" not in said, case
     assert PASSWORD not in caplog.text
     assert "barley" not in caplog.text
+
+
+def test_a_broker_that_refuses_ends_nothing_while_another_may_start(kafka_doors: Doors) -> None:
+    async def story() -> None:
+        starting = Wire("starts", Place(port=any_free_port("127.0.0.1")), named_door(kafka_doors))
+        mutual = kafka_doors.mutual
+        config = named(kafka_doors, address=f"{mutual},localhost:{starting.near.port}")
+        with pytest.raises(LogUnavailable, match="does not let us in") as caught:
+            await count_brokers(access_of(config))
+        assert not isinstance(caught.value, KafkaRefused)
+        opening = asyncio.create_task(open_kafka_log(config))
+        await starting.open()
+        await (await opening).close()
+        await starting.close()
+
+    asyncio.run(story())
+
+
+def test_a_reader_that_is_not_let_in_any_more_says_so_and_tries_on(
+    kafka: str, kafka_doors: Doors
+) -> None:
+    async def story() -> None:
+        wire = Wire("log", Place(port=kafka_doors.wired_port), Place(port=kafka_doors.far_port))
+        await wire.open()
+        log = await open_kafka_log(kafka_config(f"kafka://127.0.0.1:{kafka_doors.wired_port}"))
+        around = await open_kafka_log(kafka_config(kafka))
+        await around.create(TOPIC)
+        async with aclosing(log.read(TOPIC, 0)) as batches:
+            await around.append(TOPIC, [b"a"], clock_us=0)
+            assert [record.body for record in await anext(batches)] == [b"a"]
+            with capture_logs() as said:
+                # Whoever comes without a word of TLS is refused there.
+                wire.far = named_door(kafka_doors)
+                wire.mend(breaking=True)
+                reading = asyncio.ensure_future(anext(batches))
+                # Nobody says when a line comes.
+                while not (refused := of_event("log_refused", said)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert refused[0]["log_level"] == "error"
+            assert "Set BOURSE_LOG_TLS_CA" in refused[0]["why"]
+            wire.far = Place(port=kafka_doors.far_port)
+            wire.mend(breaking=True)
+            await around.append(TOPIC, [b"b"], clock_us=0)
+            assert [record.body for record in await reading] == [b"b"]
+        for each in (log, around):
+            await each.close()
+        await wire.close()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def of_event(event: str, said: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return [line for line in said if line["event"] == event]
 
 
 def test_a_broker_that_hangs_up_may_want_something(kafka: str, kafka_doors: Doors) -> None:
