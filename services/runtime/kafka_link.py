@@ -88,18 +88,21 @@ class Link:
     ) -> Any:
         """Send a request and give the answer. It must be one that may be heard twice.
 
+        A connection that has to be opened for it has no time of its own.
+
         Raises LogUnavailable or TopicUnknown (nothing was sent), or NoAnswer; then, and if we are
         cancelled while we wait, the connection is dropped.
         """
+        deadline = asyncio.get_running_loop().time() + within_s
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout_at(deadline):
                 connection = await self._ready()
         except TimeoutError as error:
             raise LogUnavailable("Kafka cannot be reached in time.") from error
         first = asyncio.ensure_future(_send(connection, request))
         asked = [first]
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout_at(deadline):
                 await asyncio.wait(asked, timeout=doubt_s)
                 if first.done():
                     return first.result()

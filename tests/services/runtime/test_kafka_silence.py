@@ -7,13 +7,14 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from services.runtime.config import LogConfig
 from services.runtime.kafka_access import Access
-from services.runtime.kafka_link import Link
+from services.runtime.kafka_link import Link, NoAnswer
 from services.runtime.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.log import OutcomeUnknown
+from services.runtime.log import LogUnavailable, OutcomeUnknown
 from tests.chaos.wire import Place, Wire
 from tests.kafka import kafka_config
 from tests.kafka_doors import Doors
@@ -137,6 +138,31 @@ def test_a_question_is_answered_while_the_connection_it_was_asked_over_hangs(
             assert link.openings == 2, "one new connection does for all that were asked"
         finally:
             link.drop()
+
+    OnWire(kafka_doors, kafka).tell(story)
+
+
+def test_a_question_and_the_opening_for_it_share_one_deadline(
+    kafka: str, kafka_doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(on: OnWire) -> None:
+        loop = asyncio.get_running_loop()
+        clock, within_s, left_s = loop.time, 40.0, 0.5
+        link = Link(Access(on.config.address.get_secret_value()), TOPIC)
+        held = FetchRequest(int(within_s * 1000), 1, 1, 0, [(TOPIC, [(0, 0, 1)])])
+        on.wire.hang()
+        # What is asked waits for the first one, whose opening fails when so much time has gone by.
+        first = asyncio.create_task(link.open())
+        asked = asyncio.create_task(link.ask(held, within_s=within_s, doubt_s=within_s))
+        await asyncio.sleep(0)
+        on.wire.mend(breaking=False)
+        monkeypatch.setattr(loop, "time", lambda: clock() + within_s - left_s)
+        with pytest.raises(LogUnavailable):
+            await first
+        # With all its time left it would outlast the story.
+        with pytest.raises((NoAnswer, LogUnavailable)):
+            await asked
+        link.drop()
 
     OnWire(kafka_doors, kafka).tell(story)
 
