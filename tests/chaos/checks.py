@@ -72,7 +72,8 @@ async def _agrees(rooms: Rooms, clients: "Clients", report: "Report") -> None:
     for traders in clients.traders:
         await hold_to(rooms, traders)
     settled = [await settled_check(rooms, shard) for shard in rooms.shards[1:]]
-    assert [check for check in settled if not check.ok] == []
+    broken = [check for check in settled if not check.ok]
+    assert broken == [], f"checks that do not hold: {broken}"
     report.checked += [
         "every acknowledged order is in history, once, under the id it was given",
         "no order that was refused or not taken is anywhere",

@@ -16,7 +16,7 @@ async def hold_to(rooms: Rooms, traders: Traders) -> None:
     assert extra == set(), "what was refused, or not taken, did nothing"
     _compare(journal, found)
     broken = [check async for check in all_checks(rooms, Core(traders.shard)) if not check.ok]
-    assert broken == []
+    assert broken == [], f"checks that do not hold: {broken}"
 
 
 def _compare(journal: Journal, found: dict[str, list[int]]) -> None:
@@ -24,7 +24,7 @@ def _compare(journal: Journal, found: dict[str, list[int]]) -> None:
     for name, ids in found.items():
         assert len(ids) == 1, f"{name} became {len(ids)} orders"
     wrong = [n for n, out in journal.accepted.items() if out.order.order_id != found[n][0]]
-    assert wrong == []
+    assert wrong == [], f"{len(wrong)} orders are in history under other ids"
 
 
 async def history(
