@@ -133,12 +133,8 @@ async def room(
         await every.check(pool)
         for reader in readers:
             await every.guard(reader, reader.open)
-        parts = [
-            part
-            for one in readers
-            if not one.stopped
-            for part in (one.keep(), one.tell(), one.tape.look_after())
-        ]
+        read = [one for one in readers if not one.stopped]
+        parts = [part for one in read for part in (one.keep(), one.tell(), one.tape.look_after())]
         parts += [serve(address, entry), *every.run()]
         running += [asyncio.create_task(part) for part in parts]
         async with open_channel(address) as channel:
