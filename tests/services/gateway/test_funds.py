@@ -29,6 +29,12 @@ def funds(in_transit: str | None, *available: str) -> dict[str, Any]:
     return {"asset": "USD", "available": amounts, **known}
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order waits longer for its money than this machine may stand still."""
+    monkeypatch.setattr("services.gateway.funds.BRING_S", 2.0)
+
+
 def test_what_is_missing_comes_from_the_fullest_first(tmp_path: Path) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 50, 500, 0) as world:
@@ -87,7 +93,9 @@ def test_money_that_does_not_come_in_time_is_on_its_way(tmp_path: Path) -> None:
     story(told)
 
 
-def test_a_shard_that_hangs_does_not_keep_the_money_of_the_others(tmp_path: Path) -> None:
+def test_a_shard_that_hangs_does_not_keep_the_money_of_the_others(
+    tmp_path: Path, patient: None
+) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0, 500) as world:
             world.shards[2].answers.clear()
@@ -130,7 +138,7 @@ def test_money_that_its_shard_does_not_take_is_not_sent_again(
     story(told)
 
 
-def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path) -> None:
+def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path, patient: None) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0, 200) as world:
             world.ledger.not_begun = {0: HALTED}
@@ -155,7 +163,9 @@ def test_a_halted_shard_is_not_asked_for_its_money(tmp_path: Path) -> None:
     story(told)
 
 
-def test_a_shard_that_is_not_posted_does_not_keep_the_money_of_the_others(tmp_path: Path) -> None:
+def test_a_shard_that_is_not_posted_does_not_keep_the_money_of_the_others(
+    tmp_path: Path, patient: None
+) -> None:
     async def told() -> None:
         async with several(tmp_path, 300, 0, 200, 50) as world:
             world.ledger.not_begun = {0: UNPOSTED}
