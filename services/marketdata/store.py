@@ -284,9 +284,17 @@ async def count_trades(tape: AsyncClient, up_to_sequence: int = 2**64 - 1) -> in
     return int(found.result_rows[0][0])
 
 
-async def read_candles(tape: AsyncClient) -> None:
-    """Read something of every candle, to see that it can be."""
-    await tape.query("SELECT count() FROM candle WHERE NOT ignore(last_trade_id)")
+_WHOLE: Final = """
+    SELECT (SELECT countIf(NOT ignore(trade_id)) FROM trade), (SELECT min(trades) FROM
+        (SELECT sum(trades) AS trades FROM candle WHERE NOT ignore(last_trade_id)
+         GROUP BY interval_us))
+"""
+
+
+async def count_whole(tape: AsyncClient) -> int:
+    """How many trades the tape and each length of its candles have, by whichever has fewest."""
+    ((trades, in_candles),) = (await tape.query(_WHOLE)).result_rows
+    return min(int(trades), int(in_candles or 0))
 
 
 async def first_trade(tape: AsyncClient) -> int:

@@ -38,6 +38,10 @@ class TapeLost(ShardNeedsMending):
     """The tape is not the one that was written, and the log does not reach back to its start."""
 
 
+class TapeTorn(Exception):
+    """A full disk has cost the tape what it had acknowledged: the next start writes it anew."""
+
+
 class TapeUnavailable(Exception):
     """ClickHouse does not answer at the moment."""
 
@@ -80,6 +84,8 @@ class Tape:
         self._connecting = asyncio.Lock()
         # Nothing is inserted while the tables are loaded anew.
         self._tables = asyncio.Lock()
+        self._was_full = False
+        self._torn = ""
         self.turn = asyncio.Lock()
         """Whoever holds it sees no block come."""
         self.place = NOWHERE
@@ -114,33 +120,39 @@ class Tape:
     async def _count(self) -> int:
         """How many trades can be read; where that is not what was written, after another look."""
         try:
-            found = await store.count_trades(self.client)
-            await store.read_candles(self.client)
+            found = await store.count_whole(self.client)
         except ClickHouseError as error:
             _log.warning("tape cannot be read", reason=str(error).partition("\n")[0])
             found = -1
         if found == self.end.trades:
             return found
         await self._load_again()
-        return await store.count_trades(self.client)
+        return await store.count_whole(self.client)
 
     async def _load_again(self) -> None:
+        """Load the tables anew, and see whether they still have what was written."""
         async with self._tables:
             await store.load_again(self.client)
+            found = await store.count_whole(self.client)
+        if found < self.end.trades:
+            self._torn = f"The tape has {found} trades where {self.end.trades} were written."
 
     async def look_after(self) -> None:
         """Load the tables anew once a disk that was full has room again, for ever.
 
         Who writes notices a full disk; a merge of a tape that nobody writes to meets it as well.
+        Raises TapeTorn where a block that was acknowledged could not be read back.
         """
         known = before = 0
         while True:
             await asyncio.sleep(_LOOK_S)
+            if self._torn:
+                raise TapeTorn(self._torn)
             try:
                 times = await store.times_full(self.client)
-                if known != times == before:
+                if (known != times or self._was_full) and times == before:
                     await self._load_again()
-                    known = times
+                    known, self._was_full = times, False
                 before = times
             except _CLICKHOUSE_LOST as error:
                 _log.warning("tape is not looked after", reason=str(error).partition("\n")[0])
@@ -208,7 +220,7 @@ class Tape:
         await self._move(beginning, store.EMPTY, ())
         await store.drop_tables(self.client)
         await store.make_tables(self.client)
-        self.place, self.end = beginning, store.EMPTY
+        self.place, self.end, self._torn = beginning, store.EMPTY, ""
 
     async def write(self, block: Block) -> None:
         """Put a block on the tape and move on. Tries until it is known to be there.
@@ -220,17 +232,16 @@ class Tape:
             after = self.place.then(block.position, block.sequence)
             trades = self.end.trades + len(block.trades)
             end = store.End(block.clock_us, trades, None, self.end.begins_at)
-            is_lost = was_full = False
+            is_lost = False
             while True:
                 try:
                     if not (is_lost and await self._is_at(after)):
                         await self._try_to_write(block, after, end)
-                    if was_full:
-                        await self._load_again()
                     break
                 except _LOST as error:
                     _log.warning("tape waits", reason=str(error).partition("\n")[0])
-                    is_lost, was_full = True, was_full or store.says_disk_full(error)
+                    is_lost = True
+                    self._was_full = self._was_full or store.says_disk_full(error)
                     await asyncio.sleep(_AGAIN_S)
             self.place, self.end = after, end
 

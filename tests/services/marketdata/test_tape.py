@@ -18,7 +18,7 @@ from bourse.matching.v1 import EventRecord
 from services.domain.sequences import known_up_to
 from services.marketdata import store
 from services.marketdata.state import Trade
-from services.marketdata.tape import TapeLost
+from services.marketdata.tape import TapeLost, TapeTorn
 from services.runtime.clickhouse import open_clickhouse
 from services.runtime.clock import SystemClock
 from services.runtime.config import LogConfig
@@ -333,6 +333,40 @@ def test_a_part_that_cannot_be_read_is_loaded_anew_by_whoever_reads_it(
         assert await on_tape(running) == trades_of(shard)
 
     tell(stores, tmp_path, story)
+
+
+FRESH = """
+    SELECT path FROM system.parts
+    WHERE database = currentDatabase() AND table = 'trade' AND active AND level = 0
+"""
+
+
+def test_an_acknowledged_block_that_is_torn_ends_the_room_which_writes_the_tape_anew(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = Shard()
+    shard.bustle(60)
+
+    async def main() -> None:
+        log, core = MemoryLog(), core_of(shard, tmp_path)
+        async with room(stores, tmp_path, log) as running:
+            await running.hear(shard)
+            client = await open_clickhouse(*stores[1])
+            for row in (await client.query(FRESH)).result_rows:
+                tear(row[0])
+            await client.command("SYSTEM DROP MARK CACHE")
+            await client.close()
+            assert await running.broken(shard.sequence) != []
+            monkeypatch.setattr("services.marketdata.tape._LOOK_S", 0.001)
+            with pytest.raises(TapeTorn, match="The tape has 0 trades where"):
+                await running.reader.tape.look_after()
+        async with room(stores, tmp_path, log) as running:
+            assert await running.reader.stored(shard.sequence, 10)
+            assert await on_tape(running) == trades_of(shard)
+            assert await running.broken(shard.sequence) == []
+        await end(core)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_tape_that_begins_where_the_log_was_cut_has_what_came_then(
